@@ -1,0 +1,420 @@
+//! `schema.compiled.json`: everything that `serve` needs to answer GraphQL, and nothing else.
+//!
+//! Written by `fraiseql-compile`, read by `fraiseql-engine`. Deterministic to the byte:
+//! maps are sorted, and the digest is over the whole document with an empty digest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::QualifiedName;
+use crate::digest::sha256_hex;
+use crate::manifest::Manifest;
+
+/// The format written today. Readers refuse any other.
+pub const ARTIFACT_FORMAT: u32 = 1;
+
+/// A compiled schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Artifact {
+    /// [`ARTIFACT_FORMAT`] at the time of writing. First, so that a reader can look at it alone.
+    pub format: u32,
+    /// SHA-256 of this document with this field empty, in hexadecimal.
+    pub digest: String,
+    /// The version of `fraiseql` that compiled it.
+    pub compiler: String,
+    /// The complete public schema in SDL: the user's types and everything generated for them.
+    pub sdl: String,
+    /// Object types that are bound to a relation, by GraphQL name.
+    pub objects: BTreeMap<String, ObjectType>,
+    /// Enum types that are bound to a PostgreSQL enum, by GraphQL name.
+    pub enums: BTreeMap<String, EnumType>,
+    /// Fields of the query type.
+    pub query: BTreeMap<String, QueryField>,
+    /// Fields of the mutation type.
+    pub mutation: BTreeMap<String, MutationField>,
+    /// What this schema reads and writes.
+    pub manifest: Manifest,
+}
+
+/// Why bytes are not an artifact that this version can serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// Not JSON, cut short, or not of this shape.
+    #[error("read the artifact: {reason} at line {line}, column {column}")]
+    Malformed {
+        /// What the parser met.
+        reason: String,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// Written by another version of the compiler.
+    #[error("use an artifact of format {found}: this version reads format {ARTIFACT_FORMAT}")]
+    Format {
+        /// The format found.
+        found: u64,
+    },
+    /// The content is not what was hashed.
+    #[error("verify the artifact: its digest is {written}, its content has {computed}")]
+    Digest {
+        /// The digest in the file.
+        written: String,
+        /// The digest of the content.
+        computed: String,
+    },
+}
+
+impl Artifact {
+    /// Returns the document's bytes, with the digest filled in.
+    ///
+    /// The same value always gives the same bytes.
+    pub fn seal(mut self) -> (Self, Vec<u8>) {
+        self.digest = self.content_digest();
+        let mut bytes = serde_json::to_vec_pretty(&self).expect("an artifact has only string keys");
+        bytes.push(b'\n');
+        (self, bytes)
+    }
+
+    /// Reads what [`Artifact::seal`] wrote.
+    ///
+    /// The format is looked at before the rest, so that an artifact of another version is
+    /// called that and not "malformed". Fails as [`ArtifactError`] says.
+    pub fn open(bytes: &[u8]) -> Result<Self, ArtifactError> {
+        let malformed = |error: serde_json::Error| ArtifactError::Malformed {
+            reason: reason_without_position(&error),
+            line: error.line(),
+            column: error.column(),
+        };
+        let document: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
+        match document.get("format").and_then(serde_json::Value::as_u64) {
+            Some(format) if format == u64::from(ARTIFACT_FORMAT) => {}
+            Some(found) => return Err(ArtifactError::Format { found }),
+            None => {
+                let reason = "there is no \"format\"".to_owned();
+                return Err(ArtifactError::Malformed { reason, line: 1, column: 1 });
+            }
+        }
+        let artifact: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        let computed = artifact.content_digest();
+        if computed == artifact.digest {
+            Ok(artifact)
+        } else {
+            Err(ArtifactError::Digest { written: artifact.digest, computed })
+        }
+    }
+
+    fn content_digest(&self) -> String {
+        let unsealed = Self { digest: String::new(), ..self.clone() };
+        sha256_hex(&serde_json::to_vec(&unsealed).expect("an artifact has only string keys"))
+    }
+}
+
+fn reason_without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// An object type and the relation that its rows come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectType {
+    /// The relation.
+    pub relation: QualifiedName,
+    /// The columns that identify a row; empty when nothing does.
+    pub key: Vec<String>,
+    /// What each field reads, by GraphQL name.
+    pub fields: BTreeMap<String, Field>,
+}
+
+/// What a field of an object type reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    /// A column.
+    Column(ColumnField),
+    /// At most one row of another (or the same) relation.
+    ToOne(Reference),
+    /// Any number of rows of another (or the same) relation; takes where, orderBy, limit and offset.
+    ToMany(Reference),
+}
+
+/// A field that is a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnField {
+    /// The column's name, unquoted.
+    pub column: String,
+    /// How its values travel.
+    pub value: ValueType,
+    /// Whether the field is `!`, and on what ground.
+    pub non_null: NonNull,
+}
+
+/// How a SQL value becomes a GraphQL value and back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValueType {
+    /// The named GraphQL type: a scalar or an enum.
+    pub graphql: String,
+    /// The element's SQL type as SQL, ready for a cast: `"pg_catalog"."int4"`. No brackets.
+    pub sql: String,
+    /// True for an array; the GraphQL type is then a list of nullable elements.
+    pub list: bool,
+    /// How an element is written into JSON.
+    pub encoding: Encoding,
+}
+
+/// How one SQL value is written into JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// As PostgreSQL's `to_json` writes it: boolean, int2, int4, text, uuid, timestamps, json, enums.
+    Plain,
+    /// As a string of its text form: int8, numeric, interval, ranges, and every type not named elsewhere.
+    Text,
+    /// float4 and float8: NaN and the infinities, which JSON lacks, become null.
+    Float,
+    /// bytea: base64 (RFC 4648, padded) in a string, without line breaks.
+    Base64,
+    /// An enum some of whose labels are not GraphQL names: mapped by [`EnumType::labels`].
+    Label,
+}
+
+/// Whether a field is `!`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NonNull {
+    /// The field is nullable.
+    Nullable,
+    /// The field is `!` and the catalog proves that no null can come.
+    Proven,
+    /// The field is `!` because the author said so: a null at run time is an error with a path.
+    Trusted,
+}
+
+/// A relation between rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// The GraphQL object type referred to.
+    pub target: String,
+    /// Which columns must be equal; at least one.
+    pub on: Vec<ColumnPair>,
+    /// For a to-one field: whether it is `!`. A to-many field is never null.
+    pub non_null: NonNull,
+}
+
+/// Two columns that must be equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnPair {
+    /// The column of the type that has the field.
+    pub local: String,
+    /// The column of the type referred to.
+    pub remote: String,
+}
+
+/// An enum type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnumType {
+    /// The PostgreSQL enum.
+    pub sql_type: QualifiedName,
+    /// From GraphQL name to label.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A field of the query type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueryField {
+    /// All rows; takes where, orderBy, limit and offset.
+    List {
+        /// The object type.
+        object: String,
+    },
+    /// At most one row, by a unique key.
+    Lookup {
+        /// The object type.
+        object: String,
+        /// The arguments, all of them required; together a unique key.
+        key: Vec<KeyArgument>,
+    },
+    /// What a function returns.
+    Function(FunctionCall),
+}
+
+/// An argument that picks a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyArgument {
+    /// The argument's name.
+    pub argument: String,
+    /// The field of the object type (a column) that must be equal to it.
+    pub field: String,
+}
+
+/// A field of the mutation type.
+///
+/// Field names within inputs are those of the object type. The single forms return the
+/// object or null; the bulk forms return `{ affectedRows returning { ... } }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MutationField {
+    /// `insertX(object: XInsertInput!): X`
+    InsertOne {
+        /// The object type.
+        object: String,
+    },
+    /// `insertXs(objects: [XInsertInput!]!): XMutationResult`
+    InsertMany {
+        /// The object type.
+        object: String,
+    },
+    /// `updateX(key..., set: XSetInput!): X`
+    UpdateOne {
+        /// The object type.
+        object: String,
+        /// The arguments that pick the row.
+        key: Vec<KeyArgument>,
+    },
+    /// `updateXs(where: XFilter!, set: XSetInput!): XMutationResult`
+    UpdateMany {
+        /// The object type.
+        object: String,
+    },
+    /// `deleteX(key...): X`
+    DeleteOne {
+        /// The object type.
+        object: String,
+        /// The arguments that pick the row.
+        key: Vec<KeyArgument>,
+    },
+    /// `deleteXs(where: XFilter!): XMutationResult`
+    DeleteMany {
+        /// The object type.
+        object: String,
+    },
+    /// `upsertX(object: XInsertInput!, onConflict: XConflict!): X`
+    UpsertOne {
+        /// The object type.
+        object: String,
+        /// Values of `XConflict`: the columns of each unique key.
+        conflicts: BTreeMap<String, Vec<String>>,
+    },
+    /// `upsertXs(objects: [XInsertInput!]!, onConflict: XConflict!): XMutationResult`
+    UpsertMany {
+        /// The object type.
+        object: String,
+        /// Values of `XConflict`: the columns of each unique key.
+        conflicts: BTreeMap<String, Vec<String>>,
+    },
+    /// A function.
+    Function(FunctionCall),
+}
+
+/// A call of a SQL function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionCall {
+    /// The function.
+    pub function: QualifiedName,
+    /// Its arguments. One that the client leaves out is left out of the call too (named notation).
+    pub arguments: Vec<FunctionArgument>,
+    /// What comes back.
+    pub returns: FunctionReturn,
+}
+
+/// An argument of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionArgument {
+    /// The GraphQL argument's name.
+    pub argument: String,
+    /// The SQL parameter's name; empty means by position, and then none may be left out before it.
+    pub parameter: String,
+    /// How its value travels.
+    pub value: ValueType,
+}
+
+/// What a function's field returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FunctionReturn {
+    /// Nothing: the field is a Boolean that is true when the call succeeded.
+    Void,
+    /// A value, or a list of them for SETOF.
+    Value {
+        /// How it travels.
+        value: ValueType,
+        /// True for SETOF.
+        set: bool,
+        /// Whether the field (for SETOF: each element) is `!`.
+        non_null: NonNull,
+    },
+    /// A row, or rows for SETOF, of the relation of an object type.
+    Object {
+        /// The object type.
+        object: String,
+        /// True for SETOF; in a query the field then takes where, orderBy, limit and offset.
+        set: bool,
+        /// For one row: whether the field is `!`.
+        non_null: NonNull,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Artifact {
+        Artifact {
+            format: ARTIFACT_FORMAT,
+            digest: String::new(),
+            compiler: "0.1.0".to_owned(),
+            sdl: "type Query { ok: Boolean }".to_owned(),
+            objects: BTreeMap::new(),
+            enums: BTreeMap::new(),
+            query: BTreeMap::new(),
+            mutation: BTreeMap::new(),
+            manifest: Manifest::default(),
+        }
+    }
+
+    #[test]
+    fn what_was_sealed_opens() {
+        let (sealed, bytes) = empty().seal();
+        assert_eq!(Artifact::open(&bytes).unwrap(), sealed);
+        assert_eq!(empty().seal().1, bytes, "the same value gives the same bytes");
+    }
+
+    #[test]
+    fn another_format_is_named_even_when_its_shape_is_unknown() {
+        let error = Artifact::open(br#"{"format": 99, "novelty": true}"#).unwrap_err();
+        assert!(matches!(error, ArtifactError::Format { found: 99 }), "{error}");
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        let (_, bytes) = empty().seal();
+        for end in 0..bytes.len() - 1 {
+            assert!(
+                matches!(Artifact::open(&bytes[..end]), Err(ArtifactError::Malformed { .. })),
+                "cut at {end}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_edited_artifact_is_refused() {
+        let (_, bytes) = empty().seal();
+        let edited = String::from_utf8(bytes).unwrap().replace("ok: Boolean", "no: Boolean");
+        assert!(matches!(Artifact::open(edited.as_bytes()), Err(ArtifactError::Digest { .. })));
+    }
+}

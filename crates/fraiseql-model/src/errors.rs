@@ -1,0 +1,128 @@
+//! The registry of every error that a user can meet. Each code has a page in `docs/errors/`.
+//!
+//! A code is never reused and never changes its meaning.
+
+use crate::names::nearest;
+
+/// An error's identity.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ErrorCode {
+    /// `FQ-AREA-NNN`.
+    pub code: &'static str,
+    /// What it means, in a few words.
+    pub title: &'static str,
+    /// The exit code of the binary when this ends a command.
+    pub exit: Exit,
+}
+
+/// Exit codes of the binary. Scripts may rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// A bug or something unforeseen.
+    Internal = 1,
+    /// The command line or the settings are wrong.
+    Usage = 2,
+    /// The project's own files are wrong: schema, operations, artifact.
+    Project = 3,
+    /// The database cannot be reached or refuses us.
+    Database = 4,
+    /// The machine is in the way: port, disk, permission, missing program.
+    Machine = 5,
+    /// Interrupted before the work was done.
+    Interrupted = 130,
+}
+
+macro_rules! registry {
+    ($($name:ident = $code:literal, $exit:ident, $title:literal;)*) => {
+        $(
+            #[doc = $title]
+            pub const $name: ErrorCode = ErrorCode { code: $code, title: $title, exit: Exit::$exit };
+        )*
+
+        /// Every code, in the order of the reference.
+        pub const ALL: &[ErrorCode] = &[$($name),*];
+    };
+}
+
+registry! {
+    CFG_UNKNOWN_KEY = "FQ-CFG-001", Usage, "a settings key that does not exist";
+    CFG_BAD_VALUE = "FQ-CFG-002", Usage, "a setting with a value that it cannot have";
+    CFG_SYNTAX = "FQ-CFG-003", Usage, "fraiseql.toml is not TOML";
+    CFG_UNKNOWN_ENVIRONMENT = "FQ-CFG-004", Usage, "an environment that fraiseql.toml does not define";
+    CFG_MISSING = "FQ-CFG-005", Usage, "a setting that this command needs and nobody gave";
+
+    IO_READ = "FQ-IO-001", Machine, "a file cannot be read";
+    IO_WRITE = "FQ-IO-002", Machine, "a file cannot be written";
+    IO_NO_PROJECT = "FQ-IO-003", Usage, "the folder is not a project";
+    IO_EXISTS = "FQ-IO-004", Usage, "a file is in the way and would be overwritten";
+    IO_DISK_FULL = "FQ-IO-005", Machine, "the disk is full";
+
+    SDL_SYNTAX = "FQ-SDL-001", Project, "the schema is not GraphQL";
+    SDL_INVALID = "FQ-SDL-002", Project, "the schema breaks a rule of GraphQL";
+    SDL_UNKNOWN_TYPE = "FQ-SDL-003", Project, "a type that nobody defined";
+    SDL_UNKNOWN_DIRECTIVE = "FQ-SDL-004", Project, "a directive that does not exist";
+    SDL_DIRECTIVE_ARGUMENT = "FQ-SDL-005", Project, "a directive with a wrong argument";
+    SDL_UNKNOWN_RELATION = "FQ-SDL-006", Project, "a relation that the database does not have";
+    SDL_UNKNOWN_COLUMN = "FQ-SDL-007", Project, "a column that the relation does not have";
+    SDL_TYPE_MISMATCH = "FQ-SDL-008", Project, "a field whose type the column cannot give";
+    SDL_NULLABLE = "FQ-SDL-009", Project, "a field marked ! where null can come";
+    SDL_AMBIGUOUS_REFERENCE = "FQ-SDL-010", Project, "an object field that several foreign keys could be";
+    SDL_NO_REFERENCE = "FQ-SDL-011", Project, "an object field without a foreign key to follow";
+    SDL_NO_KEY = "FQ-SDL-012", Project, "an operation that needs a unique key";
+    SDL_UNKNOWN_FUNCTION = "FQ-SDL-013", Project, "a function that the database does not have, or several of that name";
+    SDL_NAME_TAKEN = "FQ-SDL-014", Project, "a name that is generated already";
+    SDL_NOT_WRITABLE = "FQ-SDL-015", Project, "a relation or column that cannot be written";
+    SDL_MISSING_INDEX = "FQ-SDL-016", Project, "a foreign key without an index";
+    SDL_UNSUPPORTED = "FQ-SDL-017", Project, "GraphQL that this version does not compile";
+    SDL_ENUM_MISMATCH = "FQ-SDL-018", Project, "an enum whose values are not the database's";
+    SDL_ARGUMENT = "FQ-SDL-019", Project, "an argument that the field cannot use";
+
+    ART_MALFORMED = "FQ-ART-001", Project, "the artifact is not JSON or is cut short";
+    ART_FORMAT = "FQ-ART-002", Project, "the artifact is of another version";
+    ART_DIGEST = "FQ-ART-003", Project, "the artifact was changed after it was compiled";
+    ART_DATABASE = "FQ-ART-004", Database, "the database lacks what the artifact reads";
+
+    CAT_SNAPSHOT = "FQ-CAT-001", Project, "the catalog snapshot cannot be read";
+    CAT_NOTHING = "FQ-CAT-002", Database, "the database has no relation that this role can read";
+
+    PG_URL = "FQ-PG-001", Usage, "the connection string cannot be understood";
+    PG_CONNECT = "FQ-PG-002", Database, "the database cannot be reached";
+    PG_AUTH = "FQ-PG-003", Database, "the database refuses the user or the password";
+    PG_NO_DATABASE = "FQ-PG-004", Database, "the server has no such database";
+    PG_TLS = "FQ-PG-005", Database, "no TLS with the database as asked for";
+    PG_TOO_OLD = "FQ-PG-006", Database, "the server is older than PostgreSQL 10";
+    PG_QUERY = "FQ-PG-007", Database, "the database refused a statement";
+    PG_NO_SERVER = "FQ-PG-008", Machine, "no PostgreSQL server programs were found";
+    PG_INITDB = "FQ-PG-009", Machine, "initdb failed";
+    PG_START = "FQ-PG-010", Machine, "the embedded PostgreSQL does not start";
+    PG_DATA_IN_USE = "FQ-PG-011", Machine, "another process uses the data directory";
+    PG_DATA_VERSION = "FQ-PG-012", Machine, "the data directory is of another major version";
+    PG_NO_USER = "FQ-PG-013", Machine, "there is no unprivileged user to run PostgreSQL as";
+
+    NET_PORT_TAKEN = "FQ-NET-001", Machine, "the port is taken";
+    NET_BIND = "FQ-NET-002", Machine, "the address cannot be bound";
+
+    RUN_ALREADY = "FQ-RUN-001", Machine, "the project is running already";
+    RUN_SEED = "FQ-RUN-002", Project, "the project's data cannot be loaded";
+    RUN_INTERNAL = "FQ-RUN-003", Internal, "a bug in fraiseql";
+}
+
+/// Returns the registered code of that name, for `fraiseql explain FQ-...`.
+pub fn find(code: &str) -> Option<&'static ErrorCode> {
+    ALL.iter().find(|error| error.code.eq_ignore_ascii_case(code))
+}
+
+/// Returns the code that is most likely meant.
+pub fn suggest(code: &str) -> Option<&'static str> {
+    nearest(code, ALL.iter().map(|error| error.code))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_code_stands_twice() {
+        let codes: std::collections::BTreeSet<_> = super::ALL.iter().map(|error| error.code).collect();
+        assert_eq!(codes.len(), super::ALL.len());
+    }
+}

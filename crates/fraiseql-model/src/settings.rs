@@ -1,0 +1,314 @@
+//! Every setting there is: one table, from which parsing, `config show` and the reference are made.
+//!
+//! Pure: files and environment are read by the binary and handed in as [`Given`] values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::names::nearest;
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The dotted key in `fraiseql.toml`, for example `server.port`.
+    pub key: &'static str,
+    /// The environment variable.
+    pub env: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// The default, in the form that a user would type; `None` when there is none.
+    pub default: Option<&'static str>,
+    /// One sentence for the reference.
+    pub doc: &'static str,
+    /// True when the value must never be printed.
+    pub secret: bool,
+}
+
+/// What a setting may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number within bounds; the unit is the key's last word.
+    Integer {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+    },
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// Words separated by commas; in the file also a list of strings.
+    List,
+}
+
+const fn setting(
+    key: &'static str,
+    env: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    doc: &'static str,
+) -> Setting {
+    Setting { key, env, kind, default, doc, secret: false }
+}
+
+/// Every setting, sorted by key.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        secret: true,
+        ..setting("database.url", "DATABASE_URL", Kind::Text, None, "Connection string of the database, as libpq reads it. Without it, `up` runs an embedded PostgreSQL.")
+    },
+    setting("database.connect_timeout_ms", "FRAISEQL_DATABASE_CONNECT_TIMEOUT_MS", Kind::Integer { min: 100, max: 600_000 }, Some("5000"), "How long one attempt to connect may take."),
+    setting("database.pool_size", "FRAISEQL_DATABASE_POOL_SIZE", Kind::Integer { min: 1, max: 10_000 }, Some("16"), "The most connections that one server opens."),
+    setting("database.schemas", "FRAISEQL_DATABASE_SCHEMAS", Kind::List, Some("public"), "PostgreSQL schemas that `init` reads."),
+    setting("embedded.bin_dir", "FRAISEQL_EMBEDDED_BIN_DIR", Kind::Text, None, "Folder with `postgres` and `initdb` for the embedded PostgreSQL."),
+    setting("embedded.data_dir", "FRAISEQL_EMBEDDED_DATA_DIR", Kind::Text, None, "Data directory of the embedded PostgreSQL; chosen and recorded in `.fraiseql/` when not set."),
+    setting("embedded.seed", "FRAISEQL_EMBEDDED_SEED", Kind::List, Some(""), "SQL files, relative to the project, that fill a new embedded database once."),
+    setting("limits.body_bytes", "FRAISEQL_LIMITS_BODY_BYTES", Kind::Integer { min: 1_024, max: 1_073_741_824 }, Some("1048576"), "The largest request body."),
+    setting("limits.depth", "FRAISEQL_LIMITS_DEPTH", Kind::Integer { min: 1, max: 200 }, Some("30"), "How deep selections may nest."),
+    setting("limits.fields", "FRAISEQL_LIMITS_FIELDS", Kind::Integer { min: 1, max: 100_000 }, Some("5000"), "How many fields an operation may select once its fragments are expanded."),
+    setting("limits.root_fields", "FRAISEQL_LIMITS_ROOT_FIELDS", Kind::Integer { min: 1, max: 1_000 }, Some("50"), "How many root fields an operation may select."),
+    setting("limits.tokens", "FRAISEQL_LIMITS_TOKENS", Kind::Integer { min: 10, max: 1_000_000 }, Some("15000"), "How many tokens a document may have."),
+    setting("limits.bulk_rows", "FRAISEQL_LIMITS_BULK_ROWS", Kind::Integer { min: 1, max: 60_000 }, Some("1000"), "How many objects one bulk mutation may carry."),
+    setting("log.format", "FRAISEQL_LOG_FORMAT", Kind::Choice(&["text", "json"]), Some("text"), "How the log on standard error is written."),
+    setting("server.address", "FRAISEQL_SERVER_ADDRESS", Kind::Text, Some("127.0.0.1"), "The address to listen on."),
+    setting("server.drain_delay_ms", "FRAISEQL_SERVER_DRAIN_DELAY_MS", Kind::Integer { min: 0, max: 600_000 }, Some("0"), "After SIGTERM: how long to go on accepting while readiness already says 503."),
+    setting("server.drain_timeout_ms", "FRAISEQL_SERVER_DRAIN_TIMEOUT_MS", Kind::Integer { min: 0, max: 600_000 }, Some("10000"), "After that: how long running requests may take before they are cut off."),
+    setting("server.graphiql", "FRAISEQL_SERVER_GRAPHIQL", Kind::Choice(&["auto", "on", "off"]), Some("auto"), "GraphiQL at `/`; `auto` is on in development and off in production."),
+    setting("server.port", "FRAISEQL_SERVER_PORT", Kind::Integer { min: 0, max: 65_535 }, Some("4000"), "The port to listen on; 0 takes a free one."),
+    setting("server.profile", "FRAISEQL_SERVER_PROFILE", Kind::Choice(&["development", "production"]), Some("development"), "What is on by default."),
+    setting("server.request_timeout_ms", "FRAISEQL_SERVER_REQUEST_TIMEOUT_MS", Kind::Integer { min: 1, max: 3_600_000 }, Some("30000"), "How long a request may take; then its statement is cancelled in PostgreSQL."),
+];
+
+/// Where a value came from; later variants win.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// `fraiseql.toml`, with the line.
+    File {
+        /// The file as the user named it.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// A section `[env.NAME]` of `fraiseql.toml`, with the line.
+    Environment {
+        /// The file as the user named it.
+        file: String,
+        /// The section's name.
+        name: String,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Variable(&'static str),
+    /// The command line.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { file, line } => write!(f, "{file}:{line}"),
+            Self::Environment { file, name, line } => write!(f, "{file}:{line} [env.{name}]"),
+            Self::Variable(name) => write!(f, "${name}"),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// A value that somebody gave, not yet checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The dotted key.
+    pub key: String,
+    /// The value as text; a list is joined with commas.
+    pub text: String,
+    /// Who gave it.
+    pub origin: Origin,
+}
+
+/// Why a given value cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// No such key.
+    #[error("find a setting named \"{key}\"")]
+    UnknownKey {
+        /// The key as given.
+        key: String,
+        /// Who gave it.
+        origin: Origin,
+        /// The key that is most likely meant.
+        suggestion: Option<&'static str>,
+    },
+    /// The key exists, the value does not fit.
+    #[error("use {shown} for \"{key}\": it must be {expected}")]
+    BadValue {
+        /// The key.
+        key: &'static str,
+        /// The value, or "the value" for a secret.
+        shown: String,
+        /// What it must be.
+        expected: String,
+        /// Who gave it.
+        origin: Origin,
+    },
+}
+
+/// The settings in force: every key of [`SETTINGS`] that has a value, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    values: BTreeMap<&'static str, (String, Origin)>,
+}
+
+impl Settings {
+    /// Merges what was given over the defaults: flags over variables over the named
+    /// environment over the file. Returns every error, not the first.
+    pub fn resolve(given: &[Given]) -> Result<Self, Vec<SettingError>> {
+        let mut values: BTreeMap<&'static str, (String, Origin)> = SETTINGS
+            .iter()
+            .filter_map(|setting| Some((setting.key, (setting.default?.to_owned(), Origin::Default))))
+            .collect();
+        let mut errors = Vec::new();
+        for Given { key, text, origin } in given {
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
+                let suggestion = nearest(key, SETTINGS.iter().map(|setting| setting.key));
+                errors.push(SettingError::UnknownKey { key: key.clone(), origin: origin.clone(), suggestion });
+                continue;
+            };
+            if let Err(expected) = setting.kind.check(text) {
+                let shown = if setting.secret { "the value".to_owned() } else { format!("{text:?}") };
+                let origin = origin.clone();
+                errors.push(SettingError::BadValue { key: setting.key, shown, expected, origin });
+                continue;
+            }
+            let wins = values.get(setting.key).is_none_or(|(_, present)| rank(origin) >= rank(present));
+            if wins {
+                values.insert(setting.key, (text.clone(), origin.clone()));
+            }
+        }
+        if errors.is_empty() { Ok(Self { values }) } else { Err(errors) }
+    }
+
+    /// Returns the text of a setting, if it has a value.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        debug_assert!(SETTINGS.iter().any(|setting| setting.key == key), "{key} is not in the table");
+        self.values.get(key).map(|(text, _)| text.as_str())
+    }
+
+    /// Returns a whole number. For keys of [`Kind::Integer`] with a default only.
+    pub fn integer(&self, key: &str) -> u64 {
+        self.text(key).and_then(|text| text.parse().ok()).expect("checked by resolve")
+    }
+
+    /// Returns milliseconds as a duration. For keys that end in `_ms`.
+    pub fn duration(&self, key: &str) -> Duration {
+        Duration::from_millis(self.integer(key))
+    }
+
+    /// Returns the words of a list.
+    pub fn list(&self, key: &str) -> Vec<String> {
+        let text = self.text(key).unwrap_or("");
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Returns where a value came from.
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        self.values.get(key).map(|(_, origin)| origin)
+    }
+
+    /// Returns every setting with its value as it may be shown and its origin, sorted by key.
+    ///
+    /// Secrets are masked; a setting without a value is `None`.
+    pub fn shown(&self) -> Vec<(&'static Setting, Option<(String, &Origin)>)> {
+        let shown = |setting: &Setting| {
+            let (text, origin) = self.values.get(setting.key)?;
+            let text = if setting.secret { "********".to_owned() } else { text.clone() };
+            Some((text, origin))
+        };
+        SETTINGS.iter().map(|setting| (setting, shown(setting))).collect()
+    }
+}
+
+fn rank(origin: &Origin) -> u8 {
+    match origin {
+        Origin::Default => 0,
+        Origin::File { .. } => 1,
+        Origin::Environment { .. } => 2,
+        Origin::Variable(_) => 3,
+        Origin::Flag(_) => 4,
+    }
+}
+
+impl Kind {
+    fn check(self, text: &str) -> Result<(), String> {
+        let fits = match self {
+            Self::Text | Self::List => true,
+            Self::Boolean => matches!(text, "true" | "false"),
+            Self::Integer { min, max } => text.parse::<u64>().is_ok_and(|value| (min..=max).contains(&value)),
+            Self::Choice(words) => words.contains(&text),
+        };
+        if fits { Ok(()) } else { Err(self.expected()) }
+    }
+
+    /// Returns in words what a value must be.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::List => "words separated by commas".to_owned(),
+            Self::Boolean => "true or false".to_owned(),
+            Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(key: &str, text: &str, origin: Origin) -> Given {
+        Given { key: key.to_owned(), text: text.to_owned(), origin }
+    }
+
+    fn file(line: usize) -> Origin {
+        Origin::File { file: "fraiseql.toml".to_owned(), line }
+    }
+
+    #[test]
+    fn the_table_is_sound() {
+        for setting in SETTINGS {
+            if let Some(default) = setting.default {
+                assert_eq!(setting.kind.check(default), Ok(()), "{}", setting.key);
+            }
+            assert!(setting.doc.ends_with('.'), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn the_nearer_source_wins_whatever_the_order() {
+        let flag = given("server.port", "1", Origin::Flag("--port".to_owned()));
+        let variable = given("server.port", "2", Origin::Variable("FRAISEQL_SERVER_PORT"));
+        let settings = Settings::resolve(&[flag, variable, given("server.port", "3", file(1))]).unwrap();
+        assert_eq!(settings.integer("server.port"), 1);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_a_suggestion() {
+        let errors = Settings::resolve(&[given("server.prot", "1", file(3))]).unwrap_err();
+        let [SettingError::UnknownKey { suggestion, .. }] = errors.as_slice() else { panic!("{errors:?}") };
+        assert_eq!(*suggestion, Some("server.port"));
+    }
+
+    #[test]
+    fn a_secret_is_shown_neither_in_errors_nor_in_the_list() {
+        let url = given("database.url", "postgres://u:hunter2@h/d", Origin::Variable("DATABASE_URL"));
+        let settings = Settings::resolve(&[url]).unwrap();
+        assert!(!format!("{:?}", settings.shown()).contains("hunter2"));
+    }
+}
