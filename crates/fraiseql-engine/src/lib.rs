@@ -5,8 +5,31 @@
 //! [`Variables::shape`]; [`bind`] for each request. After an SQL error of a query,
 //! [`plan_singles`] tells how to run its root fields one by one and [`complete`] bubbles nulls.
 
+mod argument;
+mod bind;
+mod collect;
+mod complete;
+mod document;
+mod filter;
+mod ir;
+mod mutation;
+mod order;
 mod plan;
+mod planner;
+mod query;
+mod scalar;
+mod schema;
+mod select;
 mod shape;
+mod sql;
+mod variables;
+mod write;
 
+pub use bind::bind;
+pub use complete::{Completed, complete};
+pub use document::{Document, Limits, OperationKind};
 pub use plan::*;
-pub use shape::ResponseShape;
+pub use planner::{plan, plan_singles};
+pub use schema::{LoadError, Schema};
+pub use shape::{ResponseShape, ShapeKind};
+pub use variables::Variables;

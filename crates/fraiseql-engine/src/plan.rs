@@ -40,6 +40,7 @@ pub enum FieldValue {
     /// Known without the database: `__typename`, `__schema`, `__type`. JSON text.
     Static(Bytes),
     /// Column of that index in the statement's only row: JSON text, or SQL NULL for null.
+    /// The statement may give no row at all: then the value is null.
     Column(usize),
     /// Every row of the statement is an element of the list, its only column the JSON text.
     /// Only when this is the one field that needs the database, so that long lists stream.
@@ -72,7 +73,8 @@ pub enum MutationStep {
 pub struct MutationWrite {
     /// The response key.
     pub key: String,
-    /// In order; exactly one row comes from the one at `result`, its only column the JSON text or NULL.
+    /// In order; at most one row comes from the one at `result`, its only column the JSON text or
+    /// NULL. No row is null.
     pub statements: Vec<Statement>,
     /// Index of the statement whose row is the field's value.
     pub result: usize,
@@ -135,7 +137,7 @@ pub struct SingleField {
     pub key: String,
     /// The field's place in the document.
     pub location: Option<Location>,
-    /// One row, one column: the field's JSON text or NULL. Nulls in `!` fields do not raise here.
+    /// At most one row, one column: the field's JSON text or NULL; no row is null. Nulls in `!` fields do not raise here.
     pub statement: Option<Statement>,
     /// The value when no statement is needed.
     pub fixed: Option<Bytes>,

@@ -56,12 +56,19 @@ pub struct QualifiedName {
 impl QualifiedName {
     /// Makes a name from its two parts.
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { schema: schema.into(), name: name.into() }
+        Self {
+            schema: schema.into(),
+            name: name.into(),
+        }
     }
 
     /// Returns the name as SQL: both parts quoted, quotes doubled.
     pub fn sql(&self) -> String {
-        format!("{}.{}", crate::names::quote_identifier(&self.schema), crate::names::quote_identifier(&self.name))
+        format!(
+            "{}.{}",
+            crate::names::quote_identifier(&self.schema),
+            crate::names::quote_identifier(&self.name)
+        )
     }
 }
 

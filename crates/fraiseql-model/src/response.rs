@@ -134,7 +134,11 @@ impl GraphqlError {
             message: message.into(),
             locations: Vec::new(),
             path: Vec::new(),
-            extensions: Extensions { code, constraint: None, log_id: None },
+            extensions: Extensions {
+                code,
+                constraint: None,
+                log_id: None,
+            },
         }
     }
 

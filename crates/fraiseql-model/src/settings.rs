@@ -52,35 +52,180 @@ const fn setting(
     default: Option<&'static str>,
     doc: &'static str,
 ) -> Setting {
-    Setting { key, env, kind, default, doc, secret: false }
+    Setting {
+        key,
+        env,
+        kind,
+        default,
+        doc,
+        secret: false,
+    }
 }
 
 /// Every setting, sorted by key.
 pub const SETTINGS: &[Setting] = &[
     Setting {
         secret: true,
-        ..setting("database.url", "DATABASE_URL", Kind::Text, None, "Connection string of the database, as libpq reads it. Without it, `up` runs an embedded PostgreSQL.")
+        ..setting(
+            "database.url",
+            "DATABASE_URL",
+            Kind::Text,
+            None,
+            "Connection string of the database, as libpq reads it. Without it, `up` runs an embedded PostgreSQL.",
+        )
     },
-    setting("database.connect_timeout_ms", "FRAISEQL_DATABASE_CONNECT_TIMEOUT_MS", Kind::Integer { min: 100, max: 600_000 }, Some("5000"), "How long one attempt to connect may take."),
-    setting("database.pool_size", "FRAISEQL_DATABASE_POOL_SIZE", Kind::Integer { min: 1, max: 10_000 }, Some("16"), "The most connections that one server opens."),
-    setting("database.schemas", "FRAISEQL_DATABASE_SCHEMAS", Kind::List, Some("public"), "PostgreSQL schemas that `init` reads."),
-    setting("embedded.bin_dir", "FRAISEQL_EMBEDDED_BIN_DIR", Kind::Text, None, "Folder with `postgres` and `initdb` for the embedded PostgreSQL."),
-    setting("embedded.data_dir", "FRAISEQL_EMBEDDED_DATA_DIR", Kind::Text, None, "Data directory of the embedded PostgreSQL; chosen and recorded in `.fraiseql/` when not set."),
-    setting("embedded.seed", "FRAISEQL_EMBEDDED_SEED", Kind::List, Some(""), "SQL files, relative to the project, that fill a new embedded database once."),
-    setting("limits.body_bytes", "FRAISEQL_LIMITS_BODY_BYTES", Kind::Integer { min: 1_024, max: 1_073_741_824 }, Some("1048576"), "The largest request body."),
-    setting("limits.depth", "FRAISEQL_LIMITS_DEPTH", Kind::Integer { min: 1, max: 200 }, Some("30"), "How deep selections may nest."),
-    setting("limits.fields", "FRAISEQL_LIMITS_FIELDS", Kind::Integer { min: 1, max: 100_000 }, Some("5000"), "How many fields an operation may select once its fragments are expanded."),
-    setting("limits.root_fields", "FRAISEQL_LIMITS_ROOT_FIELDS", Kind::Integer { min: 1, max: 1_000 }, Some("50"), "How many root fields an operation may select."),
-    setting("limits.tokens", "FRAISEQL_LIMITS_TOKENS", Kind::Integer { min: 10, max: 1_000_000 }, Some("15000"), "How many tokens a document may have."),
-    setting("limits.bulk_rows", "FRAISEQL_LIMITS_BULK_ROWS", Kind::Integer { min: 1, max: 60_000 }, Some("1000"), "How many objects one bulk mutation may carry."),
-    setting("log.format", "FRAISEQL_LOG_FORMAT", Kind::Choice(&["text", "json"]), Some("text"), "How the log on standard error is written."),
-    setting("server.address", "FRAISEQL_SERVER_ADDRESS", Kind::Text, Some("127.0.0.1"), "The address to listen on."),
-    setting("server.drain_delay_ms", "FRAISEQL_SERVER_DRAIN_DELAY_MS", Kind::Integer { min: 0, max: 600_000 }, Some("0"), "After SIGTERM: how long to go on accepting while readiness already says 503."),
-    setting("server.drain_timeout_ms", "FRAISEQL_SERVER_DRAIN_TIMEOUT_MS", Kind::Integer { min: 0, max: 600_000 }, Some("10000"), "After that: how long running requests may take before they are cut off."),
-    setting("server.graphiql", "FRAISEQL_SERVER_GRAPHIQL", Kind::Choice(&["auto", "on", "off"]), Some("auto"), "GraphiQL at `/`; `auto` is on in development and off in production."),
-    setting("server.port", "FRAISEQL_SERVER_PORT", Kind::Integer { min: 0, max: 65_535 }, Some("4000"), "The port to listen on; 0 takes a free one."),
-    setting("server.profile", "FRAISEQL_SERVER_PROFILE", Kind::Choice(&["development", "production"]), Some("development"), "What is on by default."),
-    setting("server.request_timeout_ms", "FRAISEQL_SERVER_REQUEST_TIMEOUT_MS", Kind::Integer { min: 1, max: 3_600_000 }, Some("30000"), "How long a request may take; then its statement is cancelled in PostgreSQL."),
+    setting(
+        "database.connect_timeout_ms",
+        "FRAISEQL_DATABASE_CONNECT_TIMEOUT_MS",
+        Kind::Integer {
+            min: 100,
+            max: 600_000,
+        },
+        Some("5000"),
+        "How long one attempt to connect may take.",
+    ),
+    setting(
+        "database.pool_size",
+        "FRAISEQL_DATABASE_POOL_SIZE",
+        Kind::Integer { min: 1, max: 10_000 },
+        Some("16"),
+        "The most connections that one server opens.",
+    ),
+    setting(
+        "database.schemas",
+        "FRAISEQL_DATABASE_SCHEMAS",
+        Kind::List,
+        Some("public"),
+        "PostgreSQL schemas that `init` reads.",
+    ),
+    setting(
+        "embedded.bin_dir",
+        "FRAISEQL_EMBEDDED_BIN_DIR",
+        Kind::Text,
+        None,
+        "Folder with `postgres` and `initdb` for the embedded PostgreSQL.",
+    ),
+    setting(
+        "embedded.data_dir",
+        "FRAISEQL_EMBEDDED_DATA_DIR",
+        Kind::Text,
+        None,
+        "Data directory of the embedded PostgreSQL; chosen and recorded in `.fraiseql/` when not set.",
+    ),
+    setting(
+        "embedded.seed",
+        "FRAISEQL_EMBEDDED_SEED",
+        Kind::List,
+        Some(""),
+        "SQL files, relative to the project, that fill a new embedded database once.",
+    ),
+    setting(
+        "limits.body_bytes",
+        "FRAISEQL_LIMITS_BODY_BYTES",
+        Kind::Integer {
+            min: 1_024,
+            max: 1_073_741_824,
+        },
+        Some("1048576"),
+        "The largest request body.",
+    ),
+    setting(
+        "limits.depth",
+        "FRAISEQL_LIMITS_DEPTH",
+        Kind::Integer { min: 1, max: 200 },
+        Some("30"),
+        "How deep selections may nest.",
+    ),
+    setting(
+        "limits.fields",
+        "FRAISEQL_LIMITS_FIELDS",
+        Kind::Integer { min: 1, max: 100_000 },
+        Some("5000"),
+        "How many fields an operation may select once its fragments are expanded.",
+    ),
+    setting(
+        "limits.root_fields",
+        "FRAISEQL_LIMITS_ROOT_FIELDS",
+        Kind::Integer { min: 1, max: 1_000 },
+        Some("50"),
+        "How many root fields an operation may select.",
+    ),
+    setting(
+        "limits.tokens",
+        "FRAISEQL_LIMITS_TOKENS",
+        Kind::Integer {
+            min: 10,
+            max: 1_000_000,
+        },
+        Some("15000"),
+        "How many tokens a document may have.",
+    ),
+    setting(
+        "limits.bulk_rows",
+        "FRAISEQL_LIMITS_BULK_ROWS",
+        Kind::Integer { min: 1, max: 60_000 },
+        Some("1000"),
+        "How many objects one bulk mutation may carry.",
+    ),
+    setting(
+        "log.format",
+        "FRAISEQL_LOG_FORMAT",
+        Kind::Choice(&["text", "json"]),
+        Some("text"),
+        "How the log on standard error is written.",
+    ),
+    setting(
+        "server.address",
+        "FRAISEQL_SERVER_ADDRESS",
+        Kind::Text,
+        Some("127.0.0.1"),
+        "The address to listen on.",
+    ),
+    setting(
+        "server.drain_delay_ms",
+        "FRAISEQL_SERVER_DRAIN_DELAY_MS",
+        Kind::Integer { min: 0, max: 600_000 },
+        Some("0"),
+        "After SIGTERM: how long to go on accepting while readiness already says 503.",
+    ),
+    setting(
+        "server.drain_timeout_ms",
+        "FRAISEQL_SERVER_DRAIN_TIMEOUT_MS",
+        Kind::Integer { min: 0, max: 600_000 },
+        Some("10000"),
+        "After that: how long running requests may take before they are cut off.",
+    ),
+    setting(
+        "server.graphiql",
+        "FRAISEQL_SERVER_GRAPHIQL",
+        Kind::Choice(&["auto", "on", "off"]),
+        Some("auto"),
+        "GraphiQL at `/`; `auto` is on in development and off in production.",
+    ),
+    setting(
+        "server.port",
+        "FRAISEQL_SERVER_PORT",
+        Kind::Integer { min: 0, max: 65_535 },
+        Some("4000"),
+        "The port to listen on; 0 takes a free one.",
+    ),
+    setting(
+        "server.profile",
+        "FRAISEQL_SERVER_PROFILE",
+        Kind::Choice(&["development", "production"]),
+        Some("development"),
+        "What is on by default.",
+    ),
+    setting(
+        "server.request_timeout_ms",
+        "FRAISEQL_SERVER_REQUEST_TIMEOUT_MS",
+        Kind::Integer {
+            min: 1,
+            max: 3_600_000,
+        },
+        Some("30000"),
+        "How long a request may take; then its statement is cancelled in PostgreSQL.",
+    ),
 ];
 
 /// Where a value came from; later variants win.
@@ -178,32 +323,56 @@ impl Settings {
         for Given { key, text, origin } in given {
             let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
                 let suggestion = nearest(key, SETTINGS.iter().map(|setting| setting.key));
-                errors.push(SettingError::UnknownKey { key: key.clone(), origin: origin.clone(), suggestion });
+                errors.push(SettingError::UnknownKey {
+                    key: key.clone(),
+                    origin: origin.clone(),
+                    suggestion,
+                });
                 continue;
             };
             if let Err(expected) = setting.kind.check(text) {
-                let shown = if setting.secret { "the value".to_owned() } else { format!("{text:?}") };
+                let shown = if setting.secret {
+                    "the value".to_owned()
+                } else {
+                    format!("{text:?}")
+                };
                 let origin = origin.clone();
-                errors.push(SettingError::BadValue { key: setting.key, shown, expected, origin });
+                errors.push(SettingError::BadValue {
+                    key: setting.key,
+                    shown,
+                    expected,
+                    origin,
+                });
                 continue;
             }
-            let wins = values.get(setting.key).is_none_or(|(_, present)| rank(origin) >= rank(present));
+            let wins = values
+                .get(setting.key)
+                .is_none_or(|(_, present)| rank(origin) >= rank(present));
             if wins {
                 values.insert(setting.key, (text.clone(), origin.clone()));
             }
         }
-        if errors.is_empty() { Ok(Self { values }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self { values })
+        } else {
+            Err(errors)
+        }
     }
 
     /// Returns the text of a setting, if it has a value.
     pub fn text(&self, key: &str) -> Option<&str> {
-        debug_assert!(SETTINGS.iter().any(|setting| setting.key == key), "{key} is not in the table");
+        debug_assert!(
+            SETTINGS.iter().any(|setting| setting.key == key),
+            "{key} is not in the table"
+        );
         self.values.get(key).map(|(text, _)| text.as_str())
     }
 
     /// Returns a whole number. For keys of [`Kind::Integer`] with a default only.
     pub fn integer(&self, key: &str) -> u64 {
-        self.text(key).and_then(|text| text.parse().ok()).expect("checked by resolve")
+        self.text(key)
+            .and_then(|text| text.parse().ok())
+            .expect("checked by resolve")
     }
 
     /// Returns milliseconds as a duration. For keys that end in `_ms`.
@@ -214,7 +383,11 @@ impl Settings {
     /// Returns the words of a list.
     pub fn list(&self, key: &str) -> Vec<String> {
         let text = self.text(key).unwrap_or("");
-        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        text.split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Returns where a value came from.
@@ -228,7 +401,11 @@ impl Settings {
     pub fn shown(&self) -> Vec<(&'static Setting, Option<(String, &Origin)>)> {
         let shown = |setting: &Setting| {
             let (text, origin) = self.values.get(setting.key)?;
-            let text = if setting.secret { "********".to_owned() } else { text.clone() };
+            let text = if setting.secret {
+                "********".to_owned()
+            } else {
+                text.clone()
+            };
             Some((text, origin))
         };
         SETTINGS.iter().map(|setting| (setting, shown(setting))).collect()
@@ -250,7 +427,9 @@ impl Kind {
         let fits = match self {
             Self::Text | Self::List => true,
             Self::Boolean => matches!(text, "true" | "false"),
-            Self::Integer { min, max } => text.parse::<u64>().is_ok_and(|value| (min..=max).contains(&value)),
+            Self::Integer { min, max } => text
+                .parse::<u64>()
+                .is_ok_and(|value| (min..=max).contains(&value)),
             Self::Choice(words) => words.contains(&text),
         };
         if fits { Ok(()) } else { Err(self.expected()) }
@@ -273,11 +452,18 @@ mod tests {
     use super::*;
 
     fn given(key: &str, text: &str, origin: Origin) -> Given {
-        Given { key: key.to_owned(), text: text.to_owned(), origin }
+        Given {
+            key: key.to_owned(),
+            text: text.to_owned(),
+            origin,
+        }
     }
 
     fn file(line: usize) -> Origin {
-        Origin::File { file: "fraiseql.toml".to_owned(), line }
+        Origin::File {
+            file: "fraiseql.toml".to_owned(),
+            line,
+        }
     }
 
     #[test]
@@ -301,13 +487,19 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error_with_a_suggestion() {
         let errors = Settings::resolve(&[given("server.prot", "1", file(3))]).unwrap_err();
-        let [SettingError::UnknownKey { suggestion, .. }] = errors.as_slice() else { panic!("{errors:?}") };
+        let [SettingError::UnknownKey { suggestion, .. }] = errors.as_slice() else {
+            panic!("{errors:?}")
+        };
         assert_eq!(*suggestion, Some("server.port"));
     }
 
     #[test]
     fn a_secret_is_shown_neither_in_errors_nor_in_the_list() {
-        let url = given("database.url", "postgres://u:hunter2@h/d", Origin::Variable("DATABASE_URL"));
+        let url = given(
+            "database.url",
+            "postgres://u:hunter2@h/d",
+            Origin::Variable("DATABASE_URL"),
+        );
         let settings = Settings::resolve(&[url]).unwrap();
         assert!(!format!("{:?}", settings.shown()).contains("hunter2"));
     }

@@ -1,0 +1,176 @@
+//! Values become PostgreSQL's text format. Nothing here goes into SQL text.
+
+use bytes::Bytes;
+use fraiseql_model::response::{Code, GraphqlError, PathSegment};
+use serde_json::Value;
+
+use crate::plan::{Param, ParamFormat, Statement};
+use crate::variables::Variables;
+
+/// Returns the parameters of a statement for one request, in order, in text format; `None` is NULL.
+///
+/// Fails only when the variables are not of the shape that the statement was planned for.
+pub fn bind(statement: &Statement, variables: &Variables) -> Result<Vec<Option<Bytes>>, GraphqlError> {
+    statement
+        .params
+        .iter()
+        .map(|param| match param {
+            Param::Fixed(value) => Ok(value.clone()),
+            Param::Variable { name, path, write } => {
+                let value = variables
+                    .values
+                    .get(&**name)
+                    .and_then(|value| descend(value, path));
+                let value = value.ok_or_else(|| {
+                    GraphqlError::new(Code::Internal, "the plan does not fit the variables")
+                })?;
+                Ok(format_value(value, *write))
+            }
+        })
+        .collect()
+}
+
+fn descend<'v>(value: &'v Value, path: &[PathSegment]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, segment| match segment {
+        PathSegment::Key(key) => value.get(key),
+        // A single value stands for a list of one.
+        PathSegment::Index(index) => value.get(index),
+    })
+}
+
+/// Returns a value in text format; `None` for null.
+pub(crate) fn format_value(value: &Value, write: ParamFormat) -> Option<Bytes> {
+    if write == ParamFormat::Json {
+        return Some(Bytes::from(value.to_string()));
+    }
+    let text = match (write, value) {
+        (_, Value::Null) => return None,
+        (ParamFormat::Array, Value::Array(items)) => array(items, scalar_text),
+        (ParamFormat::ByteaArray, Value::Array(items)) => array(items, bytea_text),
+        (ParamFormat::Bytea, value) => bytea_text(value),
+        (ParamFormat::Contains, value) => format!("%{}%", like_escape(&scalar_text(value))),
+        (ParamFormat::StartsWith, value) => format!("{}%", like_escape(&scalar_text(value))),
+        (ParamFormat::EndsWith, value) => format!("%{}", like_escape(&scalar_text(value))),
+        (_, Value::String(text)) => return Some(Bytes::copy_from_slice(text.as_bytes())),
+        (_, value) => scalar_text(value),
+    };
+    Some(Bytes::from(text))
+}
+
+fn scalar_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Writes an array literal: section 8.15.6 of PostgreSQL's manual, every element quoted.
+fn array(items: &[Value], element: impl Fn(&Value) -> String) -> String {
+    let mut literal = String::from("{");
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            literal.push(',');
+        }
+        if item.is_null() {
+            literal.push_str("NULL");
+            continue;
+        }
+        literal.push('"');
+        for character in element(item).chars() {
+            if matches!(character, '"' | '\\') {
+                literal.push('\\');
+            }
+            literal.push(character);
+        }
+        literal.push('"');
+    }
+    literal.push('}');
+    literal
+}
+
+fn like_escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+fn bytea_text(value: &Value) -> String {
+    let mut hex = String::from("\\x");
+    let mut buffer: u32 = 0;
+    let mut bits = 0;
+    for byte in scalar_text(value).bytes() {
+        let Some(six) = base64_value(byte) else { continue };
+        buffer = (buffer << 6) | u32::from(six);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            hex.push_str(&format!("{:02x}", (buffer >> bits) & 0xff));
+        }
+    }
+    hex
+}
+
+fn base64_value(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, write: ParamFormat, expected: Option<&str>) {
+        let value: Value = serde_json::from_str(json).unwrap();
+        let text = format_value(&value, write).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+        assert_eq!(text.as_deref(), expected);
+    }
+
+    #[test]
+    fn scalars_keep_their_text() {
+        check(r#""it's \"so\"""#, ParamFormat::Scalar, Some(r#"it's "so""#));
+        check(
+            "12345678901234567890",
+            ParamFormat::Scalar,
+            Some("12345678901234567890"),
+        );
+        check("null", ParamFormat::Scalar, None);
+        check("true", ParamFormat::Scalar, Some("true"));
+    }
+
+    #[test]
+    fn array_elements_cannot_break_out() {
+        check(
+            r#"["a,b","\"}","\\",null,""]"#,
+            ParamFormat::Array,
+            Some(r#"{"a,b","\"}","\\",NULL,""}"#),
+        );
+    }
+
+    #[test]
+    fn patterns_find_their_wildcards_literally() {
+        check(r#""50%_\\""#, ParamFormat::Contains, Some(r"%50\%\_\\%"));
+    }
+
+    #[test]
+    fn base64_becomes_hex() {
+        check(r#""aGk=""#, ParamFormat::Bytea, Some(r"\x6869"));
+        check(r#""+/8=""#, ParamFormat::Bytea, Some(r"\xfbff"));
+    }
+
+    #[test]
+    fn json_null_is_a_json_value() {
+        check("null", ParamFormat::Json, Some("null"));
+    }
+}

@@ -1,0 +1,181 @@
+//! Lets nulls bubble: section 6.4.4 of the specification, "Handling Execution Errors".
+//!
+//! Only on the way of errors: a response without one is never parsed.
+
+use fraiseql_model::response::{Code, GraphqlError, PathSegment};
+use serde_json::{Map, Value};
+
+use crate::shape::{ResponseShape, ShapeKind};
+
+/// The value of one root field after completion.
+#[derive(Debug)]
+pub struct Completed {
+    /// The value; `None` when a null bubbled past it, so that `data` itself is null.
+    pub value: Option<Value>,
+    /// One error for each null that came where none may.
+    pub errors: Vec<GraphqlError>,
+}
+
+/// Completes the JSON text of the root field `key`; `None` is SQL NULL.
+///
+/// Text that is not JSON (which PostgreSQL's json functions never give) counts as null.
+pub fn complete(shape: &ResponseShape, key: &str, json: Option<&[u8]>) -> Completed {
+    let value = json
+        .and_then(|json| serde_json::from_slice(json).ok())
+        .unwrap_or(Value::Null);
+    let mut walk = Walk {
+        path: vec![PathSegment::Key(key.to_owned())],
+        errors: Vec::new(),
+    };
+    let value = walk.value(shape, value);
+    Completed {
+        value,
+        errors: walk.errors,
+    }
+}
+
+struct Walk {
+    path: Vec<PathSegment>,
+    errors: Vec<GraphqlError>,
+}
+
+impl Walk {
+    /// Returns the completed value, or `None` when the parent must become null.
+    fn value(&mut self, shape: &ResponseShape, value: Value) -> Option<Value> {
+        let completed = match (&shape.kind, value) {
+            (_, Value::Null) => {
+                if shape.non_null {
+                    let message = format!("{} is declared non-null and was null", shape.name);
+                    let error = GraphqlError::new(Code::NullInNonNull, message);
+                    self.errors.push(error.at(shape.location).on(self.path.clone()));
+                }
+                Value::Null
+            }
+            (ShapeKind::Leaf, value) => value,
+            (ShapeKind::Object(fields), Value::Object(object)) => self.object(fields, object),
+            (ShapeKind::List(fields), Value::Array(items)) => self.list(fields, items),
+            (_, value) => value,
+        };
+        if completed.is_null() && shape.non_null {
+            None
+        } else {
+            Some(completed)
+        }
+    }
+
+    fn list(&mut self, fields: &[(String, ResponseShape)], items: Vec<Value>) -> Value {
+        let mut completed = Vec::with_capacity(items.len());
+        let mut whole = true;
+        for (index, item) in items.into_iter().enumerate() {
+            self.path.push(PathSegment::Index(index));
+            let item = match item {
+                Value::Object(object) => self.object(fields, object),
+                other => other,
+            };
+            self.path.pop();
+            whole &= !item.is_null();
+            completed.push(item);
+        }
+        if whole {
+            Value::Array(completed)
+        } else {
+            Value::Null
+        }
+    }
+
+    fn object(&mut self, fields: &[(String, ResponseShape)], mut object: Map<String, Value>) -> Value {
+        let mut completed = Map::new();
+        let mut whole = true;
+        for (key, shape) in fields {
+            self.path.push(PathSegment::Key(key.clone()));
+            match self.value(shape, object.remove(key).unwrap_or(Value::Null)) {
+                Some(value) => {
+                    completed.insert(key.clone(), value);
+                }
+                None => whole = false,
+            }
+            self.path.pop();
+        }
+        if whole {
+            Value::Object(completed)
+        } else {
+            Value::Null
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(name: &str, non_null: bool) -> (String, ResponseShape) {
+        let kind = ShapeKind::Leaf;
+        (
+            name.to_owned(),
+            ResponseShape {
+                non_null,
+                kind,
+                name: format!("T.{name}"),
+                location: None,
+            },
+        )
+    }
+
+    fn shape(kind: ShapeKind, non_null: bool) -> ResponseShape {
+        ResponseShape {
+            non_null,
+            kind,
+            name: "Query.t".to_owned(),
+            location: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(shape: &ResponseShape, json: &str, expected: &str, paths: &[&str]) {
+        let completed = complete(shape, "t", Some(json.as_bytes()));
+        let value = completed
+            .value
+            .map_or_else(|| "bubbled".to_owned(), |value| value.to_string());
+        assert_eq!(value, expected);
+        let found: Vec<String> = completed
+            .errors
+            .iter()
+            .map(|error| serde_json::to_string(&error.path).unwrap())
+            .collect();
+        assert_eq!(found, paths);
+    }
+
+    #[test]
+    fn a_null_goes_up_to_the_nearest_nullable_parent() {
+        let inner = shape(ShapeKind::Object(vec![leaf("a", true), leaf("b", false)]), false);
+        let outer = shape(
+            ShapeKind::Object(vec![("in".to_owned(), inner), leaf("c", false)]),
+            false,
+        );
+        check(
+            &outer,
+            r#"{"in":{"a":1,"b":null},"c":2}"#,
+            r#"{"in":{"a":1,"b":null},"c":2}"#,
+            &[],
+        );
+        check(
+            &outer,
+            r#"{"in":{"a":null,"b":1},"c":2}"#,
+            r#"{"in":null,"c":2}"#,
+            &[r#"["t","in","a"]"#],
+        );
+    }
+
+    #[test]
+    fn a_null_element_makes_the_list_null_and_every_error_is_told() {
+        let list = shape(ShapeKind::List(vec![leaf("a", true)]), false);
+        check(
+            &list,
+            r#"[{"a":null},{"a":1},{"a":null}]"#,
+            "null",
+            &[r#"["t",0,"a"]"#, r#"["t",2,"a"]"#],
+        );
+        let list = shape(ShapeKind::List(vec![leaf("a", true)]), true);
+        check(&list, r#"[{"a":null}]"#, "bubbled", &[r#"["t",0,"a"]"#]);
+    }
+}

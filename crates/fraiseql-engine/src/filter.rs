@@ -1,0 +1,312 @@
+//! `where`: input objects become conditions. A null for an operator is an error, never "all rows".
+
+use fraiseql_model::artifact::{ColumnField, Encoding, Field, ValueType};
+use fraiseql_model::response::{Code, GraphqlError};
+use serde_json::Value;
+
+use crate::argument::{Input, Scope};
+use crate::bind::format_value;
+use crate::ir::{Operand, OperandValue, Predicate};
+use crate::plan::{Param, ParamFormat};
+use crate::schema::{Object, Schema};
+
+/// Returns the condition that a `where` argument asks for; an empty object is true.
+pub(crate) fn predicate<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    filter: &Input<'_>,
+) -> Result<Predicate<'s>, GraphqlError> {
+    let mut all = Vec::new();
+    for (name, value) in filter.fields() {
+        if value.is_null() {
+            return Err(null_error(&name));
+        }
+        all.push(match name.as_str() {
+            "_and" => Predicate::All(each(scope, object, &value)?),
+            "_or" => Predicate::Any(each(scope, object, &value)?),
+            "_not" => Predicate::Not(Box::new(predicate(scope, object, &value)?)),
+            field => field_predicate(scope, object, field, &value)?,
+        });
+    }
+    Ok(Predicate::All(all))
+}
+
+fn each<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    list: &Input<'_>,
+) -> Result<Vec<Predicate<'s>>, GraphqlError> {
+    list.items()
+        .iter()
+        .map(|item| predicate(scope, object, item))
+        .collect()
+}
+
+fn field_predicate<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    field: &str,
+    value: &Input<'_>,
+) -> Result<Predicate<'s>, GraphqlError> {
+    match object.binding.fields.get(field) {
+        Some(Field::Column(column)) => column_predicate(scope.schema, column, value),
+        Some(Field::ToOne(reference)) => {
+            let target = scope.schema.object(&reference.target);
+            let inner = Box::new(predicate(scope, target, value)?);
+            Ok(Predicate::Exists {
+                object: target,
+                on: &reference.on,
+                inner,
+            })
+        }
+        Some(Field::ToMany(reference)) => {
+            let target = scope.schema.object(&reference.target);
+            let mut all = Vec::new();
+            for (quantifier, value) in value.fields() {
+                if value.is_null() {
+                    return Err(null_error(&quantifier));
+                }
+                let inner = Box::new(predicate(scope, target, &value)?);
+                let on = reference.on.as_slice();
+                all.push(match quantifier.as_str() {
+                    "some" => Predicate::Exists {
+                        object: target,
+                        on,
+                        inner,
+                    },
+                    "none" => Predicate::Not(Box::new(Predicate::Exists {
+                        object: target,
+                        on,
+                        inner,
+                    })),
+                    _ => Predicate::Every {
+                        object: target,
+                        on,
+                        inner,
+                    },
+                });
+            }
+            Ok(Predicate::All(all))
+        }
+        None => Err(GraphqlError::new(
+            Code::Internal,
+            format!("the filter field \"{field}\" is not bound"),
+        )),
+    }
+}
+
+fn column_predicate<'s>(
+    schema: &Schema,
+    field: &'s ColumnField,
+    operators: &Input<'_>,
+) -> Result<Predicate<'s>, GraphqlError> {
+    let mut all = Vec::new();
+    for (operator, value) in operators.fields() {
+        if value.is_null() || value.has_null_item() {
+            return Err(null_error(&operator));
+        }
+        all.push(comparison(schema, field, &operator, &value)?);
+    }
+    Ok(Predicate::All(all))
+}
+
+fn comparison<'s>(
+    schema: &Schema,
+    field: &'s ColumnField,
+    operator: &str,
+    value: &Input<'_>,
+) -> Result<Predicate<'s>, GraphqlError> {
+    let column = field.column.as_str();
+    if operator == "isnull" {
+        return Ok(Predicate::IsNull {
+            column,
+            null: value.boolean() == Some(true),
+        });
+    }
+    if let "in" | "nin" = operator {
+        let (operator, list) = (
+            if operator == "in" { "= ANY" } else { "<> ALL" },
+            list_of(&field.value),
+        );
+        return Ok(Predicate::Quantified {
+            column,
+            operator,
+            operand: operand(schema, &list, value)?,
+        });
+    }
+    let json = field.value.graphql == "JSON";
+    let plain: Option<&'static str> = match operator {
+        "eq" => Some("="),
+        "neq" => Some("<>"),
+        "gt" => Some(">"),
+        "gte" => Some(">="),
+        "lt" => Some("<"),
+        "lte" => Some("<="),
+        "array_contains" => Some("@>"),
+        "array_contained_by" => Some("<@"),
+        "array_overlaps" => Some("&&"),
+        "contains" if json => Some("@>"),
+        _ => None,
+    };
+    if let Some(operator) = plain {
+        let mut operand = operand(schema, &field.value, value)?;
+        let cast = if json { Some("pg_catalog.jsonb") } else { None };
+        if let Some(jsonb) = cast {
+            operand.sql_type = jsonb.to_owned();
+            operand.value = one(value, ParamFormat::Json)?;
+        }
+        return Ok(Predicate::Compare {
+            column,
+            cast,
+            operator,
+            operand,
+        });
+    }
+    let (operator, write) = text_operator(operator)?;
+    let operand = Operand {
+        sql_type: "pg_catalog.text".to_owned(),
+        value: one(value, write)?,
+    };
+    let cast = if json { Some("pg_catalog.jsonb") } else { None };
+    Ok(Predicate::Compare {
+        column,
+        cast,
+        operator,
+        operand,
+    })
+}
+
+fn text_operator(operator: &str) -> Result<(&'static str, ParamFormat), GraphqlError> {
+    Ok(match operator {
+        "contains" => ("LIKE", ParamFormat::Contains),
+        "icontains" => ("ILIKE", ParamFormat::Contains),
+        "startswith" => ("LIKE", ParamFormat::StartsWith),
+        "istartswith" => ("ILIKE", ParamFormat::StartsWith),
+        "endswith" => ("LIKE", ParamFormat::EndsWith),
+        "iendswith" => ("ILIKE", ParamFormat::EndsWith),
+        "like" => ("LIKE", ParamFormat::Scalar),
+        "ilike" => ("ILIKE", ParamFormat::Scalar),
+        "nlike" => ("NOT LIKE", ParamFormat::Scalar),
+        "nilike" => ("NOT ILIKE", ParamFormat::Scalar),
+        "regex" => ("~", ParamFormat::Scalar),
+        "iregex" => ("~*", ParamFormat::Scalar),
+        "nregex" => ("!~", ParamFormat::Scalar),
+        "niregex" => ("!~*", ParamFormat::Scalar),
+        "has_key" => ("?", ParamFormat::Scalar),
+        other => {
+            return Err(GraphqlError::new(
+                Code::Internal,
+                format!("the operator \"{other}\" is not bound"),
+            ));
+        }
+    })
+}
+
+fn one(value: &Input<'_>, write: ParamFormat) -> Result<OperandValue, GraphqlError> {
+    value.param(write).map(OperandValue::One).ok_or_else(mixed_error)
+}
+
+fn list_of(value: &ValueType) -> ValueType {
+    ValueType {
+        list: true,
+        ..value.clone()
+    }
+}
+
+/// Returns a value of the given type as a parameter, or as an array of parameters.
+pub(crate) fn operand(
+    schema: &Schema,
+    value_type: &ValueType,
+    input: &Input<'_>,
+) -> Result<Operand, GraphqlError> {
+    let operand = |value| Operand {
+        sql_type: value_type.sql.clone(),
+        value,
+    };
+    if input.is_null() {
+        return Ok(operand(OperandValue::Null {
+            array: value_type.list,
+        }));
+    }
+    if value_type.encoding == Encoding::Label {
+        return Ok(operand(labels(schema, value_type, input)?));
+    }
+    let composite = value_type.graphql == "JSON" && !is_json(&value_type.sql);
+    let element = match value_type.graphql.as_str() {
+        "JSON" => ParamFormat::Json,
+        "Bytes" => ParamFormat::Bytea,
+        _ => ParamFormat::Scalar,
+    };
+    if !value_type.list {
+        let param = input.param(element).ok_or_else(mixed_error)?;
+        return Ok(operand(if composite {
+            OperandValue::Composite(param)
+        } else {
+            OperandValue::One(param)
+        }));
+    }
+    let array = match element {
+        ParamFormat::Bytea => ParamFormat::ByteaArray,
+        ParamFormat::Json if composite => ParamFormat::Json,
+        _ => ParamFormat::Array,
+    };
+    match input.param(array) {
+        Some(param) if composite => Ok(operand(OperandValue::CompositeArray(param))),
+        Some(param) => Ok(operand(OperandValue::Array(param))),
+        None => {
+            let single = ValueType {
+                list: false,
+                ..value_type.clone()
+            };
+            let items = input.items();
+            let elements = items.iter().map(|item| self::operand(schema, &single, item));
+            Ok(operand(OperandValue::Elements(
+                elements.collect::<Result<_, _>>()?,
+            )))
+        }
+    }
+}
+
+fn is_json(sql_type: &str) -> bool {
+    matches!(sql_type, "\"pg_catalog\".\"json\"" | "\"pg_catalog\".\"jsonb\"")
+}
+
+/// Enum values are part of the variables' shape, so their labels may be fixed in the plan.
+fn labels(schema: &Schema, value_type: &ValueType, input: &Input<'_>) -> Result<OperandValue, GraphqlError> {
+    let label = |input: &Input<'_>| -> Result<Value, GraphqlError> {
+        if input.is_null() {
+            return Ok(Value::Null);
+        }
+        let name = input.text().unwrap_or("");
+        let label = schema
+            .enum_type(&value_type.graphql)
+            .and_then(|found| found.labels.get(name));
+        label.map(|label| Value::String(label.clone())).ok_or_else(|| {
+            GraphqlError::new(
+                Code::BadUserInput,
+                format!("{} has no such value", value_type.graphql),
+            )
+        })
+    };
+    if value_type.list {
+        let labels = input.items().iter().map(label).collect::<Result<Vec<_>, _>>()?;
+        let text = format_value(&Value::Array(labels), ParamFormat::Array);
+        return Ok(OperandValue::Array(Param::Fixed(text)));
+    }
+    Ok(OperandValue::One(Param::Fixed(format_value(
+        &label(input)?,
+        ParamFormat::Scalar,
+    ))))
+}
+
+fn mixed_error() -> GraphqlError {
+    GraphqlError::new(
+        Code::BadUserInput,
+        "give the whole value as one variable, or none of it",
+    )
+}
+
+fn null_error(operator: &str) -> GraphqlError {
+    let message = format!("\"{operator}\" must not be null; use {{isnull: true}} to find nulls");
+    GraphqlError::new(Code::BadUserInput, message)
+}

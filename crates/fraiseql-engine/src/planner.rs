@@ -1,0 +1,295 @@
+//! Operations become plans.
+
+use apollo_compiler::ast::OperationType;
+use apollo_compiler::executable::Operation;
+use apollo_compiler::introspection;
+use apollo_compiler::request::RequestError;
+use apollo_compiler::response::JsonMap;
+use apollo_compiler::validation::Valid;
+use bytes::Bytes;
+use fraiseql_model::artifact::{FunctionReturn, NonNull, QueryField};
+use fraiseql_model::response::{Code, GraphqlError};
+use serde_json::Value;
+
+use crate::argument::Scope;
+use crate::collect::{Group, collect};
+use crate::document::{Document, Limits};
+use crate::ir::{Root, Select, Source};
+use crate::mutation::mutation_write;
+use crate::plan::{FieldValue, MutationPlan, MutationStep, Plan, QueryPlan, ResponseField, SingleField};
+use crate::query::{call, key_predicate, unbound};
+use crate::schema::Schema;
+use crate::select::{apply_list_arguments, select, shape};
+use crate::shape::{ResponseShape, ShapeKind};
+use crate::sql::Writer;
+use crate::variables::Variables;
+
+/// Plans an operation for all requests whose variables have the shape of `variables`.
+///
+/// Fails when a value cannot be used, or a limit is passed; nothing has run then.
+pub fn plan(
+    schema: &Schema,
+    document: &Document,
+    operation: Option<&str>,
+    variables: &Variables,
+    limits: &Limits,
+) -> Result<Plan, Vec<GraphqlError>> {
+    let scope = Scope {
+        schema,
+        document,
+        variables,
+    };
+    let operation = document.resolve(operation).map_err(single)?;
+    match operation.operation_type {
+        OperationType::Query => {
+            let roots = query_roots(scope, operation, limits).map_err(single)?;
+            Ok(Plan::Query(query_plan(schema, roots)))
+        }
+        OperationType::Mutation => mutation_plan(scope, operation, limits)
+            .map(Plan::Mutation)
+            .map_err(single),
+        OperationType::Subscription => {
+            let message = "subscriptions are not served here";
+            Err(single(GraphqlError::new(Code::OperationResolution, message)))
+        }
+    }
+}
+
+/// Plans each root field of a query as a statement of its own, without guards.
+///
+/// For use after an SQL error of the whole: run them in one read-only repeatable-read
+/// transaction, and give each result to [`crate::complete`].
+pub fn plan_singles(
+    schema: &Schema,
+    document: &Document,
+    operation: Option<&str>,
+    variables: &Variables,
+    limits: &Limits,
+) -> Result<Vec<SingleField>, Vec<GraphqlError>> {
+    let scope = Scope {
+        schema,
+        document,
+        variables,
+    };
+    let operation = document.resolve(operation).map_err(single)?;
+    let roots = query_roots(scope, operation, limits).map_err(single)?;
+    let single_field = |root: PlannedRoot<'_>| {
+        let (statement, fixed) = match root.value {
+            RootValue::Static(value) => (None, Some(value)),
+            RootValue::Read(read) => {
+                let mut writer = Writer::new(schema, false);
+                let sql = format!("SELECT {}", writer.root_value(&read));
+                (Some(writer.finish(sql)), None)
+            }
+        };
+        let location = root.shape.location;
+        SingleField {
+            key: root.key,
+            location,
+            statement,
+            fixed,
+            shape: root.shape,
+        }
+    };
+    Ok(roots.into_iter().map(single_field).collect())
+}
+
+fn single(error: GraphqlError) -> Vec<GraphqlError> {
+    vec![error]
+}
+
+struct PlannedRoot<'s> {
+    key: String,
+    shape: ResponseShape,
+    value: RootValue<'s>,
+}
+
+enum RootValue<'s> {
+    Static(Bytes),
+    Read(Root<'s>),
+}
+
+fn query_plan(schema: &Schema, roots: Vec<PlannedRoot<'_>>) -> QueryPlan {
+    let mut writer = Writer::new(schema, true);
+    let reads = roots
+        .iter()
+        .filter(|root| matches!(root.value, RootValue::Read(_)))
+        .count();
+    let mut fields = Vec::with_capacity(roots.len());
+    let mut columns = Vec::with_capacity(reads);
+    let mut alone = None;
+    for root in roots {
+        let value = match root.value {
+            RootValue::Static(value) => FieldValue::Static(value),
+            RootValue::Read(Root::Many(select)) if reads == 1 => {
+                alone = Some(writer.root_rows(&select));
+                FieldValue::Rows
+            }
+            RootValue::Read(Root::One { select, guard: None }) if reads == 1 => {
+                alone = Some(writer.root_rows(&select));
+                FieldValue::Column(0)
+            }
+            RootValue::Read(read) => {
+                columns.push(writer.root_value(&read));
+                FieldValue::Column(columns.len() - 1)
+            }
+        };
+        fields.push(ResponseField { key: root.key, value });
+    }
+    let sql = match (alone, columns.is_empty()) {
+        (Some(sql), _) => Some(sql),
+        (None, false) => Some(format!("SELECT {}", columns.join(", "))),
+        (None, true) => None,
+    };
+    QueryPlan {
+        fields,
+        statement: sql.map(|sql| writer.finish(sql)),
+    }
+}
+
+fn query_roots<'s>(
+    scope: Scope<'s>,
+    operation: &'s Operation,
+    limits: &Limits,
+) -> Result<Vec<PlannedRoot<'s>>, GraphqlError> {
+    let groups = root_groups(scope, operation, limits)?;
+    let is_meta = |group: &Group<'_>| matches!(group[0].name.as_str(), "__schema" | "__type");
+    let meta = if groups.values().any(is_meta) {
+        introspect(scope, operation)?
+    } else {
+        JsonMap::new()
+    };
+    let type_name = operation.object_type().as_str();
+    let mut roots = Vec::with_capacity(groups.len());
+    for (key, group) in groups {
+        let (value, kind) = if is_meta(&group) {
+            let value = meta
+                .get(key)
+                .map_or_else(|| "null".to_owned(), ToString::to_string);
+            (RootValue::Static(Bytes::from(value)), ShapeKind::Leaf)
+        } else if group[0].name == "__typename" {
+            (RootValue::Static(typename(type_name)), ShapeKind::Leaf)
+        } else {
+            let (read, kind) = query_root(scope, &group)?;
+            (RootValue::Read(read), kind)
+        };
+        let shape = shape(scope, &group, type_name, kind);
+        roots.push(PlannedRoot {
+            key: key.to_owned(),
+            shape,
+            value,
+        });
+    }
+    Ok(roots)
+}
+
+fn root_groups<'s>(
+    scope: Scope<'s>,
+    operation: &'s Operation,
+    limits: &Limits,
+) -> Result<indexmap::IndexMap<&'s str, Group<'s>>, GraphqlError> {
+    let groups = collect(scope, operation.object_type(), [&operation.selection_set]);
+    if groups.len() > limits.root_fields {
+        let message = format!("the operation has more than {} root fields", limits.root_fields);
+        return Err(GraphqlError::new(Code::LimitExceeded, message));
+    }
+    Ok(groups)
+}
+
+fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, ShapeKind), GraphqlError> {
+    let field = group[0];
+    let binding = scope.schema.artifact.query.get(field.name.as_str());
+    match binding.ok_or_else(|| unbound(&field.name))? {
+        QueryField::List { object } => {
+            let object = scope.schema.object(object);
+            let (mut rows, shapes) = select(scope, object, Source::Relation, group)?;
+            apply_list_arguments(scope, group, &mut rows)?;
+            Ok((Root::Many(rows), ShapeKind::List(shapes)))
+        }
+        QueryField::Lookup { object, key } => {
+            let object = scope.schema.object(object);
+            let (mut rows, shapes) = select(scope, object, Source::Relation, group)?;
+            rows.filter = Some(key_predicate(scope, object, key, group)?);
+            Ok((one(rows, group), ShapeKind::Object(shapes)))
+        }
+        QueryField::Function(function) => {
+            let call = call(scope, function, group)?;
+            match &function.returns {
+                FunctionReturn::Object { object, set, .. } => {
+                    let object = scope.schema.object(object);
+                    let (mut rows, shapes) = select(scope, object, Source::Call(call), group)?;
+                    if *set {
+                        apply_list_arguments(scope, group, &mut rows)?;
+                        return Ok((Root::Many(rows), ShapeKind::List(shapes)));
+                    }
+                    Ok((one(rows, group), ShapeKind::Object(shapes)))
+                }
+                FunctionReturn::Value { value, set, non_null } => {
+                    let guard = (*non_null == NonNull::Trusted).then(|| root_name(group));
+                    Ok((
+                        Root::Value {
+                            call,
+                            value,
+                            set: *set,
+                            guard,
+                        },
+                        ShapeKind::Leaf,
+                    ))
+                }
+                FunctionReturn::Void => Err(unbound(&field.name)),
+            }
+        }
+    }
+}
+
+fn one<'s>(select: Select<'s>, group: &Group<'_>) -> Root<'s> {
+    let guard = group[0].ty().is_non_null().then(|| root_name(group));
+    Root::One { select, guard }
+}
+
+fn root_name(group: &Group<'_>) -> String {
+    format!("Query.{}", group[0].name)
+}
+
+fn typename(name: &str) -> Bytes {
+    Bytes::from(Value::from(name).to_string())
+}
+
+fn introspect(scope: Scope<'_>, operation: &Operation) -> Result<JsonMap, GraphqlError> {
+    let failed = |error: RequestError| GraphqlError::new(Code::LimitExceeded, error.message().to_string());
+    introspection::check_max_depth(&scope.document.executable, operation).map_err(failed)?;
+    let mut variables = JsonMap::new();
+    for (name, value) in &scope.variables.values {
+        variables.insert(name.as_str(), value.clone().into());
+    }
+    let response = introspection::partial_execute(
+        &scope.schema.graphql,
+        &scope.schema.implementers,
+        &scope.document.executable,
+        operation,
+        &Valid::assume_valid(variables),
+    )
+    .map_err(failed)?;
+    Ok(response.data.unwrap_or_default())
+}
+
+fn mutation_plan(
+    scope: Scope<'_>,
+    operation: &Operation,
+    limits: &Limits,
+) -> Result<MutationPlan, GraphqlError> {
+    let groups = root_groups(scope, operation, limits)?;
+    let mut fields = Vec::with_capacity(groups.len());
+    for (key, group) in groups {
+        let key = key.to_owned();
+        fields.push(if group[0].name == "__typename" {
+            MutationStep::Static {
+                key,
+                value: typename(operation.object_type()),
+            }
+        } else {
+            MutationStep::Write(mutation_write(scope, limits, &key, &group)?)
+        });
+    }
+    Ok(MutationPlan { fields })
+}

@@ -1,0 +1,154 @@
+//! Conditions and order as SQL, and the read half of root fields.
+
+use fraiseql_model::artifact::{FunctionArgument, FunctionCall, KeyArgument};
+use fraiseql_model::response::{Code, GraphqlError};
+
+use crate::argument::Scope;
+use crate::collect::Group;
+use crate::filter::operand;
+use crate::ir::{Call, Operand, OrderTerm, Predicate};
+use crate::schema::{Object, column_sql};
+use crate::sql::{Writer, joined};
+
+impl<'s> Writer<'s> {
+    /// Returns a condition as SQL that can stand beside AND without more parentheses.
+    pub(crate) fn predicate(&mut self, predicate: &Predicate<'s>, base: &str) -> String {
+        match predicate {
+            Predicate::All(parts) => self.junction(parts, base, " AND ", "true"),
+            Predicate::Any(parts) => self.junction(parts, base, " OR ", "false"),
+            Predicate::Not(inner) => format!("(NOT {})", self.predicate(inner, base)),
+            Predicate::Compare {
+                column,
+                cast,
+                operator,
+                operand,
+            } => {
+                let cast = cast.map_or_else(String::new, |cast| format!("::{cast}"));
+                let operand = self.operand(operand);
+                format!("({}{cast} {operator} {operand})", column_sql(base, column))
+            }
+            Predicate::Quantified {
+                column,
+                operator,
+                operand,
+            } => {
+                let operand = self.operand(operand);
+                format!("({} {operator} ({operand}))", column_sql(base, column))
+            }
+            Predicate::IsNull { column, null } => {
+                let not = if *null { "" } else { "NOT " };
+                format!("({} IS {not}NULL)", column_sql(base, column))
+            }
+            Predicate::Exists { object, on, inner } => {
+                let (alias, on) = self.related(on, base);
+                let inner = self.predicate(inner, &alias);
+                format!(
+                    "EXISTS (SELECT 1 FROM {} AS {alias} WHERE {on} AND {inner})",
+                    object.relation
+                )
+            }
+            Predicate::Every { object, on, inner } => {
+                let (alias, on) = self.related(on, base);
+                let inner = self.predicate(inner, &alias);
+                format!(
+                    "(NOT EXISTS (SELECT 1 FROM {} AS {alias} WHERE {on} AND ({inner}) IS NOT TRUE))",
+                    object.relation
+                )
+            }
+        }
+    }
+
+    fn junction(&mut self, parts: &[Predicate<'s>], base: &str, separator: &str, empty: &str) -> String {
+        match parts {
+            [] => empty.to_owned(),
+            [single] => self.predicate(single, base),
+            several => {
+                let parts: Vec<String> = several.iter().map(|part| self.predicate(part, base)).collect();
+                format!("({})", parts.join(separator))
+            }
+        }
+    }
+
+    fn related(&mut self, on: &[fraiseql_model::artifact::ColumnPair], base: &str) -> (String, String) {
+        let alias = format!("\"{}\"", self.next_number());
+        let on = joined(on, &alias, base).join(" AND ");
+        (alias, on)
+    }
+
+    /// Returns one key of ORDER BY; a column of another row is read by a subquery.
+    pub(crate) fn order_term(&mut self, term: &OrderTerm<'s>, base: &str) -> String {
+        let Some(((first, first_on), rest)) = term.through.split_first() else {
+            return format!("{} {}", column_sql(base, term.column), term.direction);
+        };
+        let mut alias = format!("\"{}\"", self.next_number());
+        let mut from = format!("{} AS {alias}", first.relation);
+        let on = joined(first_on, &alias, base).join(" AND ");
+        for (object, object_on) in rest {
+            let next = format!("\"{}\"", self.next_number());
+            let on = joined(object_on, &next, &alias).join(" AND ");
+            from.push_str(&format!(" JOIN {} AS {next} ON {on}", object.relation));
+            alias = next;
+        }
+        let column = column_sql(&alias, term.column);
+        format!(
+            "(SELECT {column} FROM {from} WHERE {on} LIMIT 1) {}",
+            term.direction
+        )
+    }
+}
+
+/// Returns the condition that key arguments ask for.
+pub(crate) fn key_predicate<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    key: &[KeyArgument],
+    group: &Group<'s>,
+) -> Result<Predicate<'s>, GraphqlError> {
+    let mut all = Vec::with_capacity(key.len());
+    for KeyArgument { argument, field } in key {
+        let column = object.column(field).ok_or_else(|| unbound(argument))?;
+        let value = scope
+            .argument(group[0], argument)?
+            .filter(|value| !value.is_null());
+        let value = value.ok_or_else(|| {
+            GraphqlError::new(Code::BadUserInput, format!("\"{argument}\" must not be null"))
+        })?;
+        let operand = operand(scope.schema, &column.value, &value)?;
+        all.push(Predicate::Compare {
+            column: &column.column,
+            cast: None,
+            operator: "=",
+            operand,
+        });
+    }
+    Ok(Predicate::All(all))
+}
+
+/// Returns the call that a field asks for. Arguments that were left out stay out.
+pub(crate) fn call<'s>(
+    scope: Scope<'s>,
+    function: &FunctionCall,
+    group: &Group<'s>,
+) -> Result<Call, GraphqlError> {
+    let mut arguments: Vec<(String, Operand)> = Vec::new();
+    for FunctionArgument {
+        argument,
+        parameter,
+        value,
+    } in &function.arguments
+    {
+        match scope.argument(group[0], argument)? {
+            Some(given) => arguments.push((parameter.clone(), operand(scope.schema, value, &given)?)),
+            None if parameter.is_empty() => break,
+            None => {}
+        }
+    }
+    Ok(Call {
+        function: function.function.sql(),
+        arguments,
+    })
+}
+
+pub(crate) fn unbound(name: &str) -> GraphqlError {
+    GraphqlError::new(Code::Internal, format!("\"{name}\" is not bound"))
+}

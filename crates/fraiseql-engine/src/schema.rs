@@ -1,0 +1,171 @@
+//! A loaded artifact: the GraphQL schema to validate against, and the bindings to plan with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use apollo_compiler::collections::HashMap;
+use apollo_compiler::schema::Implementers;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{Name, Schema as GraphqlSchema};
+use fraiseql_model::artifact::{Artifact, ColumnField, EnumType, Field, ObjectType};
+use fraiseql_model::names::quote_identifier;
+
+/// A schema that is ready to plan requests. Immutable; share it with `Arc`.
+#[derive(Debug)]
+pub struct Schema {
+    pub(crate) artifact: Artifact,
+    pub(crate) graphql: Valid<GraphqlSchema>,
+    pub(crate) implementers: HashMap<Name, Implementers>,
+    pub(crate) objects: BTreeMap<String, Arc<Object>>,
+}
+
+/// An object type with its fragments of SQL made ready.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) name: String,
+    pub(crate) relation: String,
+    pub(crate) key: Vec<KeyColumn>,
+    pub(crate) binding: ObjectType,
+}
+
+/// A column of an object's key.
+#[derive(Debug)]
+pub(crate) struct KeyColumn {
+    pub(crate) column: String,
+    /// With brackets for an array.
+    pub(crate) sql_type: String,
+}
+
+/// Why an artifact cannot be served although it opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The SDL in it does not stand the validation.
+    #[error("validate the schema of the artifact: {reason}")]
+    Sdl {
+        /// The first finding.
+        reason: String,
+    },
+    /// A binding names something that is not in it.
+    #[error("resolve {what} in the artifact: there is no {missing}")]
+    Dangling {
+        /// Where the name stands.
+        what: String,
+        /// The name.
+        missing: String,
+    },
+}
+
+impl Schema {
+    /// Makes a schema of an opened artifact.
+    ///
+    /// Fails when the artifact contradicts itself, which only a faulty compiler can cause.
+    pub fn load(artifact: Artifact) -> Result<Self, LoadError> {
+        let graphql = GraphqlSchema::parse_and_validate(artifact.sdl.as_str(), "schema.graphql").map_err(
+            |invalid| {
+                let reason = invalid
+                    .errors
+                    .iter()
+                    .next()
+                    .map_or_else(String::new, |error| error.error.to_string());
+                LoadError::Sdl { reason }
+            },
+        )?;
+        let objects = artifact
+            .objects
+            .iter()
+            .map(|(name, binding)| Ok((name.clone(), Arc::new(load_object(&artifact, name, binding)?))))
+            .collect::<Result<BTreeMap<_, _>, LoadError>>()?;
+        for (name, object) in &objects {
+            for (field, binding) in &object.binding.fields {
+                if let Field::ToOne(reference) | Field::ToMany(reference) = binding
+                    && !objects.contains_key(&reference.target)
+                {
+                    let what = format!("{name}.{field}");
+                    return Err(LoadError::Dangling {
+                        what,
+                        missing: format!("type {}", reference.target),
+                    });
+                }
+            }
+        }
+        let implementers = graphql.implementers_map();
+        Ok(Self {
+            artifact,
+            graphql,
+            implementers,
+            objects,
+        })
+    }
+
+    /// Returns the complete public schema in SDL.
+    pub fn sdl(&self) -> &str {
+        &self.artifact.sdl
+    }
+
+    /// Returns the artifact that this was loaded from.
+    pub fn artifact(&self) -> &Artifact {
+        &self.artifact
+    }
+
+    /// Returns a bound object type. Every name in a loaded artifact resolves.
+    pub(crate) fn object(&self, name: &str) -> &Arc<Object> {
+        self.objects.get(name).expect("load checked every name")
+    }
+
+    pub(crate) fn enum_type(&self, name: &str) -> Option<&EnumType> {
+        self.artifact.enums.get(name)
+    }
+}
+
+impl Object {
+    /// Returns the binding of a column field.
+    pub(crate) fn column(&self, field: &str) -> Option<&ColumnField> {
+        match self.binding.fields.get(field) {
+            Some(Field::Column(column)) => Some(column),
+            _ => None,
+        }
+    }
+}
+
+fn load_object(artifact: &Artifact, name: &str, binding: &ObjectType) -> Result<Object, LoadError> {
+    let key = binding
+        .key
+        .iter()
+        .map(|column| {
+            let sql_type = key_column_type(artifact, binding, column).ok_or_else(|| LoadError::Dangling {
+                what: format!("the key of {name}"),
+                missing: format!("type for column {column}"),
+            })?;
+            Ok(KeyColumn {
+                column: column.clone(),
+                sql_type,
+            })
+        })
+        .collect::<Result<Vec<_>, LoadError>>()?;
+    Ok(Object {
+        name: name.to_owned(),
+        relation: binding.relation.sql(),
+        key,
+        binding: binding.clone(),
+    })
+}
+
+fn key_column_type(artifact: &Artifact, binding: &ObjectType, column: &str) -> Option<String> {
+    let exposed = binding.fields.values().find_map(|field| match field {
+        Field::Column(found) if found.column == column => Some(&found.value),
+        _ => None,
+    });
+    match exposed {
+        Some(value) if value.list => Some(format!("{}[]", value.sql)),
+        Some(value) => Some(value.sql.clone()),
+        None => {
+            let read = artifact.manifest.reads.get(&binding.relation.to_string())?;
+            read.column_types.get(column).cloned()
+        }
+    }
+}
+
+/// Returns a column of a row alias as SQL.
+pub(crate) fn column_sql(alias: &str, column: &str) -> String {
+    format!("{alias}.{}", quote_identifier(column))
+}

@@ -1,0 +1,161 @@
+//! Selections on bound object types become [`Select`]s, together with the shape of their values.
+
+use fraiseql_model::artifact::{Field as Binding, NonNull, Reference};
+use fraiseql_model::response::{Code, GraphqlError};
+use indexmap::IndexMap;
+
+use crate::argument::Scope;
+use crate::collect::{Group, collect_below};
+use crate::filter::predicate;
+use crate::ir::{OrderTerm, Output, OutputValue, Select, Source};
+use crate::order::order_terms;
+use crate::plan::ParamFormat;
+use crate::schema::Object;
+use crate::shape::{ResponseShape, ShapeKind};
+
+/// Fields of an object with the shapes of their values, by response key.
+pub(crate) type Shapes = Vec<(String, ResponseShape)>;
+
+/// Returns rows of `object` with the selections below `group`.
+pub(crate) fn select<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    source: Source,
+    group: &Group<'s>,
+) -> Result<(Select<'s>, Shapes), GraphqlError> {
+    let groups = collect_below(scope, &object.name, group);
+    let (outputs, shapes) = outputs(scope, object, groups)?;
+    let select = Select {
+        object,
+        source,
+        on: &[],
+        filter: None,
+        order: Vec::new(),
+        limit: None,
+        offset: None,
+        first_only: false,
+        outputs,
+    };
+    Ok((select, shapes))
+}
+
+/// Reads where, orderBy, limit and offset from the field into `select`.
+pub(crate) fn apply_list_arguments<'s>(
+    scope: Scope<'s>,
+    group: &Group<'s>,
+    select: &mut Select<'s>,
+) -> Result<(), GraphqlError> {
+    let field = group[0];
+    if let Some(filter) = scope.argument(field, "where")?.filter(|filter| !filter.is_null()) {
+        select.filter = Some(predicate(scope, select.object, &filter)?);
+    }
+    if let Some(order) = scope.argument(field, "orderBy")?.filter(|order| !order.is_null()) {
+        select.order = order_terms(scope, select.object, &order)?;
+    }
+    for (name, target) in [("limit", &mut select.limit), ("offset", &mut select.offset)] {
+        if let Some(count) = scope.argument(field, name)?.filter(|count| !count.is_null()) {
+            *target = count.param(ParamFormat::Scalar);
+        }
+    }
+    let paged = select.limit.is_some() || select.offset.is_some();
+    if paged && select.order.is_empty() && matches!(select.source, Source::Relation) {
+        // Pages of an unordered list could overlap; the key's index gives this order for nothing.
+        select.order = key_order(select.object);
+    }
+    Ok(())
+}
+
+fn key_order(object: &Object) -> Vec<OrderTerm<'_>> {
+    let term = |column| OrderTerm {
+        through: Vec::new(),
+        column,
+        direction: "ASC",
+    };
+    object.key.iter().map(|key| term(key.column.as_str())).collect()
+}
+
+/// Returns the outputs for collected fields of `object`.
+fn outputs<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    groups: IndexMap<&'s str, Group<'s>>,
+) -> Result<(Vec<Output<'s>>, Shapes), GraphqlError> {
+    let mut outputs = Vec::with_capacity(groups.len());
+    let mut shapes = Vec::with_capacity(groups.len());
+    for (key, group) in groups {
+        let (value, kind) = output(scope, object, &group)?;
+        outputs.push(Output {
+            key: key.to_owned(),
+            value,
+        });
+        shapes.push((key.to_owned(), shape(scope, &group, &object.name, kind)));
+    }
+    Ok((outputs, shapes))
+}
+
+fn output<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    group: &Group<'s>,
+) -> Result<(OutputValue<'s>, ShapeKind), GraphqlError> {
+    let field = group[0];
+    if field.name == "__typename" {
+        return Ok((OutputValue::Typename(object.name.clone()), ShapeKind::Leaf));
+    }
+    match object.binding.fields.get(field.name.as_str()) {
+        Some(Binding::Column(column)) => {
+            let guard = guard(column.non_null, &object.name, &field.name);
+            Ok((OutputValue::Column { field: column, guard }, ShapeKind::Leaf))
+        }
+        Some(Binding::ToOne(reference)) => {
+            let (mut select, shapes) = referred(scope, reference, group)?;
+            select.first_only = !covers_key(reference, select.object);
+            let guard = guard(reference.non_null, &object.name, &field.name);
+            Ok((OutputValue::One { select, guard }, ShapeKind::Object(shapes)))
+        }
+        Some(Binding::ToMany(reference)) => {
+            let (mut select, shapes) = referred(scope, reference, group)?;
+            apply_list_arguments(scope, group, &mut select)?;
+            Ok((OutputValue::Many(select), ShapeKind::List(shapes)))
+        }
+        None => {
+            let message = format!("{}.{} is not bound", object.name, field.name);
+            Err(GraphqlError::new(Code::Internal, message))
+        }
+    }
+}
+
+fn referred<'s>(
+    scope: Scope<'s>,
+    reference: &'s Reference,
+    group: &Group<'s>,
+) -> Result<(Select<'s>, Shapes), GraphqlError> {
+    let target = scope.schema.object(&reference.target);
+    let (mut select, shapes) = select(scope, target, Source::Relation, group)?;
+    select.on = &reference.on;
+    Ok((select, shapes))
+}
+
+/// True when the reference names a whole key of its target, so that at most one row can come.
+pub(crate) fn covers_key(reference: &Reference, target: &Object) -> bool {
+    !target.key.is_empty()
+        && target
+            .key
+            .iter()
+            .all(|key| reference.on.iter().any(|pair| pair.remote == key.column))
+}
+
+fn guard(non_null: NonNull, object: &str, field: &str) -> Option<String> {
+    (non_null == NonNull::Trusted).then(|| format!("{object}.{field}"))
+}
+
+/// Returns the shape of a field's value.
+pub(crate) fn shape(scope: Scope<'_>, group: &Group<'_>, parent: &str, kind: ShapeKind) -> ResponseShape {
+    let field = group[0];
+    ResponseShape {
+        non_null: field.ty().is_non_null(),
+        kind,
+        name: format!("{parent}.{}", field.name),
+        location: scope.document.location(field.name.location()),
+    }
+}

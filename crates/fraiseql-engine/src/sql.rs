@@ -1,0 +1,518 @@
+//! Writes SQL from the intermediate form. Identifiers come from the artifact, values are parameters.
+//!
+//! Aliases start with a digit (`"0"`, `"0r"`, `"0j"`), which no GraphQL name does, so that a response
+//! key can never capture one. Row-typed JSON takes its keys from column aliases; PostgreSQL cuts
+//! those at 63 bytes and a row at 1,664 columns, so longer keys and wider objects are built from
+//! pairs instead.
+
+use fraiseql_model::artifact::{ColumnPair, Encoding, ValueType};
+use fraiseql_model::names::{quote_identifier, quote_literal};
+
+use crate::ir::{Call, Operand, OperandValue, Output, OutputValue, Root, Select, Source};
+use crate::plan::{NULL_MARKER, Param, Statement};
+use crate::schema::{Object, Schema, column_sql};
+
+/// The session setting that carries keys from a write to its read.
+pub(crate) const KEYS_SETTING: &str = "fraiseql.keys";
+/// The name of the common table expression that deletes.
+pub(crate) const DELETED: &str = "\"0d\"";
+
+const IDENTIFIER_BYTES: usize = 63;
+const ROW_COLUMNS: usize = 1_000;
+
+/// A statement in the making.
+pub(crate) struct Writer<'s> {
+    pub(crate) schema: &'s Schema,
+    params: Vec<Param>,
+    aliases: usize,
+    /// False to let nulls through where the schema promises none.
+    guards: bool,
+}
+
+/// A SELECT of objects, and how to get JSON from its rows once it has an alias.
+struct Body {
+    sql: String,
+    number: usize,
+    /// True when the row itself is the object, false when its only column `o` is.
+    row_typed: bool,
+}
+
+impl Body {
+    fn alias(&self) -> String {
+        format!("\"{}r\"", self.number)
+    }
+
+    /// An expression of type json for one row.
+    fn object(&self) -> String {
+        if self.row_typed {
+            format!("row_to_json({})", self.alias())
+        } else {
+            format!("{}.\"o\"", self.alias())
+        }
+    }
+
+    /// An expression of type json for all rows.
+    fn list(&self) -> String {
+        let element = if self.row_typed {
+            self.alias()
+        } else {
+            format!("{}.\"o\"", self.alias())
+        };
+        format!("coalesce(json_agg({element}), '[]'::json)")
+    }
+}
+
+impl<'s> Writer<'s> {
+    pub(crate) fn new(schema: &'s Schema, guards: bool) -> Self {
+        Self {
+            schema,
+            params: Vec::new(),
+            aliases: 0,
+            guards,
+        }
+    }
+
+    /// Ends the statement.
+    pub(crate) fn finish(self, sql: String) -> Statement {
+        Statement {
+            sql: sql.into(),
+            params: self.params,
+        }
+    }
+
+    /// Returns `$n` for a value.
+    pub(crate) fn param(&mut self, param: Param) -> String {
+        self.params.push(param);
+        format!("${}", self.params.len())
+    }
+
+    pub(crate) fn next_number(&mut self) -> usize {
+        self.aliases += 1;
+        self.aliases - 1
+    }
+
+    /// Returns a whole SELECT whose every row is an element of the list.
+    pub(crate) fn root_rows(&mut self, select: &Select<'s>) -> String {
+        let body = self.body(select, None);
+        format!("SELECT {} FROM ({}) AS {}", body.object(), body.sql, body.alias())
+    }
+
+    /// Returns an expression of type json for an object of ready-made values.
+    pub(crate) fn object_of(&mut self, entries: &[(&str, String)]) -> String {
+        let number = self.next_number();
+        let row_typed = entries.iter().all(|(key, _)| key.len() <= IDENTIFIER_BYTES);
+        let sql = format!(
+            "SELECT {}",
+            if row_typed {
+                row_list(entries)
+            } else {
+                pair_list(entries)
+            }
+        );
+        let body = Body {
+            sql,
+            number,
+            row_typed,
+        };
+        format!(
+            "(SELECT {} FROM ({}) AS {})",
+            body.object(),
+            body.sql,
+            body.alias()
+        )
+    }
+
+    /// Returns an expression of type json for a root field.
+    pub(crate) fn root_value(&mut self, root: &Root<'s>) -> String {
+        match root {
+            Root::Many(select) => {
+                let body = self.body(select, None);
+                format!("(SELECT {} FROM ({}) AS {})", body.list(), body.sql, body.alias())
+            }
+            Root::One { select, guard } => {
+                let body = self.body(select, None);
+                let value = format!(
+                    "(SELECT {} FROM ({}) AS {})",
+                    body.object(),
+                    body.sql,
+                    body.alias()
+                );
+                self.guarded_value(value, guard.as_deref())
+            }
+            Root::Value {
+                call,
+                value,
+                set,
+                guard,
+            } => self.call_value(call, value, *set, guard.as_deref()),
+        }
+    }
+
+    fn guarded_value(&mut self, value: String, guard: Option<&str>) -> String {
+        match guard {
+            Some(name) if self.guards => {
+                let alias = format!("\"{}g\"", self.next_number());
+                let column = format!("{alias}.\"j\"");
+                // OFFSET 0 keeps the planner from writing the subquery out twice.
+                let guarded = guarded(&column, &column, name);
+                format!("(SELECT {guarded} FROM (SELECT {value} AS \"j\" OFFSET 0) AS {alias})")
+            }
+            _ => value,
+        }
+    }
+
+    fn call_value(&mut self, call: &Call, value: &ValueType, set: bool, guard: Option<&str>) -> String {
+        let alias = format!("\"{}\"", self.next_number());
+        let column = format!("{alias}.\"v\"");
+        let mut encoded = self.encoded(&column, value);
+        if let Some(name) = guard.filter(|_| self.guards) {
+            encoded = guarded(&column, &encoded, name);
+        }
+        let json = if set {
+            format!("coalesce(json_agg({encoded}), '[]'::json)")
+        } else {
+            format!("to_json({encoded})")
+        };
+        let call = self.call(call);
+        format!("(SELECT {json} FROM (SELECT {call} AS \"v\" OFFSET 0) AS {alias})")
+    }
+
+    /// Returns a function call; arguments with a name are passed by name.
+    pub(crate) fn call(&mut self, call: &Call) -> String {
+        let arguments: Vec<String> = call
+            .arguments
+            .iter()
+            .map(|(name, operand)| {
+                let value = self.operand(operand);
+                if name.is_empty() {
+                    value
+                } else {
+                    format!("{} => {value}", quote_identifier(name))
+                }
+            })
+            .collect();
+        format!("{}({})", call.function, arguments.join(", "))
+    }
+
+    fn body(&mut self, select: &Select<'s>, parent: Option<&str>) -> Body {
+        let number = self.next_number();
+        let base = format!("\"{number}\"");
+        let mut joins = String::new();
+        let mut entries = Vec::with_capacity(select.outputs.len());
+        for output in &select.outputs {
+            let expression = self.output(output, &base, &mut joins);
+            entries.push((output.key.as_str(), expression));
+        }
+        let row_typed =
+            entries.len() <= ROW_COLUMNS && entries.iter().all(|(key, _)| key.len() <= IDENTIFIER_BYTES);
+        let list = if row_typed {
+            row_list(&entries)
+        } else {
+            pair_list(&entries)
+        };
+        let tail = self.tail(select, &base, parent);
+        let sql = if joins.is_empty() || !tail.paged {
+            format!(
+                "SELECT {list} FROM {}{joins}{}{}{}",
+                tail.from, tail.filter, tail.order, tail.page
+            )
+        } else {
+            // The page is cut before anything below it is read; the order is said again because a
+            // join may lose it.
+            let columns = needed_columns(select, &base);
+            format!(
+                "SELECT {list} FROM (SELECT {columns} FROM {}{}{}{}) AS {base}{joins}{}",
+                tail.from, tail.filter, tail.order, tail.page, tail.order
+            )
+        };
+        Body {
+            sql,
+            number,
+            row_typed,
+        }
+    }
+
+    fn tail(&mut self, select: &Select<'s>, base: &str, parent: Option<&str>) -> Tail {
+        let (from, mut conditions, mut order) = self.source(select, base);
+        if let Some(parent) = parent {
+            conditions.extend(joined(select.on, base, parent));
+        }
+        if let Some(filter) = &select.filter {
+            conditions.push(self.predicate(filter, base));
+        }
+        order.extend(select.order.iter().map(|term| self.order_term(term, base)));
+        let mut page = String::new();
+        if let Some(limit) = &select.limit {
+            let limit = self.param(limit.clone());
+            page.push_str(&format!(" LIMIT {limit}::pg_catalog.int8"));
+        } else if select.first_only {
+            page.push_str(" LIMIT 1");
+        }
+        if let Some(offset) = &select.offset {
+            let offset = self.param(offset.clone());
+            page.push_str(&format!(" OFFSET {offset}::pg_catalog.int8"));
+        }
+        let clause = |word: &str, parts: Vec<String>, separator: &str| {
+            if parts.is_empty() {
+                String::new()
+            } else {
+                format!(" {word} {}", parts.join(separator))
+            }
+        };
+        Tail {
+            from,
+            filter: clause("WHERE", conditions, " AND "),
+            order: clause("ORDER BY", order, ", "),
+            paged: !page.is_empty(),
+            page,
+        }
+    }
+
+    /// Returns FROM, conditions and order that the source itself brings.
+    fn source(&mut self, select: &Select<'s>, base: &str) -> (String, Vec<String>, Vec<String>) {
+        let object = select.object;
+        let relation = &object.relation;
+        match &select.source {
+            Source::Relation => (format!("{relation} AS {base}"), Vec::new(), Vec::new()),
+            Source::Call(call) => {
+                let call = self.call(call);
+                // A function that returns NULL for a row gives one whose every column is NULL.
+                (
+                    format!("{call} AS {base}"),
+                    vec![format!("NOT ({base} IS NULL)")],
+                    Vec::new(),
+                )
+            }
+            Source::WrittenKeys => {
+                let keys = format!("\"{}k\"", self.next_number());
+                let from = format!(
+                    "{} JOIN {relation} AS {base} ON {}",
+                    written_keys(object, &keys),
+                    { same_key(object, base, &keys) }
+                );
+                (from, Vec::new(), vec![format!("{keys}.\"#\"")])
+            }
+            Source::WrittenRows => {
+                let rows = format!("current_setting('{KEYS_SETTING}')::pg_catalog.json");
+                let from = format!("json_populate_recordset(NULL::{relation}, {rows}) AS {base}");
+                (from, Vec::new(), Vec::new())
+            }
+            Source::DeletedKeys => {
+                let on = same_key(object, base, DELETED);
+                (
+                    format!("{DELETED} JOIN {relation} AS {base} ON {on}"),
+                    Vec::new(),
+                    Vec::new(),
+                )
+            }
+        }
+    }
+
+    fn output(&mut self, output: &Output<'s>, base: &str, joins: &mut String) -> String {
+        let (select, list, guard) = match &output.value {
+            OutputValue::Typename(name) => return format!("{}::pg_catalog.text", quote_literal(name)),
+            OutputValue::Column { field, guard } => {
+                let column = column_sql(base, &field.column);
+                let encoded = self.encoded(&column, &field.value);
+                return match guard {
+                    Some(name) if self.guards => guarded(&column, &encoded, name),
+                    _ => encoded,
+                };
+            }
+            OutputValue::One { select, guard } => (select, false, guard.as_deref()),
+            OutputValue::Many(select) => (select, true, None),
+        };
+        let body = self.body(select, Some(base));
+        let json = if list { body.list() } else { body.object() };
+        let column = format!("\"{}j\".\"j\"", body.number);
+        joins.push_str(&format!(
+            " LEFT JOIN LATERAL (SELECT {json} AS \"j\" FROM ({}) AS {}) AS \"{}j\" ON true",
+            body.sql,
+            body.alias(),
+            body.number
+        ));
+        match guard {
+            Some(name) if self.guards => guarded(&column, &column, name),
+            _ => column,
+        }
+    }
+
+    /// Returns an expression that `row_to_json` writes as the GraphQL value of a column.
+    fn encoded(&self, column: &str, value: &ValueType) -> String {
+        let one = |column: &str| match value.encoding {
+            Encoding::Plain => column.to_owned(),
+            Encoding::Text => format!("{column}::pg_catalog.text"),
+            Encoding::Float => {
+                format!("CASE WHEN abs({column}) < 'Infinity'::pg_catalog.float8 THEN {column} END")
+            }
+            Encoding::Base64 => format!("translate(encode({column}, 'base64'), E'\\n', '')"),
+            Encoding::Label => self.label(column, &value.graphql),
+        };
+        match (value.list, value.encoding) {
+            (false, _) => one(column),
+            (true, Encoding::Plain) => column.to_owned(),
+            (true, Encoding::Text) => format!("{column}::pg_catalog.text[]"),
+            (true, _) => {
+                let element = one("\"e\".\"v\"");
+                format!(
+                    "CASE WHEN {column} IS NOT NULL THEN ARRAY(SELECT {element} FROM \
+                     unnest({column}) WITH ORDINALITY AS \"e\"(\"v\", \"n\") ORDER BY \"e\".\"n\") END"
+                )
+            }
+        }
+    }
+
+    fn label(&self, column: &str, graphql: &str) -> String {
+        let mut case = format!("CASE {column}::pg_catalog.text");
+        for (name, label) in self
+            .schema
+            .enum_type(graphql)
+            .iter()
+            .flat_map(|found| &found.labels)
+        {
+            case.push_str(&format!(
+                " WHEN {} THEN {}",
+                quote_literal(label),
+                quote_literal(name)
+            ));
+        }
+        case.push_str(" END");
+        case
+    }
+
+    /// Returns a value as SQL.
+    pub(crate) fn operand(&mut self, operand: &Operand) -> String {
+        let sql_type = &operand.sql_type;
+        match &operand.value {
+            OperandValue::Null { array } => format!("NULL::{sql_type}{}", if *array { "[]" } else { "" }),
+            OperandValue::One(param) => format!("{}::{sql_type}", self.param(param.clone())),
+            OperandValue::Array(param) => format!("{}::{sql_type}[]", self.param(param.clone())),
+            OperandValue::Composite(param) => {
+                let json = self.param(param.clone());
+                format!("json_populate_record(NULL::{sql_type}, {json}::pg_catalog.json)")
+            }
+            OperandValue::CompositeArray(param) => {
+                let json = self.param(param.clone());
+                format!(
+                    "ARRAY(SELECT json_populate_record(NULL::{sql_type}, \"e\") \
+                     FROM json_array_elements({json}::pg_catalog.json) AS \"e\")"
+                )
+            }
+            OperandValue::Elements(elements) => {
+                let elements: Vec<String> = elements.iter().map(|element| self.operand(element)).collect();
+                format!("ARRAY[{}]::{sql_type}[]", elements.join(", "))
+            }
+        }
+    }
+}
+
+/// What stands behind the select list.
+struct Tail {
+    from: String,
+    filter: String,
+    order: String,
+    page: String,
+    paged: bool,
+}
+
+fn row_list(entries: &[(&str, String)]) -> String {
+    let columns: Vec<String> = entries
+        .iter()
+        .map(|(key, expression)| format!("{expression} AS {}", quote_identifier(key)))
+        .collect();
+    columns.join(", ")
+}
+
+fn pair_list(entries: &[(&str, String)]) -> String {
+    let pairs: Vec<String> = entries
+        .iter()
+        .map(|(key, expression)| format!("({}::pg_catalog.text, to_json({expression}))", quote_literal(key)))
+        .collect();
+    format!(
+        "(SELECT json_object_agg(\"p\".\"k\", \"p\".\"v\") FROM (VALUES {}) AS \"p\"(\"k\", \"v\")) AS \"o\"",
+        pairs.join(", ")
+    )
+}
+
+/// Raises SQLSTATE 22P02 with [`NULL_MARKER`] and `name` when `column` is NULL, else gives `value`.
+///
+/// The raising cast depends on the column, so that the planner cannot run it ahead of time.
+fn guarded(column: &str, value: &str, name: &str) -> String {
+    let marker = quote_literal(&format!("{NULL_MARKER}{name}"));
+    format!(
+        "CASE WHEN (CASE WHEN {column} IS NULL THEN \
+         ({marker} || coalesce({column}::pg_catalog.text, ''))::pg_catalog.int4 END) IS NULL THEN {value} END"
+    )
+}
+
+/// Returns the conditions that tie a row to the row it hangs below.
+pub(crate) fn joined(on: &[ColumnPair], base: &str, parent: &str) -> Vec<String> {
+    on.iter()
+        .map(|pair| {
+            format!(
+                "{} = {}",
+                column_sql(base, &pair.remote),
+                column_sql(parent, &pair.local)
+            )
+        })
+        .collect()
+}
+
+fn same_key(object: &Object, left: &str, right: &str) -> String {
+    let equal = |key: &crate::schema::KeyColumn| {
+        format!(
+            "{} = {}",
+            column_sql(left, &key.column),
+            column_sql(right, &key.column)
+        )
+    };
+    object.key.iter().map(equal).collect::<Vec<_>>().join(" AND ")
+}
+
+fn written_keys(object: &Object, alias: &str) -> String {
+    let typed: Vec<String> = object
+        .key
+        .iter()
+        .map(|key| format!("{} {}", quote_identifier(&key.column), key.sql_type))
+        .collect();
+    let names: Vec<String> = object
+        .key
+        .iter()
+        .map(|key| quote_identifier(&key.column))
+        .collect();
+    format!(
+        "ROWS FROM (json_to_recordset(current_setting('{KEYS_SETTING}')::pg_catalog.json) AS ({})) \
+         WITH ORDINALITY AS {alias}({}, \"#\")",
+        typed.join(", "),
+        names.join(", ")
+    )
+}
+
+/// Returns the columns of `base` that outputs, joins and order read.
+fn needed_columns(select: &Select<'_>, base: &str) -> String {
+    let mut columns = std::collections::BTreeSet::new();
+    for output in &select.outputs {
+        match &output.value {
+            OutputValue::Typename(_) => {}
+            OutputValue::Column { field, .. } => {
+                columns.insert(field.column.as_str());
+            }
+            OutputValue::One { select, .. } | OutputValue::Many(select) => {
+                columns.extend(select.on.iter().map(|pair| pair.local.as_str()));
+            }
+        }
+    }
+    for term in &select.order {
+        match term.through.first() {
+            Some((_, on)) => columns.extend(on.iter().map(|pair| pair.local.as_str())),
+            None => {
+                columns.insert(term.column);
+            }
+        }
+    }
+    let columns: Vec<String> = columns
+        .into_iter()
+        .map(|column| column_sql(base, column))
+        .collect();
+    columns.join(", ")
+}

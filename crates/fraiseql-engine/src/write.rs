@@ -1,0 +1,169 @@
+//! Writes as SQL: INSERT, UPDATE, DELETE and upsert that hand their keys on.
+
+use fraiseql_model::names::quote_identifier;
+use fraiseql_model::response::{Code, GraphqlError};
+
+use crate::argument::{Input, Scope};
+use crate::filter::operand;
+use crate::ir::{Call, Operand, Predicate};
+use crate::query::unbound;
+use crate::schema::{Object, column_sql};
+use crate::sql::{DELETED, KEYS_SETTING, Writer};
+
+/// The columns that one input object gives, in its order.
+pub(crate) type Row<'s> = Vec<(&'s str, Operand)>;
+
+/// The most parameters that PostgreSQL's protocol can count in one statement.
+const PARAMETERS_MAX: usize = 65_535;
+
+/// Reads an insert or set input.
+pub(crate) fn row<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    input: &Input<'_>,
+) -> Result<Row<'s>, GraphqlError> {
+    let mut row = Vec::new();
+    for (field, value) in input.fields() {
+        let column = object.column(&field).ok_or_else(|| unbound(&field))?;
+        row.push((
+            column.column.as_str(),
+            operand(scope.schema, &column.value, &value)?,
+        ));
+    }
+    Ok(row)
+}
+
+impl<'s> Writer<'s> {
+    /// Returns `INSERT ... VALUES ...` without RETURNING. A column that a row lacks gets its default.
+    pub(crate) fn insert(&mut self, object: &Object, rows: &[Row<'s>]) -> Result<String, GraphqlError> {
+        let mut columns: Vec<&str> = Vec::new();
+        for (column, _) in rows.iter().flatten() {
+            if !columns.contains(column) {
+                columns.push(column);
+            }
+        }
+        if rows.len().saturating_mul(columns.len()) > PARAMETERS_MAX {
+            let message = format!("objects times fields must not exceed {PARAMETERS_MAX}");
+            return Err(GraphqlError::new(Code::LimitExceeded, message));
+        }
+        if columns.is_empty() {
+            if let [_] = rows {
+                return Ok(format!("INSERT INTO {} DEFAULT VALUES", object.relation));
+            }
+            columns.extend(object.key.first().map(|key| key.column.as_str()));
+        }
+        let values: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                let cells: Vec<String> = columns
+                    .iter()
+                    .map(|column| match row.iter().find(|(given, _)| given == column) {
+                        Some((_, operand)) => self.operand(operand),
+                        None => "DEFAULT".to_owned(),
+                    })
+                    .collect();
+                format!("({})", cells.join(", "))
+            })
+            .collect();
+        Ok(format!(
+            "INSERT INTO {} ({}) VALUES {}",
+            object.relation,
+            list(&columns),
+            values.join(", ")
+        ))
+    }
+
+    /// Returns the ON CONFLICT clause that overwrites what `given` names.
+    pub(crate) fn on_conflict(&self, conflict: &[String], given: &[&str]) -> String {
+        let is_key = |column: &str| conflict.iter().any(|key| key == column);
+        let mut set: Vec<&str> = given.iter().copied().filter(|column| !is_key(column)).collect();
+        if set.is_empty() {
+            // Something must be set, or the row that is there already is not returned.
+            set.extend(conflict.first().map(String::as_str));
+        }
+        let set: Vec<String> = set
+            .iter()
+            .map(|column| format!("{0} = EXCLUDED.{0}", quote_identifier(column)))
+            .collect();
+        let keys: Vec<&str> = conflict.iter().map(String::as_str).collect();
+        format!(" ON CONFLICT ({}) DO UPDATE SET {}", list(&keys), set.join(", "))
+    }
+
+    /// Returns `UPDATE ... SET ... WHERE ...` without RETURNING.
+    pub(crate) fn update(
+        &mut self,
+        object: &Object,
+        set: &Row<'s>,
+        condition: &Predicate<'s>,
+    ) -> Result<(String, String), GraphqlError> {
+        if set.is_empty() {
+            return Err(GraphqlError::new(
+                Code::BadUserInput,
+                "\"set\" must name at least one field",
+            ));
+        }
+        let alias = format!("\"{}\"", self.next_number());
+        let set: Vec<String> = set
+            .iter()
+            .map(|(column, operand)| format!("{} = {}", quote_identifier(column), self.operand(operand)))
+            .collect();
+        let condition = self.predicate(condition, &alias);
+        let sql = format!(
+            "UPDATE {} AS {alias} SET {} WHERE {condition}",
+            object.relation,
+            set.join(", ")
+        );
+        Ok((sql, alias))
+    }
+
+    /// Returns `WITH "0d" AS (DELETE ... RETURNING key)`, to be followed by a SELECT.
+    pub(crate) fn delete(&mut self, object: &Object, condition: &Predicate<'s>) -> String {
+        let alias = format!("\"{}\"", self.next_number());
+        let condition = self.predicate(condition, &alias);
+        let returning = keys(object, Some(&alias));
+        format!(
+            "WITH {DELETED} AS (DELETE FROM {} AS {alias} WHERE {condition} RETURNING {returning}) ",
+            object.relation
+        )
+    }
+}
+
+/// Returns the statement that runs a write and leaves the keys of its rows in the session.
+pub(crate) fn keep_keys(write: &str, object: &Object, alias: Option<&str>) -> String {
+    format!(
+        "WITH \"0w\" AS ({write} RETURNING {}) SELECT set_config('{KEYS_SETTING}', \
+         (SELECT coalesce(json_agg(\"0w\"), '[]'::json)::pg_catalog.text FROM \"0w\"), true)",
+        keys(object, alias)
+    )
+}
+
+/// Returns the statement that calls a function and leaves its rows in the session.
+pub(crate) fn keep_rows(writer: &mut Writer<'_>, call: &Call) -> String {
+    let alias = format!("\"{}\"", writer.next_number());
+    let call = writer.call(call);
+    format!(
+        "SELECT set_config('{KEYS_SETTING}', coalesce(json_agg({alias}), '[]'::json)::pg_catalog.text, true) \
+         FROM {call} AS {alias} WHERE NOT ({alias} IS NULL)"
+    )
+}
+
+/// The number of rows that a [`keep_keys`] statement wrote.
+pub(crate) fn kept_count() -> String {
+    format!("json_array_length(current_setting('{KEYS_SETTING}')::pg_catalog.json)")
+}
+
+fn keys(object: &Object, alias: Option<&str>) -> String {
+    let column = |key: &crate::schema::KeyColumn| match alias {
+        Some(alias) => column_sql(alias, &key.column),
+        None => quote_identifier(&key.column),
+    };
+    object.key.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+fn list(columns: &[&str]) -> String {
+    columns
+        .iter()
+        .map(|column| quote_identifier(column))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
