@@ -18,11 +18,7 @@ use crate::variables::{Variables, coerce_value, literal};
 #[derive(Clone, Debug)]
 pub(crate) enum Input<'a> {
     /// A variable, or a part of one.
-    Variable {
-        name: &'a str,
-        path: Vec<PathSegment>,
-        value: &'a Value,
-    },
+    Variable { name: &'a str, path: Vec<PathSegment>, value: &'a Value },
     /// A value without variables.
     Literal(Value),
     /// A list with a variable somewhere inside.
@@ -74,11 +70,7 @@ impl<'a> Scope<'a> {
                 }
                 // A variable of type T may stand where [T] is expected: section 5.8.5 forbids it, so
                 // the value already has the right number of brackets.
-                Ok(Some(Input::Variable {
-                    name,
-                    path: Vec::new(),
-                    value,
-                }))
+                Ok(Some(Input::Variable { name, path: Vec::new(), value }))
             }
             value if !has_variable(value) => {
                 Ok(Some(Input::Literal(literal(self.schema, ty, value, place)?)))
@@ -89,12 +81,7 @@ impl<'a> Scope<'a> {
                 Ok(Some(Input::List(vec![item])))
             }
             AstValue::Object(fields) => self.object(ty, fields, place).map(Some),
-            scalar => Ok(Some(Input::Literal(coerce_value(
-                self.schema,
-                ty,
-                literal_json(scalar),
-                place,
-            )?))),
+            scalar => Ok(Some(Input::Literal(coerce_value(self.schema, ty, literal_json(scalar), place)?))),
         }
     }
 
@@ -114,9 +101,7 @@ impl<'a> Scope<'a> {
         let mut list = Vec::new();
         for (index, item) in items.enumerate() {
             let place = format!("{place}[{index}]");
-            let item = self
-                .input(item_type, item, &place)?
-                .unwrap_or(Input::Literal(Value::Null));
+            let item = self.input(item_type, item, &place)?.unwrap_or(Input::Literal(Value::Null));
             if item.is_null() && item_type.is_non_null() {
                 return Err(format!("\"{place}\" must not be null"));
             }
@@ -133,9 +118,7 @@ impl<'a> Scope<'a> {
     ) -> Result<Input<'a>, String> {
         let name = ty.inner_named_type();
         let Some(ExtendedType::InputObject(definition)) = self.schema.graphql.types.get(name) else {
-            let entries = fields
-                .iter()
-                .map(|(key, value)| (key.to_string(), self.resolved_json(value)));
+            let entries = fields.iter().map(|(key, value)| (key.to_string(), self.resolved_json(value)));
             return Ok(Input::Literal(Value::Object(entries.collect())));
         };
         let mut object = Vec::new();
@@ -153,20 +136,14 @@ impl<'a> Scope<'a> {
 
     fn resolved_json(self, value: &AstValue) -> Value {
         match value {
-            AstValue::Variable(name) => self
-                .variables
-                .values
-                .get(name.as_str())
-                .cloned()
-                .unwrap_or(Value::Null),
+            AstValue::Variable(name) => {
+                self.variables.values.get(name.as_str()).cloned().unwrap_or(Value::Null)
+            }
             AstValue::List(items) => {
                 Value::Array(items.iter().map(|item| self.resolved_json(item)).collect())
             }
             AstValue::Object(fields) => Value::Object(
-                fields
-                    .iter()
-                    .map(|(key, value)| (key.to_string(), self.resolved_json(value)))
-                    .collect(),
+                fields.iter().map(|(key, value)| (key.to_string(), self.resolved_json(value))).collect(),
             ),
             scalar => literal_json(scalar),
         }
@@ -197,9 +174,7 @@ pub(crate) fn literal_json(value: &AstValue) -> Value {
         AstValue::Float(number) => number_json(number.as_str()),
         AstValue::List(items) => Value::Array(items.iter().map(|item| literal_json(item)).collect()),
         AstValue::Object(fields) => {
-            let entries = fields
-                .iter()
-                .map(|(key, value)| (key.to_string(), literal_json(value)));
+            let entries = fields.iter().map(|(key, value)| (key.to_string(), literal_json(value)));
             Value::Object(entries.collect::<Map<_, _>>())
         }
     }
@@ -212,29 +187,17 @@ fn number_json(digits: &str) -> Value {
 impl<'a> Input<'a> {
     /// Returns true for null.
     pub(crate) fn is_null(&self) -> bool {
-        matches!(
-            self,
-            Self::Literal(Value::Null)
-                | Self::Variable {
-                    value: Value::Null,
-                    ..
-                }
-        )
+        matches!(self, Self::Literal(Value::Null) | Self::Variable { value: Value::Null, .. })
     }
 
     /// Returns the fields of an object in the order given; empty for anything else.
     pub(crate) fn fields(&self) -> Vec<(String, Input<'a>)> {
         match self {
             Self::Object(fields) => fields.clone(),
-            Self::Literal(Value::Object(fields)) => fields
-                .iter()
-                .map(|(key, value)| (key.clone(), Input::Literal(value.clone())))
-                .collect(),
-            Self::Variable {
-                name,
-                path,
-                value: Value::Object(fields),
-            } => fields
+            Self::Literal(Value::Object(fields)) => {
+                fields.iter().map(|(key, value)| (key.clone(), Input::Literal(value.clone()))).collect()
+            }
+            Self::Variable { name, path, value: Value::Object(fields) } => fields
                 .iter()
                 .map(|(key, value)| {
                     let mut path = path.clone();
@@ -251,11 +214,7 @@ impl<'a> Input<'a> {
         match self {
             Self::List(items) => items.clone(),
             Self::Literal(Value::Array(items)) => items.iter().cloned().map(Input::Literal).collect(),
-            Self::Variable {
-                name,
-                path,
-                value: Value::Array(items),
-            } => items
+            Self::Variable { name, path, value: Value::Array(items) } => items
                 .iter()
                 .enumerate()
                 .map(|(index, value)| {
@@ -273,11 +232,9 @@ impl<'a> Input<'a> {
     /// Returns the text of a string or enum.
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
-            Self::Literal(Value::String(text))
-            | Self::Variable {
-                value: Value::String(text),
-                ..
-            } => Some(text),
+            Self::Literal(Value::String(text)) | Self::Variable { value: Value::String(text), .. } => {
+                Some(text)
+            }
             _ => None,
         }
     }
@@ -285,11 +242,9 @@ impl<'a> Input<'a> {
     /// Returns a boolean. Booleans are part of [`Variables::shape`], so a plan may depend on them.
     pub(crate) fn boolean(&self) -> Option<bool> {
         match self {
-            Self::Literal(Value::Bool(value))
-            | Self::Variable {
-                value: Value::Bool(value),
-                ..
-            } => Some(*value),
+            Self::Literal(Value::Bool(value)) | Self::Variable { value: Value::Bool(value), .. } => {
+                Some(*value)
+            }
             _ => None,
         }
     }
@@ -298,11 +253,9 @@ impl<'a> Input<'a> {
     pub(crate) fn has_null_item(&self) -> bool {
         match self {
             Self::List(items) => items.iter().any(Input::is_null),
-            Self::Literal(Value::Array(items))
-            | Self::Variable {
-                value: Value::Array(items),
-                ..
-            } => items.iter().any(Value::is_null),
+            Self::Literal(Value::Array(items)) | Self::Variable { value: Value::Array(items), .. } => {
+                items.iter().any(Value::is_null)
+            }
             _ => false,
         }
     }
@@ -310,11 +263,9 @@ impl<'a> Input<'a> {
     /// Returns the value as a parameter; `None` for a list or object with a variable inside.
     pub(crate) fn param(&self, write: ParamFormat) -> Option<Param> {
         match self {
-            Self::Variable { name, path, .. } => Some(Param::Variable {
-                name: Arc::from(*name),
-                path: path.clone(),
-                write,
-            }),
+            Self::Variable { name, path, .. } => {
+                Some(Param::Variable { name: Arc::from(*name), path: path.clone(), write })
+            }
             Self::Literal(value) => Some(Param::Fixed(format_value(value, write))),
             Self::List(_) | Self::Object(_) => None,
         }

@@ -17,10 +17,7 @@ pub fn bind(statement: &Statement, variables: &Variables) -> Result<Vec<Option<B
         .map(|param| match param {
             Param::Fixed(value) => Ok(value.clone()),
             Param::Variable { name, path, write } => {
-                let value = variables
-                    .values
-                    .get(&**name)
-                    .and_then(|value| descend(value, path));
+                let value = variables.values.get(&**name).and_then(|value| descend(value, path));
                 let value = value.ok_or_else(|| {
                     GraphqlError::new(Code::Internal, "the plan does not fit the variables")
                 })?;
@@ -140,22 +137,14 @@ mod tests {
     #[test]
     fn scalars_keep_their_text() {
         check(r#""it's \"so\"""#, ParamFormat::Scalar, Some(r#"it's "so""#));
-        check(
-            "12345678901234567890",
-            ParamFormat::Scalar,
-            Some("12345678901234567890"),
-        );
+        check("12345678901234567890", ParamFormat::Scalar, Some("12345678901234567890"));
         check("null", ParamFormat::Scalar, None);
         check("true", ParamFormat::Scalar, Some("true"));
     }
 
     #[test]
     fn array_elements_cannot_break_out() {
-        check(
-            r#"["a,b","\"}","\\",null,""]"#,
-            ParamFormat::Array,
-            Some(r#"{"a,b","\"}","\\",NULL,""}"#),
-        );
+        check(r#"["a,b","\"}","\\",null,""]"#, ParamFormat::Array, Some(r#"{"a,b","\"}","\\",NULL,""}"#));
     }
 
     #[test]

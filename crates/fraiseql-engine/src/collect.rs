@@ -45,17 +45,10 @@ fn collect_into<'a>(
         }
         match selection {
             Selection::Field(field) => {
-                groups
-                    .entry(field.response_key().as_str())
-                    .or_default()
-                    .push(field);
+                groups.entry(field.response_key().as_str()).or_default().push(field);
             }
             Selection::InlineFragment(fragment) => {
-                if fragment
-                    .type_condition
-                    .as_ref()
-                    .is_none_or(|condition| condition == type_name)
-                {
+                if fragment.type_condition.as_ref().is_none_or(|condition| condition == type_name) {
                     collect_into(scope, type_name, &fragment.selection_set, groups);
                 }
             }

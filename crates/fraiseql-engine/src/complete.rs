@@ -20,18 +20,10 @@ pub struct Completed {
 ///
 /// Text that is not JSON (which PostgreSQL's json functions never give) counts as null.
 pub fn complete(shape: &ResponseShape, key: &str, json: Option<&[u8]>) -> Completed {
-    let value = json
-        .and_then(|json| serde_json::from_slice(json).ok())
-        .unwrap_or(Value::Null);
-    let mut walk = Walk {
-        path: vec![PathSegment::Key(key.to_owned())],
-        errors: Vec::new(),
-    };
+    let value = json.and_then(|json| serde_json::from_slice(json).ok()).unwrap_or(Value::Null);
+    let mut walk = Walk { path: vec![PathSegment::Key(key.to_owned())], errors: Vec::new() };
     let value = walk.value(shape, value);
-    Completed {
-        value,
-        errors: walk.errors,
-    }
+    Completed { value, errors: walk.errors }
 }
 
 struct Walk {
@@ -56,11 +48,7 @@ impl Walk {
             (ShapeKind::List(fields), Value::Array(items)) => self.list(fields, items),
             (_, value) => value,
         };
-        if completed.is_null() && shape.non_null {
-            None
-        } else {
-            Some(completed)
-        }
+        if completed.is_null() && shape.non_null { None } else { Some(completed) }
     }
 
     fn list(&mut self, fields: &[(String, ResponseShape)], items: Vec<Value>) -> Value {
@@ -76,11 +64,7 @@ impl Walk {
             whole &= !item.is_null();
             completed.push(item);
         }
-        if whole {
-            Value::Array(completed)
-        } else {
-            Value::Null
-        }
+        if whole { Value::Array(completed) } else { Value::Null }
     }
 
     fn object(&mut self, fields: &[(String, ResponseShape)], mut object: Map<String, Value>) -> Value {
@@ -96,11 +80,7 @@ impl Walk {
             }
             self.path.pop();
         }
-        if whole {
-            Value::Object(completed)
-        } else {
-            Value::Null
-        }
+        if whole { Value::Object(completed) } else { Value::Null }
     }
 }
 
@@ -110,71 +90,35 @@ mod tests {
 
     fn leaf(name: &str, non_null: bool) -> (String, ResponseShape) {
         let kind = ShapeKind::Leaf;
-        (
-            name.to_owned(),
-            ResponseShape {
-                non_null,
-                kind,
-                name: format!("T.{name}"),
-                location: None,
-            },
-        )
+        (name.to_owned(), ResponseShape { non_null, kind, name: format!("T.{name}"), location: None })
     }
 
     fn shape(kind: ShapeKind, non_null: bool) -> ResponseShape {
-        ResponseShape {
-            non_null,
-            kind,
-            name: "Query.t".to_owned(),
-            location: None,
-        }
+        ResponseShape { non_null, kind, name: "Query.t".to_owned(), location: None }
     }
 
     #[track_caller]
     fn check(shape: &ResponseShape, json: &str, expected: &str, paths: &[&str]) {
         let completed = complete(shape, "t", Some(json.as_bytes()));
-        let value = completed
-            .value
-            .map_or_else(|| "bubbled".to_owned(), |value| value.to_string());
+        let value = completed.value.map_or_else(|| "bubbled".to_owned(), |value| value.to_string());
         assert_eq!(value, expected);
-        let found: Vec<String> = completed
-            .errors
-            .iter()
-            .map(|error| serde_json::to_string(&error.path).unwrap())
-            .collect();
+        let found: Vec<String> =
+            completed.errors.iter().map(|error| serde_json::to_string(&error.path).unwrap()).collect();
         assert_eq!(found, paths);
     }
 
     #[test]
     fn a_null_goes_up_to_the_nearest_nullable_parent() {
         let inner = shape(ShapeKind::Object(vec![leaf("a", true), leaf("b", false)]), false);
-        let outer = shape(
-            ShapeKind::Object(vec![("in".to_owned(), inner), leaf("c", false)]),
-            false,
-        );
-        check(
-            &outer,
-            r#"{"in":{"a":1,"b":null},"c":2}"#,
-            r#"{"in":{"a":1,"b":null},"c":2}"#,
-            &[],
-        );
-        check(
-            &outer,
-            r#"{"in":{"a":null,"b":1},"c":2}"#,
-            r#"{"in":null,"c":2}"#,
-            &[r#"["t","in","a"]"#],
-        );
+        let outer = shape(ShapeKind::Object(vec![("in".to_owned(), inner), leaf("c", false)]), false);
+        check(&outer, r#"{"in":{"a":1,"b":null},"c":2}"#, r#"{"in":{"a":1,"b":null},"c":2}"#, &[]);
+        check(&outer, r#"{"in":{"a":null,"b":1},"c":2}"#, r#"{"in":null,"c":2}"#, &[r#"["t","in","a"]"#]);
     }
 
     #[test]
     fn a_null_element_makes_the_list_null_and_every_error_is_told() {
         let list = shape(ShapeKind::List(vec![leaf("a", true)]), false);
-        check(
-            &list,
-            r#"[{"a":null},{"a":1},{"a":null}]"#,
-            "null",
-            &[r#"["t",0,"a"]"#, r#"["t",2,"a"]"#],
-        );
+        check(&list, r#"[{"a":null},{"a":1},{"a":null}]"#, "null", &[r#"["t",0,"a"]"#, r#"["t",2,"a"]"#]);
         let list = shape(ShapeKind::List(vec![leaf("a", true)]), true);
         check(&list, r#"[{"a":null}]"#, "bubbled", &[r#"["t",0,"a"]"#]);
     }

@@ -32,13 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            tokens: 15_000,
-            depth: 30,
-            fields: 5_000,
-            root_fields: 50,
-            bulk_rows: 1_000,
-        }
+        Self { tokens: 15_000, depth: 30, fields: 5_000, root_fields: 50, bulk_rows: 1_000 }
     }
 }
 
@@ -70,9 +64,7 @@ impl Document {
     ///
     /// Returns up to 20 errors, all of them of kind parse, validation or limit, with places.
     pub fn parse(schema: &Schema, text: &str, limits: &Limits) -> Result<Self, Vec<GraphqlError>> {
-        let mut parser = Parser::new()
-            .recursion_limit(PARSER_RECURSION)
-            .token_limit(limits.tokens);
+        let mut parser = Parser::new().recursion_limit(PARSER_RECURSION).token_limit(limits.tokens);
         let syntax = parser.parse_ast(text, "request").map_err(|invalid| {
             if parser.tokens_reached() >= limits.tokens {
                 vec![limit_error("tokens", limits.tokens)]
@@ -120,24 +112,17 @@ fn location_in(sources: &SourceMap, span: Option<SourceSpan>) -> Option<Location
 }
 
 fn limit_error(what: &str, limit: usize) -> GraphqlError {
-    GraphqlError::new(
-        Code::LimitExceeded,
-        format!("the document has more than {limit} {what}"),
-    )
+    GraphqlError::new(Code::LimitExceeded, format!("the document has more than {limit} {what}"))
 }
 
 fn errors_of(list: &DiagnosticList, code: Code) -> Vec<GraphqlError> {
     list.iter()
         .take(ERRORS_MAX)
         .map(|diagnostic| {
-            let GraphQLError {
-                message, locations, ..
-            } = diagnostic.unstable_to_json_compat();
+            let GraphQLError { message, locations, .. } = diagnostic.unstable_to_json_compat();
             let mut error = GraphqlError::new(code, message);
-            error.locations = locations
-                .into_iter()
-                .map(|LineColumn { line, column }| Location { line, column })
-                .collect();
+            error.locations =
+                locations.into_iter().map(|LineColumn { line, column }| Location { line, column }).collect();
             error
         })
         .collect()
@@ -151,10 +136,7 @@ struct Size {
 }
 
 fn check_size(document: &ast::Document, limits: &Limits) -> Result<(), Vec<GraphqlError>> {
-    let mut sizes = Sizes {
-        fragments: BTreeMap::new(),
-        known: BTreeMap::new(),
-    };
+    let mut sizes = Sizes { fragments: BTreeMap::new(), known: BTreeMap::new() };
     for definition in &document.definitions {
         if let ast::Definition::FragmentDefinition(fragment) = definition {
             sizes.fragments.insert(&fragment.name, fragment);
@@ -164,10 +146,7 @@ fn check_size(document: &ast::Document, limits: &Limits) -> Result<(), Vec<Graph
         if let ast::Definition::OperationDefinition(operation) = definition {
             let size = sizes.of(&operation.selection_set);
             if size.fields > limits.fields {
-                return Err(vec![limit_error(
-                    "fields once its fragments are expanded",
-                    limits.fields,
-                )]);
+                return Err(vec![limit_error("fields once its fragments are expanded", limits.fields)]);
             }
             if size.depth > limits.depth {
                 return Err(vec![limit_error("levels of nested fields", limits.depth)]);
@@ -190,10 +169,7 @@ impl<'d> Sizes<'d> {
             let size = match selection {
                 ast::Selection::Field(field) => {
                     let below = self.of(&field.selection_set);
-                    Size {
-                        fields: below.fields.saturating_add(1),
-                        depth: below.depth + 1,
-                    }
+                    Size { fields: below.fields.saturating_add(1), depth: below.depth + 1 }
                 }
                 ast::Selection::InlineFragment(fragment) => self.of(&fragment.selection_set),
                 ast::Selection::FragmentSpread(spread) => self.fragment(&spread.fragment_name),

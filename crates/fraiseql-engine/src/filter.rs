@@ -36,10 +36,7 @@ fn each<'s>(
     object: &'s Object,
     list: &Input<'_>,
 ) -> Result<Vec<Predicate<'s>>, GraphqlError> {
-    list.items()
-        .iter()
-        .map(|item| predicate(scope, object, item))
-        .collect()
+    list.items().iter().map(|item| predicate(scope, object, item)).collect()
 }
 
 fn field_predicate<'s>(
@@ -53,11 +50,7 @@ fn field_predicate<'s>(
         Some(Field::ToOne(reference)) => {
             let target = scope.schema.object(&reference.target);
             let inner = Box::new(predicate(scope, target, value)?);
-            Ok(Predicate::Exists {
-                object: target,
-                on: &reference.on,
-                inner,
-            })
+            Ok(Predicate::Exists { object: target, on: &reference.on, inner })
         }
         Some(Field::ToMany(reference)) => {
             let target = scope.schema.object(&reference.target);
@@ -69,29 +62,14 @@ fn field_predicate<'s>(
                 let inner = Box::new(predicate(scope, target, &value)?);
                 let on = reference.on.as_slice();
                 all.push(match quantifier.as_str() {
-                    "some" => Predicate::Exists {
-                        object: target,
-                        on,
-                        inner,
-                    },
-                    "none" => Predicate::Not(Box::new(Predicate::Exists {
-                        object: target,
-                        on,
-                        inner,
-                    })),
-                    _ => Predicate::Every {
-                        object: target,
-                        on,
-                        inner,
-                    },
+                    "some" => Predicate::Exists { object: target, on, inner },
+                    "none" => Predicate::Not(Box::new(Predicate::Exists { object: target, on, inner })),
+                    _ => Predicate::Every { object: target, on, inner },
                 });
             }
             Ok(Predicate::All(all))
         }
-        None => Err(GraphqlError::new(
-            Code::Internal,
-            format!("the filter field \"{field}\" is not bound"),
-        )),
+        None => Err(GraphqlError::new(Code::Internal, format!("the filter field \"{field}\" is not bound"))),
     }
 }
 
@@ -118,21 +96,11 @@ fn comparison<'s>(
 ) -> Result<Predicate<'s>, GraphqlError> {
     let column = field.column.as_str();
     if operator == "isnull" {
-        return Ok(Predicate::IsNull {
-            column,
-            null: value.boolean() == Some(true),
-        });
+        return Ok(Predicate::IsNull { column, null: value.boolean() == Some(true) });
     }
     if let "in" | "nin" = operator {
-        let (operator, list) = (
-            if operator == "in" { "= ANY" } else { "<> ALL" },
-            list_of(&field.value),
-        );
-        return Ok(Predicate::Quantified {
-            column,
-            operator,
-            operand: operand(schema, &list, value)?,
-        });
+        let (operator, list) = (if operator == "in" { "= ANY" } else { "<> ALL" }, list_of(&field.value));
+        return Ok(Predicate::Quantified { column, operator, operand: operand(schema, &list, value)? });
     }
     let json = field.value.graphql == "JSON";
     let plain: Option<&'static str> = match operator {
@@ -155,25 +123,12 @@ fn comparison<'s>(
             operand.sql_type = jsonb.to_owned();
             operand.value = one(value, ParamFormat::Json)?;
         }
-        return Ok(Predicate::Compare {
-            column,
-            cast,
-            operator,
-            operand,
-        });
+        return Ok(Predicate::Compare { column, cast, operator, operand });
     }
     let (operator, write) = text_operator(operator)?;
-    let operand = Operand {
-        sql_type: "pg_catalog.text".to_owned(),
-        value: one(value, write)?,
-    };
+    let operand = Operand { sql_type: "pg_catalog.text".to_owned(), value: one(value, write)? };
     let cast = if json { Some("pg_catalog.jsonb") } else { None };
-    Ok(Predicate::Compare {
-        column,
-        cast,
-        operator,
-        operand,
-    })
+    Ok(Predicate::Compare { column, cast, operator, operand })
 }
 
 fn text_operator(operator: &str) -> Result<(&'static str, ParamFormat), GraphqlError> {
@@ -194,10 +149,7 @@ fn text_operator(operator: &str) -> Result<(&'static str, ParamFormat), GraphqlE
         "niregex" => ("!~*", ParamFormat::Scalar),
         "has_key" => ("?", ParamFormat::Scalar),
         other => {
-            return Err(GraphqlError::new(
-                Code::Internal,
-                format!("the operator \"{other}\" is not bound"),
-            ));
+            return Err(GraphqlError::new(Code::Internal, format!("the operator \"{other}\" is not bound")));
         }
     })
 }
@@ -207,10 +159,7 @@ fn one(value: &Input<'_>, write: ParamFormat) -> Result<OperandValue, GraphqlErr
 }
 
 fn list_of(value: &ValueType) -> ValueType {
-    ValueType {
-        list: true,
-        ..value.clone()
-    }
+    ValueType { list: true, ..value.clone() }
 }
 
 /// Returns a value of the given type as a parameter, or as an array of parameters.
@@ -219,14 +168,9 @@ pub(crate) fn operand(
     value_type: &ValueType,
     input: &Input<'_>,
 ) -> Result<Operand, GraphqlError> {
-    let operand = |value| Operand {
-        sql_type: value_type.sql.clone(),
-        value,
-    };
+    let operand = |value| Operand { sql_type: value_type.sql.clone(), value };
     if input.is_null() {
-        return Ok(operand(OperandValue::Null {
-            array: value_type.list,
-        }));
+        return Ok(operand(OperandValue::Null { array: value_type.list }));
     }
     if value_type.encoding == Encoding::Label {
         return Ok(operand(labels(schema, value_type, input)?));
@@ -254,15 +198,10 @@ pub(crate) fn operand(
         Some(param) if composite => Ok(operand(OperandValue::CompositeArray(param))),
         Some(param) => Ok(operand(OperandValue::Array(param))),
         None => {
-            let single = ValueType {
-                list: false,
-                ..value_type.clone()
-            };
+            let single = ValueType { list: false, ..value_type.clone() };
             let items = input.items();
             let elements = items.iter().map(|item| self::operand(schema, &single, item));
-            Ok(operand(OperandValue::Elements(
-                elements.collect::<Result<_, _>>()?,
-            )))
+            Ok(operand(OperandValue::Elements(elements.collect::<Result<_, _>>()?)))
         }
     }
 }
@@ -278,14 +217,9 @@ fn labels(schema: &Schema, value_type: &ValueType, input: &Input<'_>) -> Result<
             return Ok(Value::Null);
         }
         let name = input.text().unwrap_or("");
-        let label = schema
-            .enum_type(&value_type.graphql)
-            .and_then(|found| found.labels.get(name));
+        let label = schema.enum_type(&value_type.graphql).and_then(|found| found.labels.get(name));
         label.map(|label| Value::String(label.clone())).ok_or_else(|| {
-            GraphqlError::new(
-                Code::BadUserInput,
-                format!("{} has no such value", value_type.graphql),
-            )
+            GraphqlError::new(Code::BadUserInput, format!("{} has no such value", value_type.graphql))
         })
     };
     if value_type.list {
@@ -293,17 +227,11 @@ fn labels(schema: &Schema, value_type: &ValueType, input: &Input<'_>) -> Result<
         let text = format_value(&Value::Array(labels), ParamFormat::Array);
         return Ok(OperandValue::Array(Param::Fixed(text)));
     }
-    Ok(OperandValue::One(Param::Fixed(format_value(
-        &label(input)?,
-        ParamFormat::Scalar,
-    ))))
+    Ok(OperandValue::One(Param::Fixed(format_value(&label(input)?, ParamFormat::Scalar))))
 }
 
 fn mixed_error() -> GraphqlError {
-    GraphqlError::new(
-        Code::BadUserInput,
-        "give the whole value as one variable, or none of it",
-    )
+    GraphqlError::new(Code::BadUserInput, "give the whole value as one variable, or none of it")
 }
 
 fn null_error(operator: &str) -> GraphqlError {

@@ -55,15 +55,9 @@ pub(crate) enum OutputValue<'s> {
     /// The type's name.
     Typename(String),
     /// A column.
-    Column {
-        field: &'s ColumnField,
-        guard: Option<String>,
-    },
+    Column { field: &'s ColumnField, guard: Option<String> },
     /// An object or null.
-    One {
-        select: Select<'s>,
-        guard: Option<String>,
-    },
+    One { select: Select<'s>, guard: Option<String> },
     /// A list of objects.
     Many(Select<'s>),
 }
@@ -77,32 +71,15 @@ pub(crate) enum Predicate<'s> {
     /// Not true and not unknown.
     Not(Box<Predicate<'s>>),
     /// `column operator operand`.
-    Compare {
-        column: &'s str,
-        cast: Option<&'static str>,
-        operator: &'static str,
-        operand: Operand,
-    },
+    Compare { column: &'s str, cast: Option<&'static str>, operator: &'static str, operand: Operand },
     /// `column operator ANY/ALL (operand)`.
-    Quantified {
-        column: &'s str,
-        operator: &'static str,
-        operand: Operand,
-    },
+    Quantified { column: &'s str, operator: &'static str, operand: Operand },
     /// `column IS [NOT] NULL`.
     IsNull { column: &'s str, null: bool },
     /// Some row of another relation fulfils the inner condition.
-    Exists {
-        object: &'s Object,
-        on: &'s [ColumnPair],
-        inner: Box<Predicate<'s>>,
-    },
+    Exists { object: &'s Object, on: &'s [ColumnPair], inner: Box<Predicate<'s>> },
     /// Every row of another relation fulfils the inner condition.
-    Every {
-        object: &'s Object,
-        on: &'s [ColumnPair],
-        inner: Box<Predicate<'s>>,
-    },
+    Every { object: &'s Object, on: &'s [ColumnPair], inner: Box<Predicate<'s>> },
 }
 
 /// A key of ORDER BY.
@@ -144,15 +121,7 @@ pub(crate) enum Root<'s> {
     /// A list of objects.
     Many(Select<'s>),
     /// An object or null.
-    One {
-        select: Select<'s>,
-        guard: Option<String>,
-    },
+    One { select: Select<'s>, guard: Option<String> },
     /// A function's value or list of values.
-    Value {
-        call: Call,
-        value: &'s ValueType,
-        set: bool,
-        guard: Option<String>,
-    },
+    Value { call: Call, value: &'s ValueType, set: bool, guard: Option<String> },
 }

@@ -40,20 +40,10 @@ pub(crate) fn mutation_write<'s>(
     let field = group[0];
     let binding = scope.schema.artifact.mutation.get(field.name.as_str());
     let binding = binding.ok_or_else(|| unbound(&field.name))?;
-    let step = Step {
-        scope,
-        group,
-        bulk_rows: limits.bulk_rows,
-    };
+    let step = Step { scope, group, bulk_rows: limits.bulk_rows };
     let (statements, result, kind) = step.plan(binding)?;
     let shape = shape(scope, group, "Mutation", kind);
-    Ok(MutationWrite {
-        key: key.to_owned(),
-        statements,
-        result,
-        location: shape.location,
-        shape,
-    })
+    Ok(MutationWrite { key: key.to_owned(), statements, result, location: shape.location, shape })
 }
 
 impl<'s> Step<'s, '_> {
@@ -62,17 +52,11 @@ impl<'s> Step<'s, '_> {
         match binding {
             MutationField::InsertOne { object: name } => self.insert_one(object(name), None),
             MutationField::InsertMany { object: name } => self.insert_many(object(name), None),
-            MutationField::UpsertOne {
-                object: name,
-                conflicts,
-            } => {
+            MutationField::UpsertOne { object: name, conflicts } => {
                 let conflict = self.conflict(conflicts)?;
                 self.insert_one(object(name), Some(conflict))
             }
-            MutationField::UpsertMany {
-                object: name,
-                conflicts,
-            } => {
+            MutationField::UpsertMany { object: name, conflicts } => {
                 let conflict = self.conflict(conflicts)?;
                 self.insert_many(object(name), Some(conflict))
             }
@@ -103,10 +87,7 @@ impl<'s> Step<'s, '_> {
     }
 
     fn condition(&self, object: &'s Object) -> Result<Predicate<'s>, GraphqlError> {
-        let filter = self
-            .scope
-            .argument(self.group[0], "where")?
-            .ok_or_else(|| unbound("where"))?;
+        let filter = self.scope.argument(self.group[0], "where")?.ok_or_else(|| unbound("where"))?;
         predicate(self.scope, object, &filter)
     }
 
@@ -121,29 +102,20 @@ impl<'s> Step<'s, '_> {
     }
 
     fn insert_one(&self, object: &'s Object, conflict: Option<&[String]>) -> Result<Planned, GraphqlError> {
-        let input = self
-            .scope
-            .argument(self.group[0], "object")?
-            .ok_or_else(|| unbound("object"))?;
+        let input = self.scope.argument(self.group[0], "object")?.ok_or_else(|| unbound("object"))?;
         let rows = [row(self.scope, object, &input)?];
         let (write, writer) = self.insert(object, &rows, conflict)?;
         self.read_one(object, writer, write)
     }
 
     fn insert_many(&self, object: &'s Object, conflict: Option<&[String]>) -> Result<Planned, GraphqlError> {
-        let input = self
-            .scope
-            .argument(self.group[0], "objects")?
-            .ok_or_else(|| unbound("objects"))?;
+        let input = self.scope.argument(self.group[0], "objects")?.ok_or_else(|| unbound("objects"))?;
         let items = input.items();
         if items.len() > self.bulk_rows {
             let message = format!("\"objects\" must not have more than {} elements", self.bulk_rows);
             return Err(GraphqlError::new(Code::LimitExceeded, message));
         }
-        let rows = items
-            .iter()
-            .map(|item| row(self.scope, object, item))
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = items.iter().map(|item| row(self.scope, object, item)).collect::<Result<Vec<_>, _>>()?;
         if rows.is_empty() {
             // INSERT needs a row, but nothing to insert is no error: update nothing instead.
             let mut writer = self.writer();
@@ -182,20 +154,11 @@ impl<'s> Step<'s, '_> {
         object: &'s Object,
         condition: &Predicate<'s>,
     ) -> Result<(Write, Writer<'s>), GraphqlError> {
-        let input = self
-            .scope
-            .argument(self.group[0], "set")?
-            .ok_or_else(|| unbound("set"))?;
+        let input = self.scope.argument(self.group[0], "set")?.ok_or_else(|| unbound("set"))?;
         let set = row(self.scope, object, &input)?;
         let mut writer = self.writer();
         let (sql, alias) = writer.update(object, &set, condition)?;
-        Ok((
-            Write {
-                sql,
-                alias: Some(alias),
-            },
-            writer,
-        ))
+        Ok((Write { sql, alias: Some(alias) }, writer))
     }
 
     fn read_one(
@@ -244,11 +207,7 @@ impl<'s> Step<'s, '_> {
         let delete = writer.delete(object, condition);
         let count = format!("(SELECT count(*)::pg_catalog.int4 FROM {DELETED})");
         let (value, shapes) = self.payload(object, &mut writer, Source::DeletedKeys, &count)?;
-        Ok((
-            vec![writer.finish(format!("{delete}SELECT {value}"))],
-            0,
-            ShapeKind::Object(shapes),
-        ))
+        Ok((vec![writer.finish(format!("{delete}SELECT {value}"))], 0, ShapeKind::Object(shapes)))
     }
 
     fn selects_returning(&self) -> bool {
@@ -304,20 +263,11 @@ impl<'s> Step<'s, '_> {
             }
             FunctionReturn::Value { value, set, non_null } => {
                 let guard = (*non_null == NonNull::Trusted).then(name);
-                let root = Root::Value {
-                    call,
-                    value,
-                    set: *set,
-                    guard,
-                };
+                let root = Root::Value { call, value, set: *set, guard };
                 let sql = format!("SELECT {}", writer.root_value(&root));
                 Ok((vec![writer.finish(sql)], 0, ShapeKind::Leaf))
             }
-            FunctionReturn::Object {
-                object,
-                set,
-                non_null,
-            } => {
+            FunctionReturn::Object { object, set, non_null } => {
                 let object = self.scope.schema.object(object);
                 let sql = keep_rows(&mut writer, &call);
                 let first = writer.finish(sql);
@@ -345,17 +295,11 @@ struct Write {
 impl Writer<'_> {
     fn update_nothing(&mut self, object: &Object, set: &[String]) -> Write {
         let alias = format!("\"{}\"", self.next_number());
-        let column = set.first().map_or_else(String::new, |column| {
-            fraiseql_model::names::quote_identifier(column)
-        });
-        let sql = format!(
-            "UPDATE {} AS {alias} SET {column} = {alias}.{column} WHERE false",
-            object.relation
-        );
-        Write {
-            sql,
-            alias: Some(alias),
-        }
+        let column =
+            set.first().map_or_else(String::new, |column| fraiseql_model::names::quote_identifier(column));
+        let sql =
+            format!("UPDATE {} AS {alias} SET {column} = {alias}.{column} WHERE false", object.relation);
+        Write { sql, alias: Some(alias) }
     }
 
     fn text(&self, value: &str) -> String {

@@ -34,20 +34,16 @@ pub fn plan(
     variables: &Variables,
     limits: &Limits,
 ) -> Result<Plan, Vec<GraphqlError>> {
-    let scope = Scope {
-        schema,
-        document,
-        variables,
-    };
+    let scope = Scope { schema, document, variables };
     let operation = document.resolve(operation).map_err(single)?;
     match operation.operation_type {
         OperationType::Query => {
             let roots = query_roots(scope, operation, limits).map_err(single)?;
             Ok(Plan::Query(query_plan(schema, roots)))
         }
-        OperationType::Mutation => mutation_plan(scope, operation, limits)
-            .map(Plan::Mutation)
-            .map_err(single),
+        OperationType::Mutation => {
+            mutation_plan(scope, operation, limits).map(Plan::Mutation).map_err(single)
+        }
         OperationType::Subscription => {
             let message = "subscriptions are not served here";
             Err(single(GraphqlError::new(Code::OperationResolution, message)))
@@ -66,11 +62,7 @@ pub fn plan_singles(
     variables: &Variables,
     limits: &Limits,
 ) -> Result<Vec<SingleField>, Vec<GraphqlError>> {
-    let scope = Scope {
-        schema,
-        document,
-        variables,
-    };
+    let scope = Scope { schema, document, variables };
     let operation = document.resolve(operation).map_err(single)?;
     let roots = query_roots(scope, operation, limits).map_err(single)?;
     let single_field = |root: PlannedRoot<'_>| {
@@ -83,13 +75,7 @@ pub fn plan_singles(
             }
         };
         let location = root.shape.location;
-        SingleField {
-            key: root.key,
-            location,
-            statement,
-            fixed,
-            shape: root.shape,
-        }
+        SingleField { key: root.key, location, statement, fixed, shape: root.shape }
     };
     Ok(roots.into_iter().map(single_field).collect())
 }
@@ -106,33 +92,32 @@ struct PlannedRoot<'s> {
 
 enum RootValue<'s> {
     Static(Bytes),
-    Read(Root<'s>),
+    Read(Box<Root<'s>>),
 }
 
 fn query_plan(schema: &Schema, roots: Vec<PlannedRoot<'_>>) -> QueryPlan {
     let mut writer = Writer::new(schema, true);
-    let reads = roots
-        .iter()
-        .filter(|root| matches!(root.value, RootValue::Read(_)))
-        .count();
+    let reads = roots.iter().filter(|root| matches!(root.value, RootValue::Read(_))).count();
     let mut fields = Vec::with_capacity(roots.len());
     let mut columns = Vec::with_capacity(reads);
     let mut alone = None;
     for root in roots {
         let value = match root.value {
             RootValue::Static(value) => FieldValue::Static(value),
-            RootValue::Read(Root::Many(select)) if reads == 1 => {
-                alone = Some(writer.root_rows(&select));
-                FieldValue::Rows
-            }
-            RootValue::Read(Root::One { select, guard: None }) if reads == 1 => {
-                alone = Some(writer.root_rows(&select));
-                FieldValue::Column(0)
-            }
-            RootValue::Read(read) => {
-                columns.push(writer.root_value(&read));
-                FieldValue::Column(columns.len() - 1)
-            }
+            RootValue::Read(read) => match *read {
+                Root::Many(select) if reads == 1 => {
+                    alone = Some(writer.root_rows(&select));
+                    FieldValue::Rows
+                }
+                Root::One { select, guard: None } if reads == 1 => {
+                    alone = Some(writer.root_rows(&select));
+                    FieldValue::Column(0)
+                }
+                read => {
+                    columns.push(writer.root_value(&read));
+                    FieldValue::Column(columns.len() - 1)
+                }
+            },
         };
         fields.push(ResponseField { key: root.key, value });
     }
@@ -141,10 +126,7 @@ fn query_plan(schema: &Schema, roots: Vec<PlannedRoot<'_>>) -> QueryPlan {
         (None, false) => Some(format!("SELECT {}", columns.join(", "))),
         (None, true) => None,
     };
-    QueryPlan {
-        fields,
-        statement: sql.map(|sql| writer.finish(sql)),
-    }
+    QueryPlan { fields, statement: sql.map(|sql| writer.finish(sql)) }
 }
 
 fn query_roots<'s>(
@@ -154,31 +136,21 @@ fn query_roots<'s>(
 ) -> Result<Vec<PlannedRoot<'s>>, GraphqlError> {
     let groups = root_groups(scope, operation, limits)?;
     let is_meta = |group: &Group<'_>| matches!(group[0].name.as_str(), "__schema" | "__type");
-    let meta = if groups.values().any(is_meta) {
-        introspect(scope, operation)?
-    } else {
-        JsonMap::new()
-    };
+    let meta = if groups.values().any(is_meta) { introspect(scope, operation)? } else { JsonMap::new() };
     let type_name = operation.object_type().as_str();
     let mut roots = Vec::with_capacity(groups.len());
     for (key, group) in groups {
         let (value, kind) = if is_meta(&group) {
-            let value = meta
-                .get(key)
-                .map_or_else(|| "null".to_owned(), ToString::to_string);
+            let value = meta.get(key).map_or_else(|| "null".to_owned(), ToString::to_string);
             (RootValue::Static(Bytes::from(value)), ShapeKind::Leaf)
         } else if group[0].name == "__typename" {
             (RootValue::Static(typename(type_name)), ShapeKind::Leaf)
         } else {
             let (read, kind) = query_root(scope, &group)?;
-            (RootValue::Read(read), kind)
+            (RootValue::Read(Box::new(read)), kind)
         };
         let shape = shape(scope, &group, type_name, kind);
-        roots.push(PlannedRoot {
-            key: key.to_owned(),
-            shape,
-            value,
-        });
+        roots.push(PlannedRoot { key: key.to_owned(), shape, value });
     }
     Ok(roots)
 }
@@ -226,15 +198,7 @@ fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, Shap
                 }
                 FunctionReturn::Value { value, set, non_null } => {
                     let guard = (*non_null == NonNull::Trusted).then(|| root_name(group));
-                    Ok((
-                        Root::Value {
-                            call,
-                            value,
-                            set: *set,
-                            guard,
-                        },
-                        ShapeKind::Leaf,
-                    ))
+                    Ok((Root::Value { call, value, set: *set, guard }, ShapeKind::Leaf))
                 }
                 FunctionReturn::Void => Err(unbound(&field.name)),
             }
@@ -283,10 +247,7 @@ fn mutation_plan(
     for (key, group) in groups {
         let key = key.to_owned();
         fields.push(if group[0].name == "__typename" {
-            MutationStep::Static {
-                key,
-                value: typename(operation.object_type()),
-            }
+            MutationStep::Static { key, value: typename(operation.object_type()) }
         } else {
             MutationStep::Write(mutation_write(scope, limits, &key, &group)?)
         });

@@ -17,21 +17,12 @@ impl<'s> Writer<'s> {
             Predicate::All(parts) => self.junction(parts, base, " AND ", "true"),
             Predicate::Any(parts) => self.junction(parts, base, " OR ", "false"),
             Predicate::Not(inner) => format!("(NOT {})", self.predicate(inner, base)),
-            Predicate::Compare {
-                column,
-                cast,
-                operator,
-                operand,
-            } => {
+            Predicate::Compare { column, cast, operator, operand } => {
                 let cast = cast.map_or_else(String::new, |cast| format!("::{cast}"));
                 let operand = self.operand(operand);
                 format!("({}{cast} {operator} {operand})", column_sql(base, column))
             }
-            Predicate::Quantified {
-                column,
-                operator,
-                operand,
-            } => {
+            Predicate::Quantified { column, operator, operand } => {
                 let operand = self.operand(operand);
                 format!("({} {operator} ({operand}))", column_sql(base, column))
             }
@@ -42,10 +33,7 @@ impl<'s> Writer<'s> {
             Predicate::Exists { object, on, inner } => {
                 let (alias, on) = self.related(on, base);
                 let inner = self.predicate(inner, &alias);
-                format!(
-                    "EXISTS (SELECT 1 FROM {} AS {alias} WHERE {on} AND {inner})",
-                    object.relation
-                )
+                format!("EXISTS (SELECT 1 FROM {} AS {alias} WHERE {on} AND {inner})", object.relation)
             }
             Predicate::Every { object, on, inner } => {
                 let (alias, on) = self.related(on, base);
@@ -90,10 +78,7 @@ impl<'s> Writer<'s> {
             alias = next;
         }
         let column = column_sql(&alias, term.column);
-        format!(
-            "(SELECT {column} FROM {from} WHERE {on} LIMIT 1) {}",
-            term.direction
-        )
+        format!("(SELECT {column} FROM {from} WHERE {on} LIMIT 1) {}", term.direction)
     }
 }
 
@@ -107,19 +92,12 @@ pub(crate) fn key_predicate<'s>(
     let mut all = Vec::with_capacity(key.len());
     for KeyArgument { argument, field } in key {
         let column = object.column(field).ok_or_else(|| unbound(argument))?;
-        let value = scope
-            .argument(group[0], argument)?
-            .filter(|value| !value.is_null());
+        let value = scope.argument(group[0], argument)?.filter(|value| !value.is_null());
         let value = value.ok_or_else(|| {
             GraphqlError::new(Code::BadUserInput, format!("\"{argument}\" must not be null"))
         })?;
         let operand = operand(scope.schema, &column.value, &value)?;
-        all.push(Predicate::Compare {
-            column: &column.column,
-            cast: None,
-            operator: "=",
-            operand,
-        });
+        all.push(Predicate::Compare { column: &column.column, cast: None, operator: "=", operand });
     }
     Ok(Predicate::All(all))
 }
@@ -131,22 +109,14 @@ pub(crate) fn call<'s>(
     group: &Group<'s>,
 ) -> Result<Call, GraphqlError> {
     let mut arguments: Vec<(String, Operand)> = Vec::new();
-    for FunctionArgument {
-        argument,
-        parameter,
-        value,
-    } in &function.arguments
-    {
+    for FunctionArgument { argument, parameter, value } in &function.arguments {
         match scope.argument(group[0], argument)? {
             Some(given) => arguments.push((parameter.clone(), operand(scope.schema, value, &given)?)),
             None if parameter.is_empty() => break,
             None => {}
         }
     }
-    Ok(Call {
-        function: function.function.sql(),
-        arguments,
-    })
+    Ok(Call { function: function.function.sql(), arguments })
 }
 
 pub(crate) fn unbound(name: &str) -> GraphqlError {

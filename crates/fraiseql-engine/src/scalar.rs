@@ -27,21 +27,13 @@ pub(crate) fn coerce(scalar: &str, value: Value) -> Result<Value, &'static str> 
             _ => Err("a string or a whole number"),
         },
         "JSON" => Ok(value),
-        "BigInt" => text(
-            value,
-            "a whole number of 64 bits, as a string or a number",
-            |text| is_integer(text) && text.parse::<i64>().is_ok(),
-        ),
-        "Decimal" => text(value, "a decimal number, as a string or a number", is_decimal),
-        "UUID" => string(
-            value,
-            "a UUID such as 123e4567-e89b-12d3-a456-426614174000",
-            is_uuid,
-        ),
-        "Bytes" => string(value, "base64 with padding", is_base64),
-        "Date" => string(value, "a date such as 2026-01-31", |text| {
-            is_date(text.as_bytes())
+        "BigInt" => text(value, "a whole number of 64 bits, as a string or a number", |text| {
+            is_integer(text) && text.parse::<i64>().is_ok()
         }),
+        "Decimal" => text(value, "a decimal number, as a string or a number", is_decimal),
+        "UUID" => string(value, "a UUID such as 123e4567-e89b-12d3-a456-426614174000", is_uuid),
+        "Bytes" => string(value, "base64 with padding", is_base64),
+        "Date" => string(value, "a date such as 2026-01-31", |text| is_date(text.as_bytes())),
         "DateTime" | "LocalDateTime" => {
             string(value, "a timestamp such as 2026-01-31T23:59:59Z", is_timestamp)
         }
@@ -114,9 +106,7 @@ fn is_base64(text: &str) -> bool {
     let content = text.trim_end_matches('=');
     text.len().is_multiple_of(4)
         && text.len() - content.len() <= 2
-        && content
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+        && content.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 /// A cheap look that keeps PostgreSQL's words (`now`, `yesterday`) out; PostgreSQL checks the calendar.
@@ -130,9 +120,7 @@ fn is_date(text: &[u8]) -> bool {
 fn is_time(text: &[u8]) -> bool {
     text.len() >= 5
         && text.first().is_some_and(u8::is_ascii_digit)
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || b":.+-Zz".contains(byte))
+        && text.iter().all(|byte| byte.is_ascii_digit() || b":.+-Zz".contains(byte))
 }
 
 fn is_timestamp(text: &str) -> bool {
@@ -149,29 +137,15 @@ mod tests {
     #[track_caller]
     fn check(scalar: &str, json: &str, expected: Option<&str>) {
         let value = serde_json::from_str(json).unwrap();
-        assert_eq!(
-            coerce(scalar, value)
-                .ok()
-                .map(|value| value.to_string())
-                .as_deref(),
-            expected
-        );
+        assert_eq!(coerce(scalar, value).ok().map(|value| value.to_string()).as_deref(), expected);
     }
 
     #[test]
     fn digits_are_never_rounded() {
         check("BigInt", "9007199254740993", Some("\"9007199254740993\""));
-        check(
-            "BigInt",
-            "\"-9223372036854775808\"",
-            Some("\"-9223372036854775808\""),
-        );
+        check("BigInt", "\"-9223372036854775808\"", Some("\"-9223372036854775808\""));
         check("BigInt", "9223372036854775808", None);
-        check(
-            "Decimal",
-            "0.12345678901234567890123",
-            Some("\"0.12345678901234567890123\""),
-        );
+        check("Decimal", "0.12345678901234567890123", Some("\"0.12345678901234567890123\""));
         check("Float", "1e400", Some("1e+400"));
     }
 

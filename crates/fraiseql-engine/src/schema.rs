@@ -62,11 +62,8 @@ impl Schema {
     pub fn load(artifact: Artifact) -> Result<Self, LoadError> {
         let graphql = GraphqlSchema::parse_and_validate(artifact.sdl.as_str(), "schema.graphql").map_err(
             |invalid| {
-                let reason = invalid
-                    .errors
-                    .iter()
-                    .next()
-                    .map_or_else(String::new, |error| error.error.to_string());
+                let reason =
+                    invalid.errors.iter().next().map_or_else(String::new, |error| error.error.to_string());
                 LoadError::Sdl { reason }
             },
         )?;
@@ -81,20 +78,12 @@ impl Schema {
                     && !objects.contains_key(&reference.target)
                 {
                     let what = format!("{name}.{field}");
-                    return Err(LoadError::Dangling {
-                        what,
-                        missing: format!("type {}", reference.target),
-                    });
+                    return Err(LoadError::Dangling { what, missing: format!("type {}", reference.target) });
                 }
             }
         }
         let implementers = graphql.implementers_map();
-        Ok(Self {
-            artifact,
-            graphql,
-            implementers,
-            objects,
-        })
+        Ok(Self { artifact, graphql, implementers, objects })
     }
 
     /// Returns the complete public schema in SDL.
@@ -136,18 +125,10 @@ fn load_object(artifact: &Artifact, name: &str, binding: &ObjectType) -> Result<
                 what: format!("the key of {name}"),
                 missing: format!("type for column {column}"),
             })?;
-            Ok(KeyColumn {
-                column: column.clone(),
-                sql_type,
-            })
+            Ok(KeyColumn { column: column.clone(), sql_type })
         })
         .collect::<Result<Vec<_>, LoadError>>()?;
-    Ok(Object {
-        name: name.to_owned(),
-        relation: binding.relation.sql(),
-        key,
-        binding: binding.clone(),
-    })
+    Ok(Object { name: name.to_owned(), relation: binding.relation.sql(), key, binding: binding.clone() })
 }
 
 fn key_column_type(artifact: &Artifact, binding: &ObjectType, column: &str) -> Option<String> {

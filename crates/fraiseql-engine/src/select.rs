@@ -66,11 +66,7 @@ pub(crate) fn apply_list_arguments<'s>(
 }
 
 fn key_order(object: &Object) -> Vec<OrderTerm<'_>> {
-    let term = |column| OrderTerm {
-        through: Vec::new(),
-        column,
-        direction: "ASC",
-    };
+    let term = |column| OrderTerm { through: Vec::new(), column, direction: "ASC" };
     object.key.iter().map(|key| term(key.column.as_str())).collect()
 }
 
@@ -84,10 +80,7 @@ fn outputs<'s>(
     let mut shapes = Vec::with_capacity(groups.len());
     for (key, group) in groups {
         let (value, kind) = output(scope, object, &group)?;
-        outputs.push(Output {
-            key: key.to_owned(),
-            value,
-        });
+        outputs.push(Output { key: key.to_owned(), value });
         shapes.push((key.to_owned(), shape(scope, &group, &object.name, kind)));
     }
     Ok((outputs, shapes))
@@ -139,10 +132,7 @@ fn referred<'s>(
 /// True when the reference names a whole key of its target, so that at most one row can come.
 pub(crate) fn covers_key(reference: &Reference, target: &Object) -> bool {
     !target.key.is_empty()
-        && target
-            .key
-            .iter()
-            .all(|key| reference.on.iter().any(|pair| pair.remote == key.column))
+        && target.key.iter().all(|key| reference.on.iter().any(|pair| pair.remote == key.column))
 }
 
 fn guard(non_null: NonNull, object: &str, field: &str) -> Option<String> {

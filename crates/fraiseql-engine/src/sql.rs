@@ -53,31 +53,19 @@ impl Body {
 
     /// An expression of type json for all rows.
     fn list(&self) -> String {
-        let element = if self.row_typed {
-            self.alias()
-        } else {
-            format!("{}.\"o\"", self.alias())
-        };
+        let element = if self.row_typed { self.alias() } else { format!("{}.\"o\"", self.alias()) };
         format!("coalesce(json_agg({element}), '[]'::json)")
     }
 }
 
 impl<'s> Writer<'s> {
     pub(crate) fn new(schema: &'s Schema, guards: bool) -> Self {
-        Self {
-            schema,
-            params: Vec::new(),
-            aliases: 0,
-            guards,
-        }
+        Self { schema, params: Vec::new(), aliases: 0, guards }
     }
 
     /// Ends the statement.
     pub(crate) fn finish(self, sql: String) -> Statement {
-        Statement {
-            sql: sql.into(),
-            params: self.params,
-        }
+        Statement { sql: sql.into(), params: self.params }
     }
 
     /// Returns `$n` for a value.
@@ -101,25 +89,9 @@ impl<'s> Writer<'s> {
     pub(crate) fn object_of(&mut self, entries: &[(&str, String)]) -> String {
         let number = self.next_number();
         let row_typed = entries.iter().all(|(key, _)| key.len() <= IDENTIFIER_BYTES);
-        let sql = format!(
-            "SELECT {}",
-            if row_typed {
-                row_list(entries)
-            } else {
-                pair_list(entries)
-            }
-        );
-        let body = Body {
-            sql,
-            number,
-            row_typed,
-        };
-        format!(
-            "(SELECT {} FROM ({}) AS {})",
-            body.object(),
-            body.sql,
-            body.alias()
-        )
+        let sql = format!("SELECT {}", if row_typed { row_list(entries) } else { pair_list(entries) });
+        let body = Body { sql, number, row_typed };
+        format!("(SELECT {} FROM ({}) AS {})", body.object(), body.sql, body.alias())
     }
 
     /// Returns an expression of type json for a root field.
@@ -131,20 +103,10 @@ impl<'s> Writer<'s> {
             }
             Root::One { select, guard } => {
                 let body = self.body(select, None);
-                let value = format!(
-                    "(SELECT {} FROM ({}) AS {})",
-                    body.object(),
-                    body.sql,
-                    body.alias()
-                );
+                let value = format!("(SELECT {} FROM ({}) AS {})", body.object(), body.sql, body.alias());
                 self.guarded_value(value, guard.as_deref())
             }
-            Root::Value {
-                call,
-                value,
-                set,
-                guard,
-            } => self.call_value(call, value, *set, guard.as_deref()),
+            Root::Value { call, value, set, guard } => self.call_value(call, value, *set, guard.as_deref()),
         }
     }
 
@@ -184,11 +146,7 @@ impl<'s> Writer<'s> {
             .iter()
             .map(|(name, operand)| {
                 let value = self.operand(operand);
-                if name.is_empty() {
-                    value
-                } else {
-                    format!("{} => {value}", quote_identifier(name))
-                }
+                if name.is_empty() { value } else { format!("{} => {value}", quote_identifier(name)) }
             })
             .collect();
         format!("{}({})", call.function, arguments.join(", "))
@@ -205,17 +163,10 @@ impl<'s> Writer<'s> {
         }
         let row_typed =
             entries.len() <= ROW_COLUMNS && entries.iter().all(|(key, _)| key.len() <= IDENTIFIER_BYTES);
-        let list = if row_typed {
-            row_list(&entries)
-        } else {
-            pair_list(&entries)
-        };
+        let list = if row_typed { row_list(&entries) } else { pair_list(&entries) };
         let tail = self.tail(select, &base, parent);
         let sql = if joins.is_empty() || !tail.paged {
-            format!(
-                "SELECT {list} FROM {}{joins}{}{}{}",
-                tail.from, tail.filter, tail.order, tail.page
-            )
+            format!("SELECT {list} FROM {}{joins}{}{}{}", tail.from, tail.filter, tail.order, tail.page)
         } else {
             // The page is cut before anything below it is read; the order is said again because a
             // join may lose it.
@@ -225,11 +176,7 @@ impl<'s> Writer<'s> {
                 tail.from, tail.filter, tail.order, tail.page, tail.order
             )
         };
-        Body {
-            sql,
-            number,
-            row_typed,
-        }
+        Body { sql, number, row_typed }
     }
 
     fn tail(&mut self, select: &Select<'s>, base: &str, parent: Option<&str>) -> Tail {
@@ -253,11 +200,7 @@ impl<'s> Writer<'s> {
             page.push_str(&format!(" OFFSET {offset}::pg_catalog.int8"));
         }
         let clause = |word: &str, parts: Vec<String>, separator: &str| {
-            if parts.is_empty() {
-                String::new()
-            } else {
-                format!(" {word} {}", parts.join(separator))
-            }
+            if parts.is_empty() { String::new() } else { format!(" {word} {}", parts.join(separator)) }
         };
         Tail {
             from,
@@ -277,19 +220,13 @@ impl<'s> Writer<'s> {
             Source::Call(call) => {
                 let call = self.call(call);
                 // A function that returns NULL for a row gives one whose every column is NULL.
-                (
-                    format!("{call} AS {base}"),
-                    vec![format!("NOT ({base} IS NULL)")],
-                    Vec::new(),
-                )
+                (format!("{call} AS {base}"), vec![format!("NOT ({base} IS NULL)")], Vec::new())
             }
             Source::WrittenKeys => {
                 let keys = format!("\"{}k\"", self.next_number());
-                let from = format!(
-                    "{} JOIN {relation} AS {base} ON {}",
-                    written_keys(object, &keys),
-                    { same_key(object, base, &keys) }
-                );
+                let from = format!("{} JOIN {relation} AS {base} ON {}", written_keys(object, &keys), {
+                    same_key(object, base, &keys)
+                });
                 (from, Vec::new(), vec![format!("{keys}.\"#\"")])
             }
             Source::WrittenRows => {
@@ -299,11 +236,7 @@ impl<'s> Writer<'s> {
             }
             Source::DeletedKeys => {
                 let on = same_key(object, base, DELETED);
-                (
-                    format!("{DELETED} JOIN {relation} AS {base} ON {on}"),
-                    Vec::new(),
-                    Vec::new(),
-                )
+                (format!("{DELETED} JOIN {relation} AS {base} ON {on}"), Vec::new(), Vec::new())
             }
         }
     }
@@ -364,17 +297,8 @@ impl<'s> Writer<'s> {
 
     fn label(&self, column: &str, graphql: &str) -> String {
         let mut case = format!("CASE {column}::pg_catalog.text");
-        for (name, label) in self
-            .schema
-            .enum_type(graphql)
-            .iter()
-            .flat_map(|found| &found.labels)
-        {
-            case.push_str(&format!(
-                " WHEN {} THEN {}",
-                quote_literal(label),
-                quote_literal(name)
-            ));
+        for (name, label) in self.schema.enum_type(graphql).iter().flat_map(|found| &found.labels) {
+            case.push_str(&format!(" WHEN {} THEN {}", quote_literal(label), quote_literal(name)));
         }
         case.push_str(" END");
         case
@@ -448,38 +372,21 @@ fn guarded(column: &str, value: &str, name: &str) -> String {
 /// Returns the conditions that tie a row to the row it hangs below.
 pub(crate) fn joined(on: &[ColumnPair], base: &str, parent: &str) -> Vec<String> {
     on.iter()
-        .map(|pair| {
-            format!(
-                "{} = {}",
-                column_sql(base, &pair.remote),
-                column_sql(parent, &pair.local)
-            )
-        })
+        .map(|pair| format!("{} = {}", column_sql(base, &pair.remote), column_sql(parent, &pair.local)))
         .collect()
 }
 
 fn same_key(object: &Object, left: &str, right: &str) -> String {
     let equal = |key: &crate::schema::KeyColumn| {
-        format!(
-            "{} = {}",
-            column_sql(left, &key.column),
-            column_sql(right, &key.column)
-        )
+        format!("{} = {}", column_sql(left, &key.column), column_sql(right, &key.column))
     };
     object.key.iter().map(equal).collect::<Vec<_>>().join(" AND ")
 }
 
 fn written_keys(object: &Object, alias: &str) -> String {
-    let typed: Vec<String> = object
-        .key
-        .iter()
-        .map(|key| format!("{} {}", quote_identifier(&key.column), key.sql_type))
-        .collect();
-    let names: Vec<String> = object
-        .key
-        .iter()
-        .map(|key| quote_identifier(&key.column))
-        .collect();
+    let typed: Vec<String> =
+        object.key.iter().map(|key| format!("{} {}", quote_identifier(&key.column), key.sql_type)).collect();
+    let names: Vec<String> = object.key.iter().map(|key| quote_identifier(&key.column)).collect();
     format!(
         "ROWS FROM (json_to_recordset(current_setting('{KEYS_SETTING}')::pg_catalog.json) AS ({})) \
          WITH ORDINALITY AS {alias}({}, \"#\")",
@@ -510,9 +417,6 @@ fn needed_columns(select: &Select<'_>, base: &str) -> String {
             }
         }
     }
-    let columns: Vec<String> = columns
-        .into_iter()
-        .map(|column| column_sql(base, column))
-        .collect();
+    let columns: Vec<String> = columns.into_iter().map(|column| column_sql(base, column)).collect();
     columns.join(", ")
 }

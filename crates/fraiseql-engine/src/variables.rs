@@ -46,11 +46,7 @@ impl Variables {
                 }
             }
         }
-        if errors.is_empty() {
-            Ok(variables)
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(variables) } else { Err(errors) }
     }
 
     /// Returns what of the variables decides the plan: which are given, which keys their objects
@@ -69,10 +65,9 @@ fn coerce_one(
     match (raw.get(definition.name.as_str()), &definition.default_value) {
         (Some(value), _) => coerce_value(schema, &definition.ty, value.clone(), &place).map(Some),
         (None, Some(default)) => literal(schema, &definition.ty, default, &place).map(Some),
-        (None, None) if definition.ty.is_non_null() => Err(format!(
-            "variable \"{place}\" of type \"{}\" is required and was not given",
-            definition.ty
-        )),
+        (None, None) if definition.ty.is_non_null() => {
+            Err(format!("variable \"{place}\" of type \"{}\" is required and was not given", definition.ty))
+        }
         (None, None) => Ok(None),
     }
 }
@@ -85,11 +80,7 @@ pub(crate) fn literal(schema: &Schema, ty: &Type, value: &AstValue, place: &str)
 /// Coerces a value to a type; `place` names it in errors.
 pub(crate) fn coerce_value(schema: &Schema, ty: &Type, value: Value, place: &str) -> Result<Value, String> {
     if value.is_null() {
-        return if ty.is_non_null() {
-            Err(format!("\"{place}\" must not be null"))
-        } else {
-            Ok(Value::Null)
-        };
+        return if ty.is_non_null() { Err(format!("\"{place}\" must not be null")) } else { Ok(Value::Null) };
     }
     if ty.is_list() {
         let item = ty.item_type();
@@ -114,13 +105,8 @@ pub(crate) fn coerce_value(schema: &Schema, ty: &Type, value: Value, place: &str
                 return Err(format!("\"{place}\" must be an object of type {name}"));
             };
             let mut object = Map::new();
-            if let Some(unknown) = given
-                .keys()
-                .find(|key| !definition.fields.contains_key(key.as_str()))
-            {
-                return Err(format!(
-                    "\"{place}\" has a field \"{unknown}\" that {name} does not define"
-                ));
+            if let Some(unknown) = given.keys().find(|key| !definition.fields.contains_key(key.as_str())) {
+                return Err(format!("\"{place}\" has a field \"{unknown}\" that {name} does not define"));
             }
             for (field, input) in &definition.fields {
                 let place = format!("{place}.{field}");
@@ -173,11 +159,7 @@ fn write_shape(schema: &Schema, ty: &Type, value: &Value, shape: &mut String) {
             shape.push(';');
         }
         (_, Value::Array(items)) if name != "JSON" => {
-            shape.push(if items.iter().any(Value::is_null) {
-                'n'
-            } else {
-                'l'
-            });
+            shape.push(if items.iter().any(Value::is_null) { 'n' } else { 'l' });
         }
         (_, Value::Bool(value)) if name != "JSON" => shape.push(if *value { 't' } else { 'f' }),
         _ => shape.push('s'),

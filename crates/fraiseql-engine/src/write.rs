@@ -25,10 +25,7 @@ pub(crate) fn row<'s>(
     let mut row = Vec::new();
     for (field, value) in input.fields() {
         let column = object.column(&field).ok_or_else(|| unbound(&field))?;
-        row.push((
-            column.column.as_str(),
-            operand(scope.schema, &column.value, &value)?,
-        ));
+        row.push((column.column.as_str(), operand(scope.schema, &column.value, &value)?));
     }
     Ok(row)
 }
@@ -65,12 +62,7 @@ impl<'s> Writer<'s> {
                 format!("({})", cells.join(", "))
             })
             .collect();
-        Ok(format!(
-            "INSERT INTO {} ({}) VALUES {}",
-            object.relation,
-            list(&columns),
-            values.join(", ")
-        ))
+        Ok(format!("INSERT INTO {} ({}) VALUES {}", object.relation, list(&columns), values.join(", ")))
     }
 
     /// Returns the ON CONFLICT clause that overwrites what `given` names.
@@ -81,10 +73,8 @@ impl<'s> Writer<'s> {
             // Something must be set, or the row that is there already is not returned.
             set.extend(conflict.first().map(String::as_str));
         }
-        let set: Vec<String> = set
-            .iter()
-            .map(|column| format!("{0} = EXCLUDED.{0}", quote_identifier(column)))
-            .collect();
+        let set: Vec<String> =
+            set.iter().map(|column| format!("{0} = EXCLUDED.{0}", quote_identifier(column))).collect();
         let keys: Vec<&str> = conflict.iter().map(String::as_str).collect();
         format!(" ON CONFLICT ({}) DO UPDATE SET {}", list(&keys), set.join(", "))
     }
@@ -97,10 +87,7 @@ impl<'s> Writer<'s> {
         condition: &Predicate<'s>,
     ) -> Result<(String, String), GraphqlError> {
         if set.is_empty() {
-            return Err(GraphqlError::new(
-                Code::BadUserInput,
-                "\"set\" must name at least one field",
-            ));
+            return Err(GraphqlError::new(Code::BadUserInput, "\"set\" must name at least one field"));
         }
         let alias = format!("\"{}\"", self.next_number());
         let set: Vec<String> = set
@@ -108,11 +95,7 @@ impl<'s> Writer<'s> {
             .map(|(column, operand)| format!("{} = {}", quote_identifier(column), self.operand(operand)))
             .collect();
         let condition = self.predicate(condition, &alias);
-        let sql = format!(
-            "UPDATE {} AS {alias} SET {} WHERE {condition}",
-            object.relation,
-            set.join(", ")
-        );
+        let sql = format!("UPDATE {} AS {alias} SET {} WHERE {condition}", object.relation, set.join(", "));
         Ok((sql, alias))
     }
 
@@ -161,9 +144,5 @@ fn keys(object: &Object, alias: Option<&str>) -> String {
 }
 
 fn list(columns: &[&str]) -> String {
-    columns
-        .iter()
-        .map(|column| quote_identifier(column))
-        .collect::<Vec<_>>()
-        .join(", ")
+    columns.iter().map(|column| quote_identifier(column)).collect::<Vec<_>>().join(", ")
 }

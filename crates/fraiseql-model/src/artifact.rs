@@ -94,11 +94,7 @@ impl Artifact {
             Some(found) => return Err(ArtifactError::Format { found }),
             None => {
                 let reason = "there is no \"format\"".to_owned();
-                return Err(ArtifactError::Malformed {
-                    reason,
-                    line: 1,
-                    column: 1,
-                });
+                return Err(ArtifactError::Malformed { reason, line: 1, column: 1 });
             }
         }
         let artifact: Self = serde_json::from_slice(bytes).map_err(malformed)?;
@@ -106,18 +102,12 @@ impl Artifact {
         if computed == artifact.digest {
             Ok(artifact)
         } else {
-            Err(ArtifactError::Digest {
-                written: artifact.digest,
-                computed,
-            })
+            Err(ArtifactError::Digest { written: artifact.digest, computed })
         }
     }
 
     fn content_digest(&self) -> String {
-        let unsealed = Self {
-            digest: String::new(),
-            ..self.clone()
-        };
+        let unsealed = Self { digest: String::new(), ..self.clone() };
         sha256_hex(&serde_json::to_vec(&unsealed).expect("an artifact has only string keys"))
     }
 }
@@ -415,10 +405,7 @@ mod tests {
         let (_, bytes) = empty().seal();
         for end in 0..bytes.len() - 1 {
             assert!(
-                matches!(
-                    Artifact::open(&bytes[..end]),
-                    Err(ArtifactError::Malformed { .. })
-                ),
+                matches!(Artifact::open(&bytes[..end]), Err(ArtifactError::Malformed { .. })),
                 "cut at {end}"
             );
         }
@@ -427,12 +414,7 @@ mod tests {
     #[test]
     fn an_edited_artifact_is_refused() {
         let (_, bytes) = empty().seal();
-        let edited = String::from_utf8(bytes)
-            .unwrap()
-            .replace("ok: Boolean", "no: Boolean");
-        assert!(matches!(
-            Artifact::open(edited.as_bytes()),
-            Err(ArtifactError::Digest { .. })
-        ));
+        let edited = String::from_utf8(bytes).unwrap().replace("ok: Boolean", "no: Boolean");
+        assert!(matches!(Artifact::open(edited.as_bytes()), Err(ArtifactError::Digest { .. })));
     }
 }

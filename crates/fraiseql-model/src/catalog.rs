@@ -56,10 +56,7 @@ pub struct QualifiedName {
 impl QualifiedName {
     /// Makes a name from its two parts.
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            schema: schema.into(),
-            name: name.into(),
-        }
+        Self { schema: schema.into(), name: name.into() }
     }
 
     /// Returns the name as SQL: both parts quoted, quotes doubled.

@@ -52,22 +52,12 @@ fn serialize_code<S: serde::Serializer>(code: &&'static ErrorCode, serializer: S
 impl Diagnostic {
     /// Makes an error.
     pub fn error(code: &'static ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            severity: Severity::Error,
-            message: message.into(),
-            span: None,
-            why: None,
-            hint: None,
-        }
+        Self { code, severity: Severity::Error, message: message.into(), span: None, why: None, hint: None }
     }
 
     /// Makes a warning.
     pub fn warning(code: &'static ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, message)
-        }
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
     /// Adds the place.
@@ -123,10 +113,7 @@ impl Diagnostic {
 pub fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
     let before = &source[..floor_char_boundary(source, offset)];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 fn render_span(text: &mut String, span: &Span, source: &str) -> usize {
@@ -134,15 +121,9 @@ fn render_span(text: &mut String, span: &Span, source: &str) -> usize {
     let content = source.lines().nth(line - 1).unwrap_or("");
     let gutter = line.to_string().len();
     let last = floor_char_boundary(source, span.end);
-    let spanned = source
-        .get(floor_char_boundary(source, span.start)..last)
-        .unwrap_or("");
+    let spanned = source.get(floor_char_boundary(source, span.start)..last).unwrap_or("");
     let carets = spanned.lines().next().unwrap_or("").chars().count().max(1);
-    let pad: String = content
-        .chars()
-        .take(column - 1)
-        .map(|c| if c == '\t' { '\t' } else { ' ' })
-        .collect();
+    let pad: String = content.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
     write!(
         text,
         "{:gutter$}--> {}:{line}:{column}\n{:gutter$} |\n{line} | {content}\n{:gutter$} | {pad}{}\n",
@@ -174,11 +155,7 @@ mod tests {
         let source = "type Artist {\n\tñame: Strin\n}\n";
         let start = source.find("Strin").unwrap();
         let diagnostic = Diagnostic::error(&errors::SDL_UNKNOWN_TYPE, "no type named \"Strin\"")
-            .at(Span {
-                file: "shop/schema.graphql".to_owned(),
-                start,
-                end: start + 5,
-            })
+            .at(Span { file: "shop/schema.graphql".to_owned(), start, end: start + 5 })
             .why("fields have a scalar, an enum or an object type")
             .hint("did you mean \"String\"?");
         assert_eq!(

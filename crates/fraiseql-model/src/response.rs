@@ -16,7 +16,7 @@ pub struct GraphqlError {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<PathSegment>,
     /// Code and, for internal errors, the id to look for in the log.
-    pub extensions: Extensions,
+    pub extensions: Box<Extensions>,
 }
 
 /// A place in a document, from 1.
@@ -134,11 +134,7 @@ impl GraphqlError {
             message: message.into(),
             locations: Vec::new(),
             path: Vec::new(),
-            extensions: Extensions {
-                code,
-                constraint: None,
-                log_id: None,
-            },
+            extensions: Box::new(Extensions { code, constraint: None, log_id: None }),
         }
     }
 

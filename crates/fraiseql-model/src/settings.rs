@@ -52,14 +52,7 @@ const fn setting(
     default: Option<&'static str>,
     doc: &'static str,
 ) -> Setting {
-    Setting {
-        key,
-        env,
-        kind,
-        default,
-        doc,
-        secret: false,
-    }
+    Setting { key, env, kind, default, doc, secret: false }
 }
 
 /// Every setting, sorted by key.
@@ -77,10 +70,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "database.connect_timeout_ms",
         "FRAISEQL_DATABASE_CONNECT_TIMEOUT_MS",
-        Kind::Integer {
-            min: 100,
-            max: 600_000,
-        },
+        Kind::Integer { min: 100, max: 600_000 },
         Some("5000"),
         "How long one attempt to connect may take.",
     ),
@@ -122,10 +112,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "limits.body_bytes",
         "FRAISEQL_LIMITS_BODY_BYTES",
-        Kind::Integer {
-            min: 1_024,
-            max: 1_073_741_824,
-        },
+        Kind::Integer { min: 1_024, max: 1_073_741_824 },
         Some("1048576"),
         "The largest request body.",
     ),
@@ -153,10 +140,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "limits.tokens",
         "FRAISEQL_LIMITS_TOKENS",
-        Kind::Integer {
-            min: 10,
-            max: 1_000_000,
-        },
+        Kind::Integer { min: 10, max: 1_000_000 },
         Some("15000"),
         "How many tokens a document may have.",
     ),
@@ -219,10 +203,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "server.request_timeout_ms",
         "FRAISEQL_SERVER_REQUEST_TIMEOUT_MS",
-        Kind::Integer {
-            min: 1,
-            max: 3_600_000,
-        },
+        Kind::Integer { min: 1, max: 3_600_000 },
         Some("30000"),
         "How long a request may take; then its statement is cancelled in PostgreSQL.",
     ),
@@ -331,48 +312,28 @@ impl Settings {
                 continue;
             };
             if let Err(expected) = setting.kind.check(text) {
-                let shown = if setting.secret {
-                    "the value".to_owned()
-                } else {
-                    format!("{text:?}")
-                };
+                let shown = if setting.secret { "the value".to_owned() } else { format!("{text:?}") };
                 let origin = origin.clone();
-                errors.push(SettingError::BadValue {
-                    key: setting.key,
-                    shown,
-                    expected,
-                    origin,
-                });
+                errors.push(SettingError::BadValue { key: setting.key, shown, expected, origin });
                 continue;
             }
-            let wins = values
-                .get(setting.key)
-                .is_none_or(|(_, present)| rank(origin) >= rank(present));
+            let wins = values.get(setting.key).is_none_or(|(_, present)| rank(origin) >= rank(present));
             if wins {
                 values.insert(setting.key, (text.clone(), origin.clone()));
             }
         }
-        if errors.is_empty() {
-            Ok(Self { values })
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(Self { values }) } else { Err(errors) }
     }
 
     /// Returns the text of a setting, if it has a value.
     pub fn text(&self, key: &str) -> Option<&str> {
-        debug_assert!(
-            SETTINGS.iter().any(|setting| setting.key == key),
-            "{key} is not in the table"
-        );
+        debug_assert!(SETTINGS.iter().any(|setting| setting.key == key), "{key} is not in the table");
         self.values.get(key).map(|(text, _)| text.as_str())
     }
 
     /// Returns a whole number. For keys of [`Kind::Integer`] with a default only.
     pub fn integer(&self, key: &str) -> u64 {
-        self.text(key)
-            .and_then(|text| text.parse().ok())
-            .expect("checked by resolve")
+        self.text(key).and_then(|text| text.parse().ok()).expect("checked by resolve")
     }
 
     /// Returns milliseconds as a duration. For keys that end in `_ms`.
@@ -383,11 +344,7 @@ impl Settings {
     /// Returns the words of a list.
     pub fn list(&self, key: &str) -> Vec<String> {
         let text = self.text(key).unwrap_or("");
-        text.split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect()
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
     /// Returns where a value came from.
@@ -401,11 +358,7 @@ impl Settings {
     pub fn shown(&self) -> Vec<(&'static Setting, Option<(String, &Origin)>)> {
         let shown = |setting: &Setting| {
             let (text, origin) = self.values.get(setting.key)?;
-            let text = if setting.secret {
-                "********".to_owned()
-            } else {
-                text.clone()
-            };
+            let text = if setting.secret { "********".to_owned() } else { text.clone() };
             Some((text, origin))
         };
         SETTINGS.iter().map(|setting| (setting, shown(setting))).collect()
@@ -427,9 +380,7 @@ impl Kind {
         let fits = match self {
             Self::Text | Self::List => true,
             Self::Boolean => matches!(text, "true" | "false"),
-            Self::Integer { min, max } => text
-                .parse::<u64>()
-                .is_ok_and(|value| (min..=max).contains(&value)),
+            Self::Integer { min, max } => text.parse::<u64>().is_ok_and(|value| (min..=max).contains(&value)),
             Self::Choice(words) => words.contains(&text),
         };
         if fits { Ok(()) } else { Err(self.expected()) }
@@ -452,18 +403,11 @@ mod tests {
     use super::*;
 
     fn given(key: &str, text: &str, origin: Origin) -> Given {
-        Given {
-            key: key.to_owned(),
-            text: text.to_owned(),
-            origin,
-        }
+        Given { key: key.to_owned(), text: text.to_owned(), origin }
     }
 
     fn file(line: usize) -> Origin {
-        Origin::File {
-            file: "fraiseql.toml".to_owned(),
-            line,
-        }
+        Origin::File { file: "fraiseql.toml".to_owned(), line }
     }
 
     #[test]
@@ -487,19 +431,13 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error_with_a_suggestion() {
         let errors = Settings::resolve(&[given("server.prot", "1", file(3))]).unwrap_err();
-        let [SettingError::UnknownKey { suggestion, .. }] = errors.as_slice() else {
-            panic!("{errors:?}")
-        };
+        let [SettingError::UnknownKey { suggestion, .. }] = errors.as_slice() else { panic!("{errors:?}") };
         assert_eq!(*suggestion, Some("server.port"));
     }
 
     #[test]
     fn a_secret_is_shown_neither_in_errors_nor_in_the_list() {
-        let url = given(
-            "database.url",
-            "postgres://u:hunter2@h/d",
-            Origin::Variable("DATABASE_URL"),
-        );
+        let url = given("database.url", "postgres://u:hunter2@h/d", Origin::Variable("DATABASE_URL"));
         let settings = Settings::resolve(&[url]).unwrap();
         assert!(!format!("{:?}", settings.shown()).contains("hunter2"));
     }

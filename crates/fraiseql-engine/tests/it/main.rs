@@ -1,0 +1,4 @@
+//! Tests of the engine at its boundary.
+
+mod fixture;
+mod hostile;
