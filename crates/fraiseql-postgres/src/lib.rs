@@ -1,0 +1,22 @@
+//! The only crate that names a driver: sessions that run batches under one Sync, and the catalog.
+//!
+//! The data plane speaks the protocol itself ([`Pool`], [`Session`]): one round trip for a batch,
+//! rows as they came from the wire, no task per connection. The control plane uses tokio-postgres
+//! ([`connect_control`]).
+
+mod catalog;
+mod connection;
+mod control;
+mod error;
+mod pool;
+mod session;
+mod statements;
+mod stream;
+mod target;
+
+pub use catalog::read_catalog;
+pub use control::connect_control;
+pub use error::{PostgresError, SqlError};
+pub use pool::{Pool, PoolOptions, PoolStatus};
+pub use session::{Canceller, Query, Row, Rows, Session};
+pub use target::Target;

@@ -1,0 +1,255 @@
+//! A session borrowed from the pool: batches under one Sync, rows as they come from the wire.
+
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
+use tokio::io::AsyncWriteExt;
+
+use crate::connection::{Connection, sql_error};
+use crate::error::{PostgresError, SqlError};
+use crate::pool::Shelf;
+use crate::statements::name;
+use crate::stream::{Address, connect};
+use crate::target::Target;
+
+/// One statement of a batch. Parameters are in text format; `None` is NULL.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// SQL with `$1` and so on, cast to their types.
+    pub sql: &'a str,
+    /// As many values as the SQL has parameters.
+    pub params: &'a [Option<Bytes>],
+}
+
+/// A connection that nobody else uses. Dropping it gives it back; what was not read is cancelled
+/// and drained in the background first.
+#[derive(Debug)]
+pub struct Session {
+    connection: Option<Connection>,
+    shelf: Shelf,
+}
+
+impl Session {
+    pub(crate) fn new(connection: Connection, shelf: Shelf) -> Self {
+        Self { connection: Some(connection), shelf }
+    }
+
+    fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("a session has its connection until it is dropped")
+    }
+
+    /// Sends statements under one Sync: one round trip, and one transaction unless one is open.
+    ///
+    /// Each text is prepared once per connection. An SQL error ends the batch and is returned by
+    /// [`Rows::next`] once the server is ready again; what the batch did is undone.
+    pub async fn run<'s>(&'s mut self, batch: &'s [Query<'s>]) -> Result<Rows<'s>, PostgresError> {
+        let connection = self.connection();
+        let mut expected = Vec::with_capacity(batch.len());
+        for query in batch {
+            expected.push(write_query(connection, query)?);
+        }
+        frontend::sync(&mut connection.write);
+        connection.pending += 1;
+        connection.flush().await?;
+        Ok(Rows { session: self, batch, parsed: expected, parses: 0, statement: 0, received: false, retried: false })
+    }
+
+    /// Runs statements without parameters and throws their rows away: BEGIN, SAVEPOINT, COMMIT.
+    pub async fn simple(&mut self, sql: &str) -> Result<(), PostgresError> {
+        self.connection().simple(sql).await
+    }
+
+    /// Returns what cancels this session's running statement from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        let connection = self.connection.as_ref().expect("a session has its connection until it is dropped");
+        canceller(self.shelf.target(), connection)
+    }
+}
+
+pub(crate) fn canceller(target: &Target, connection: &Connection) -> Canceller {
+    Canceller {
+        target: target.clone(),
+        address: connection.address.clone(),
+        process_id: connection.process_id,
+        secret_key: connection.secret_key,
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.shelf.give_back(connection);
+        }
+    }
+}
+
+fn write_query(connection: &mut Connection, query: &Query<'_>) -> Result<bool, PostgresError> {
+    let lookup = connection.statements.look_up(query.sql);
+    if let Some(evicted) = lookup.evicted {
+        frontend::close(b'S', &name(evicted), &mut connection.write)?;
+    }
+    let name = name(lookup.number);
+    if lookup.new {
+        frontend::parse(&name, query.sql, [], &mut connection.write)?;
+    }
+    let value = |param: &Option<Bytes>, buffer: &mut BytesMut| match param {
+        Some(bytes) => {
+            buffer.put_slice(bytes);
+            Ok(IsNull::No)
+        }
+        None => Ok(IsNull::Yes),
+    };
+    frontend::bind("", &name, [], query.params, value, [], &mut connection.write).map_err(|error| {
+        match error {
+            frontend::BindError::Conversion(_) => PostgresError::Protocol { what: "a parameter" },
+            frontend::BindError::Serialization(error) => PostgresError::Io(error),
+        }
+    })?;
+    frontend::execute("", 0, &mut connection.write)?;
+    Ok(lookup.new)
+}
+
+/// The rows of a batch, statement after statement. Reads from the wire only when asked.
+#[derive(Debug)]
+pub struct Rows<'s> {
+    session: &'s mut Session,
+    batch: &'s [Query<'s>],
+    /// Which statements were parsed in this batch.
+    parsed: Vec<bool>,
+    /// How many parses the server has completed.
+    parses: usize,
+    statement: usize,
+    received: bool,
+    retried: bool,
+}
+
+impl Rows<'_> {
+    /// Returns the next row, or `None` once the server is ready again.
+    ///
+    /// Fails with the batch's SQL error, or when the connection broke.
+    pub async fn next(&mut self) -> Result<Option<Row>, PostgresError> {
+        let mut failed: Option<SqlError> = None;
+        loop {
+            if self.session.connection().pending == 0 {
+                return Ok(None);
+            }
+            match self.session.connection().receive().await? {
+                Message::DataRow(body) => {
+                    self.received = true;
+                    let ranges = body.ranges().collect::<Vec<_>>()?;
+                    return Ok(Some(Row { statement: self.statement, buffer: body.buffer_bytes().clone(), ranges }));
+                }
+                Message::CommandComplete(_) | Message::EmptyQueryResponse => {
+                    self.received = true;
+                    self.statement += 1;
+                }
+                Message::ParseComplete => self.parses += 1,
+                Message::ErrorResponse(body) => {
+                    let mut error = sql_error(&body)?;
+                    error.statement = Some(self.statement);
+                    failed = Some(error);
+                }
+                Message::ReadyForQuery(body) => {
+                    self.session.connection().ready(body.status());
+                    match failed.take() {
+                        None => return Ok(None),
+                        Some(error) if self.may_retry(&error) => self.retry().await?,
+                        Some(error) => {
+                            self.forget_unparsed();
+                            return Err(PostgresError::Sql(Box::new(error)));
+                        }
+                    }
+                }
+                Message::CopyInResponse(_) | Message::CopyOutResponse(_) => {
+                    return Err(PostgresError::Protocol { what: "COPY is not for batches" });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A table changed under a prepared statement, or a pooler gave us another server connection.
+    fn may_retry(&self, error: &SqlError) -> bool {
+        let stale = error.sqlstate == "26000"
+            || (error.sqlstate == "0A000" && error.message.contains("cached plan"));
+        stale && !self.retried && !self.received && self.session.connection.as_ref().is_some_and(|c| c.transaction == b'I')
+    }
+
+    async fn retry(&mut self) -> Result<(), PostgresError> {
+        let batch = self.batch;
+        let connection = self.session.connection();
+        for query in batch {
+            connection.statements.forget(query.sql);
+        }
+        self.parsed.clear();
+        for query in batch {
+            let new = write_query(connection, query)?;
+            self.parsed.push(new);
+        }
+        frontend::sync(&mut connection.write);
+        connection.pending += 1;
+        (self.parses, self.statement, self.retried) = (0, 0, true);
+        connection.flush().await
+    }
+
+    /// Statements whose Parse the server never completed must be parsed again next time.
+    fn forget_unparsed(&mut self) {
+        let asked = self.batch.iter().zip(&self.parsed).filter(|(_, parsed)| **parsed);
+        let missing: Vec<&str> = asked.skip(self.parses).map(|(query, _)| query.sql).collect();
+        for sql in missing {
+            self.session.connection().statements.forget(sql);
+        }
+    }
+}
+
+/// A row: columns in text format that share the bytes read from the wire.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Index of the statement in its batch.
+    pub statement: usize,
+    buffer: Bytes,
+    ranges: Vec<Option<Range<usize>>>,
+}
+
+impl Row {
+    /// Returns a column; `None` for NULL, or past the last.
+    pub fn get(&self, column: usize) -> Option<Bytes> {
+        let range = self.ranges.get(column)?.clone()?;
+        Some(self.buffer.slice(range))
+    }
+
+    /// Returns the number of columns.
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Returns true for a row without columns.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+}
+
+/// Cancels what a session is running, over a connection of its own.
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    target: Target,
+    address: Address,
+    process_id: i32,
+    secret_key: i32,
+}
+
+impl Canceller {
+    /// Sends the request. The statement ends with SQLSTATE 57014, or had ended before.
+    pub async fn cancel(&self) -> Result<(), PostgresError> {
+        let mut stream = connect(&self.target, &self.address, std::time::Duration::from_secs(5)).await?;
+        let mut request = BytesMut::new();
+        frontend::cancel_request(self.process_id, self.secret_key, &mut request);
+        stream.write_all(&request).await?;
+        stream.shutdown().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! Where a database is and how to get in. The password is never shown.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+use crate::error::PostgresError;
+
+/// A parsed connection string.
+#[derive(Clone)]
+pub struct Target {
+    pub(crate) config: Config,
+    pub(crate) tls: Tls,
+}
+
+/// What the connection string asks of TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tls {
+    pub(crate) mode: TlsMode,
+    pub(crate) root_certificate: Option<PathBuf>,
+}
+
+/// libpq's `sslmode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TlsMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+impl Target {
+    /// Parses a connection string as libpq reads it: a URL, or `key=value` words.
+    ///
+    /// Fails with [`PostgresError::Url`], which names what is wrong but never shows the string.
+    pub fn parse(text: &str) -> Result<Self, PostgresError> {
+        let mut words = Vec::new();
+        let stripped = take_tls_words(text, &mut words);
+        let mut config = Config::from_str(&stripped)
+            .map_err(|error| PostgresError::Url { reason: source_text(&error) })?;
+        if config.get_hosts().is_empty() {
+            config.host("localhost");
+        }
+        if config.get_user().is_none() {
+            return Err(PostgresError::Url { reason: "there is no user name in it".to_owned() });
+        }
+        let mut tls = Tls { mode: TlsMode::Prefer, root_certificate: None };
+        for (key, value) in words {
+            match (key.as_str(), value.as_str()) {
+                ("sslmode", "disable") => tls.mode = TlsMode::Disable,
+                ("sslmode", "prefer" | "allow") => tls.mode = TlsMode::Prefer,
+                ("sslmode", "require") => tls.mode = TlsMode::Require,
+                ("sslmode", "verify-ca") => tls.mode = TlsMode::VerifyCa,
+                ("sslmode", "verify-full") => tls.mode = TlsMode::VerifyFull,
+                ("sslmode", _) => {
+                    let reason = "sslmode must be disable, prefer, require, verify-ca or verify-full".to_owned();
+                    return Err(PostgresError::Url { reason });
+                }
+                (_, path) => tls.root_certificate = Some(PathBuf::from(path)),
+            }
+        }
+        if tls.root_certificate.is_some() && tls.mode == TlsMode::Require {
+            // As libpq does: a root certificate turns "require" into a check of the chain.
+            tls.mode = TlsMode::VerifyCa;
+        }
+        Ok(Self { config, tls })
+    }
+
+    /// Returns the first host, or the directory of the socket.
+    pub fn host(&self) -> String {
+        match self.config.get_hosts().first() {
+            Some(Host::Tcp(name)) => name.clone(),
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".to_owned(),
+        }
+    }
+
+    /// Returns the port of the first host.
+    pub fn port(&self) -> u16 {
+        self.config.get_ports().first().copied().unwrap_or(5432)
+    }
+
+    /// Returns the database's name; the user's name when none was given.
+    pub fn database(&self) -> &str {
+        self.config.get_dbname().unwrap_or_else(|| self.user())
+    }
+
+    /// Returns the role.
+    pub fn user(&self) -> &str {
+        self.config.get_user().unwrap_or("")
+    }
+
+    /// Returns the same server with another database.
+    pub fn with_database(&self, name: &str) -> Self {
+        let mut target = self.clone();
+        target.config.dbname(name);
+        target
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}:{}/{}", self.user(), self.host(), self.port(), self.database())
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}
+
+fn source_text(error: &tokio_postgres::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Takes `sslmode` and `sslrootcert` out of the text: the parser below us does not know all of them.
+fn take_tls_words(text: &str, words: &mut Vec<(String, String)>) -> String {
+    let is_tls = |key: &str| matches!(key, "sslmode" | "sslrootcert");
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        let Some((base, query)) = text.split_once('?') else { return text.to_owned() };
+        let mut kept = Vec::new();
+        for pair in query.split('&') {
+            match pair.split_once('=') {
+                Some((key, value)) if is_tls(key) => {
+                    words.push((key.to_owned(), percent_decoded(value)));
+                }
+                _ => kept.push(pair),
+            }
+        }
+        return if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
+    }
+    let mut kept = Vec::new();
+    for pair in text.split_whitespace() {
+        match pair.split_once('=') {
+            Some((key, value)) if is_tls(key) => {
+                words.push((key.to_owned(), value.trim_matches('\'').to_owned()));
+            }
+            _ => kept.push(pair),
+        }
+    }
+    if words.is_empty() { text.to_owned() } else { kept.join(" ") }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escape = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match (first, escape.map(|hex| u8::from_str_radix(hex, 16))) {
+            (b'%', Some(Ok(byte))) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_never_shown() {
+        let target = Target::parse("postgres://app:hunter2@db.example:6543/shop?sslmode=verify-full").unwrap();
+        assert_eq!(target.to_string(), "app@db.example:6543/shop");
+        assert!(!format!("{target:?}").contains("hunter2"));
+        assert_eq!(target.tls.mode, TlsMode::VerifyFull);
+        let error = Target::parse("postgres://app:hunter2@db:notaport/shop").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn words_and_sockets_are_understood() {
+        let target = Target::parse("host=/run/pg user=app dbname=shop sslmode=disable").unwrap();
+        assert_eq!((target.host().as_str(), target.database()), ("/run/pg", "shop"));
+        assert_eq!(target.tls.mode, TlsMode::Disable);
+        let target = Target::parse("postgres:///shop?host=/run/pg&user=app&sslrootcert=%2Fca.pem").unwrap();
+        assert_eq!(target.tls.root_certificate.as_deref(), Some(std::path::Path::new("/ca.pem")));
+    }
+}
