@@ -80,10 +80,10 @@ pub(crate) struct Types {
 impl Types {
     /// Returns the reference for a type's oid.
     pub(crate) fn reference(&self, oid: u32) -> TypeRef {
-        self.refs.get(&oid).cloned().unwrap_or_else(|| TypeRef {
-            name: QualifiedName::new("pg_catalog", "unknown"),
-            array: false,
-        })
+        self.refs
+            .get(&oid)
+            .cloned()
+            .unwrap_or_else(|| TypeRef { name: QualifiedName::new("pg_catalog", "unknown"), array: false })
     }
 
     /// Returns the relation whose row type this is.

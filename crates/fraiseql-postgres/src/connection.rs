@@ -106,12 +106,14 @@ impl Connection {
                     scram = Some(exchange);
                 }
                 Message::AuthenticationSaslContinue(body) => {
-                    let exchange = scram.as_mut().ok_or(PostgresError::Protocol { what: "SASL out of turn" })?;
+                    let exchange =
+                        scram.as_mut().ok_or(PostgresError::Protocol { what: "SASL out of turn" })?;
                     exchange.update(body.data())?;
                     frontend::sasl_response(exchange.message(), &mut self.write)?;
                 }
                 Message::AuthenticationSaslFinal(body) => {
-                    let exchange = scram.as_mut().ok_or(PostgresError::Protocol { what: "SASL out of turn" })?;
+                    let exchange =
+                        scram.as_mut().ok_or(PostgresError::Protocol { what: "SASL out of turn" })?;
                     if exchange.finish(body.data()).is_err() {
                         return Err(auth_error(target, "it does not know the password itself"));
                     }

@@ -98,7 +98,8 @@ impl Pool {
             self.inner.open.fetch_sub(1, Ordering::Relaxed);
         }
         let opening = Connection::open(&self.inner.target, self.inner.options.connect_timeout);
-        let connection = tokio::time::timeout_at(deadline, opening).await.map_err(|_| PostgresError::Timeout)??;
+        let connection =
+            tokio::time::timeout_at(deadline, opening).await.map_err(|_| PostgresError::Timeout)??;
         self.inner.open.fetch_add(1, Ordering::Relaxed);
         Ok(Session::new(connection, shelf))
     }

@@ -55,7 +55,15 @@ impl Session {
         frontend::sync(&mut connection.write);
         connection.pending += 1;
         connection.flush().await?;
-        Ok(Rows { session: self, batch, parsed: expected, parses: 0, statement: 0, received: false, retried: false })
+        Ok(Rows {
+            session: self,
+            batch,
+            parsed: expected,
+            parses: 0,
+            statement: 0,
+            received: false,
+            retried: false,
+        })
     }
 
     /// Runs statements without parameters and throws their rows away: BEGIN, SAVEPOINT, COMMIT.
@@ -103,12 +111,12 @@ fn write_query(connection: &mut Connection, query: &Query<'_>) -> Result<bool, P
         }
         None => Ok(IsNull::Yes),
     };
-    frontend::bind("", &name, [], query.params, value, [], &mut connection.write).map_err(|error| {
-        match error {
+    frontend::bind("", &name, [], query.params, value, [], &mut connection.write).map_err(
+        |error| match error {
             frontend::BindError::Conversion(_) => PostgresError::Protocol { what: "a parameter" },
             frontend::BindError::Serialization(error) => PostgresError::Io(error),
-        }
-    })?;
+        },
+    )?;
     frontend::execute("", 0, &mut connection.write)?;
     Ok(lookup.new)
 }
@@ -141,7 +149,11 @@ impl Rows<'_> {
                 Message::DataRow(body) => {
                     self.received = true;
                     let ranges = body.ranges().collect::<Vec<_>>()?;
-                    return Ok(Some(Row { statement: self.statement, buffer: body.buffer_bytes().clone(), ranges }));
+                    return Ok(Some(Row {
+                        statement: self.statement,
+                        buffer: body.buffer_bytes().clone(),
+                        ranges,
+                    }));
                 }
                 Message::CommandComplete(_) | Message::EmptyQueryResponse => {
                     self.received = true;
@@ -174,9 +186,12 @@ impl Rows<'_> {
 
     /// A table changed under a prepared statement, or a pooler gave us another server connection.
     fn may_retry(&self, error: &SqlError) -> bool {
-        let stale = error.sqlstate == "26000"
-            || (error.sqlstate == "0A000" && error.message.contains("cached plan"));
-        stale && !self.retried && !self.received && self.session.connection.as_ref().is_some_and(|c| c.transaction == b'I')
+        let stale =
+            error.sqlstate == "26000" || (error.sqlstate == "0A000" && error.message.contains("cached plan"));
+        stale
+            && !self.retried
+            && !self.received
+            && self.session.connection.as_ref().is_some_and(|c| c.transaction == b'I')
     }
 
     async fn retry(&mut self) -> Result<(), PostgresError> {

@@ -48,9 +48,7 @@ pub(crate) fn addresses(target: &Target) -> Vec<Address> {
     hosts
         .map(|(index, host)| match host {
             Host::Tcp(host) => Address::Tcp { host: host.clone(), port: port(index) },
-            Host::Unix(folder) => {
-                Address::Unix { path: folder.join(format!(".s.PGSQL.{}", port(index))) }
-            }
+            Host::Unix(folder) => Address::Unix { path: folder.join(format!(".s.PGSQL.{}", port(index))) },
         })
         .collect()
 }

@@ -57,7 +57,8 @@ impl Target {
                 ("sslmode", "verify-ca") => tls.mode = TlsMode::VerifyCa,
                 ("sslmode", "verify-full") => tls.mode = TlsMode::VerifyFull,
                 ("sslmode", _) => {
-                    let reason = "sslmode must be disable, prefer, require, verify-ca or verify-full".to_owned();
+                    let reason =
+                        "sslmode must be disable, prefer, require, verify-ca or verify-full".to_owned();
                     return Err(PostgresError::Url { reason });
                 }
                 (_, path) => tls.root_certificate = Some(PathBuf::from(path)),
@@ -171,7 +172,8 @@ mod tests {
 
     #[test]
     fn the_password_is_never_shown() {
-        let target = Target::parse("postgres://app:hunter2@db.example:6543/shop?sslmode=verify-full").unwrap();
+        let target =
+            Target::parse("postgres://app:hunter2@db.example:6543/shop?sslmode=verify-full").unwrap();
         assert_eq!(target.to_string(), "app@db.example:6543/shop");
         assert!(!format!("{target:?}").contains("hunter2"));
         assert_eq!(target.tls.mode, TlsMode::VerifyFull);

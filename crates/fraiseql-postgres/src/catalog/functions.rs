@@ -2,18 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use fraiseql_model::catalog::{Attribute, Function, FunctionResult, Parameter, QualifiedName, TypeRef, Volatility};
+use fraiseql_model::catalog::{
+    Attribute, Function, FunctionResult, Parameter, QualifiedName, TypeRef, Volatility,
+};
 use tokio_postgres::{Client, Row};
 
 use crate::catalog::Types;
 use crate::error::PostgresError;
 
 fn functions_sql(server_version: u32) -> String {
-    let plain = if server_version >= 110_000 {
-        "p.prokind = 'f'"
-    } else {
-        "NOT p.proisagg AND NOT p.proiswindow"
-    };
+    let plain =
+        if server_version >= 110_000 { "p.prokind = 'f'" } else { "NOT p.proisagg AND NOT p.proiswindow" };
     format!(
         "SELECT n.nspname::text, p.proname::text, obj_description(p.oid, 'pg_proc'), p.proretset, p.prorettype,
                 p.provolatile::text, p.proisstrict, p.pronargdefaults::int4, p.provariadic <> 0,
@@ -46,8 +45,7 @@ pub(crate) async fn read(
 fn function(row: &Row, types: &Types) -> Function {
     let inputs: Vec<u32> = row.get(9);
     let all: Vec<u32> = row.get::<_, Option<_>>(10).unwrap_or_else(|| inputs.clone());
-    let modes: Vec<String> =
-        row.get::<_, Option<_>>(11).unwrap_or_else(|| vec!["i".to_owned(); all.len()]);
+    let modes: Vec<String> = row.get::<_, Option<_>>(11).unwrap_or_else(|| vec!["i".to_owned(); all.len()]);
     let names: Vec<String> = row.get::<_, Option<_>>(12).unwrap_or_default();
     let argument = |index: usize| {
         let name = names.get(index).cloned().unwrap_or_default();
@@ -59,7 +57,12 @@ fn function(row: &Row, types: &Types) -> Function {
         let (name, sql_type) = argument(index);
         if let "i" | "b" | "v" = mode.as_str() {
             let variadic = mode == "v";
-            parameters.push(Parameter { name: name.clone(), sql_type: sql_type.clone(), has_default: false, variadic });
+            parameters.push(Parameter {
+                name: name.clone(),
+                sql_type: sql_type.clone(),
+                has_default: false,
+                variadic,
+            });
         }
         if let "o" | "b" | "t" = mode.as_str() {
             columns.push(Attribute { name, sql_type });

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fraiseql_model::catalog::{
-    Column, ForeignKey, Generated, Key, LeftOut, Nullability, Privileges, QualifiedName, Relation, RelationKind,
-    SqlTypeKind, TypeRef,
+    Column, ForeignKey, Generated, Key, LeftOut, Nullability, Privileges, QualifiedName, Relation,
+    RelationKind, SqlTypeKind, TypeRef,
 };
 use tokio_postgres::Client;
 
@@ -71,7 +71,10 @@ pub(crate) async fn read(
             continue;
         }
         if row.get::<_, bool>(10) {
-            left_out.push(LeftOut { what: format!("relation {name}"), why: "it belongs to an extension".to_owned() });
+            left_out.push(LeftOut {
+                what: format!("relation {name}"),
+                why: "it belongs to an extension".to_owned(),
+            });
             continue;
         }
         let relation = Relation {
@@ -173,7 +176,11 @@ fn domain_not_null(types: &Types, sql_type: &TypeRef) -> bool {
     }
 }
 
-async fn read_keys(client: &Client, server_version: u32, relations: &mut Relations) -> Result<(), PostgresError> {
+async fn read_keys(
+    client: &Client,
+    server_version: u32,
+    relations: &mut Relations,
+) -> Result<(), PostgresError> {
     let count = if server_version >= 110_000 { "i.indnkeyatts" } else { "i.indnatts" };
     let oids: Vec<u32> = relations.keys().copied().collect();
     for row in client.query(&KEYS.replace("KEY_COUNT", count), &[&oids]).await? {

@@ -72,10 +72,10 @@ fn resolve(relations: &mut Relations, views: &BTreeMap<u32, View>, numbers: &Num
             let Some(base) = relations.get(&base_oid) else { continue };
             let Some(base_column) = base.column(base_name) else { continue };
             let not_null = view.keeps_not_null && base_column.nullability != Nullability::Nullable;
-            let origin = base_column.origin.clone().unwrap_or_else(|| ColumnOrigin {
-                relation: base.name.clone(),
-                column: base_name.clone(),
-            });
+            let origin = base_column
+                .origin
+                .clone()
+                .unwrap_or_else(|| ColumnOrigin { relation: base.name.clone(), column: base_name.clone() });
             changes.push((*oid, name.clone(), origin, not_null));
         }
     }
