@@ -77,6 +77,7 @@ registry! {
     SDL_UNSUPPORTED = "FQ-SDL-017", Project, "GraphQL that this version does not compile";
     SDL_ENUM_MISMATCH = "FQ-SDL-018", Project, "an enum whose values are not the database's";
     SDL_ARGUMENT = "FQ-SDL-019", Project, "an argument that the field cannot use";
+    SDL_VOLATILE_FUNCTION = "FQ-SDL-020", Project, "a query that calls a function that may write";
 
     ART_MALFORMED = "FQ-ART-001", Project, "the artifact is not JSON or is cut short";
     ART_FORMAT = "FQ-ART-002", Project, "the artifact is of another version";

@@ -35,9 +35,14 @@ pub async fn connect_control(target: &Target) -> Result<Client, PostgresError> {
         .map_err(|reason| PostgresError::Tls { target: target.to_string(), reason })?;
     let connected = config.connect(MakeTls { config: Arc::new(tls) }).await;
     let (client, connection) = connected.map_err(|error| connect_error(target, &error))?;
-    // The task ends with the client; its error reaches every caller that waits on the client.
-    drop(tokio::spawn(connection));
+    drive(connection);
     Ok(client)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the task ends when its client is dropped")]
+fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) {
+    // The error reaches whoever waits on the client.
+    drop(tokio::spawn(connection));
 }
 
 /// Sorts an error of tokio-postgres by what a person has to do about it.

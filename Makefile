@@ -1,0 +1,45 @@
+# The commands of this repository. `make demo` and `make test` need nothing but make and a network.
+
+SHELL := /bin/sh
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fraiseql
+SETUP_ENV := $(CACHE)/setup.env
+
+# Outside of the clone, so that a new clone does not build everything again.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+
+# The demo and the tests bring their own PostgreSQL: whatever this names is not theirs.
+unexport DATABASE_URL
+
+# What setup found, for the commands of a recipe.
+READY := . "$(SETUP_ENV)" &&
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint doc clean
+.NOTPARALLEL:
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+setup: ## Install what is missing: a C compiler, Rust, a PostgreSQL server
+	@scripts/setup.sh "$(SETUP_ENV)"
+
+demo: setup ## Build, and run the music store's API on port 4000 with a PostgreSQL of its own
+	@echo "demo: building (minutes the first time, seconds later)" >&2
+	@$(READY) cargo build --package fraiseql
+	@$(READY) exec "$(CARGO_TARGET_DIR)/debug/fraiseql" up examples/chinook
+
+test: setup ## Run every test and name the ten slowest
+	@echo "test: building (minutes the first time)" >&2
+	@$(READY) cargo xtask test
+
+bench: setup ## Measure against pgbench with the same SQL and print the ratios
+	@$(READY) exec bench/run.sh
+
+lint: setup ## Check form, lints, licences and shell scripts, as far as the tools are installed
+	@$(READY) exec scripts/lint.sh
+
+doc: setup ## Build the documentation of the crates
+	@$(READY) cargo doc --workspace --no-deps
+
+clean: ## Remove what was built
+	rm -rf "$(CARGO_TARGET_DIR)"

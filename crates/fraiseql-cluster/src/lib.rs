@@ -1,0 +1,20 @@
+//! Finds, makes, starts, adopts and stops PostgreSQL servers; scratch servers that die with their owner.
+//!
+//! It must not know what is in a database.
+
+mod account;
+mod cluster;
+mod error;
+mod initdb;
+mod launch;
+mod place;
+mod process;
+mod programs;
+mod scratch;
+
+pub use cluster::{Cluster, ClusterOptions, Progress};
+pub use error::ClusterError;
+pub use place::default_data_dir;
+pub use process::{ProcessId, is_alive};
+pub use programs::Programs;
+pub use scratch::{Scratch, ScratchOptions};

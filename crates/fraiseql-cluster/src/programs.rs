@@ -1,0 +1,104 @@
+//! Where PostgreSQL's server programs are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::ClusterError;
+
+/// A folder with `postgres` and `initdb`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programs {
+    /// The folder.
+    pub bin_dir: PathBuf,
+    /// The major version, 10 or more.
+    pub major: u32,
+}
+
+const SYSTEM: &str = "/usr/lib/postgresql";
+const NEEDED: [&str; 2] = ["postgres", "initdb"];
+
+impl Programs {
+    /// Looks in the configured folder only, if there is one; else in the system's newest
+    /// `/usr/lib/postgresql/*/bin`, in `more`, and in the folders of `path` (`PATH`).
+    ///
+    /// Fails when nothing is found, or when what is found is older than PostgreSQL 10.
+    pub fn find(
+        configured: Option<&Path>,
+        more: &[PathBuf],
+        path: Option<&std::ffi::OsStr>,
+    ) -> Result<Self, ClusterError> {
+        if let Some(dir) = configured {
+            return Self::in_folder(dir);
+        }
+        let mut looked_in = vec![format!("{SYSTEM}/*/bin")];
+        let from_path: Vec<PathBuf> =
+            path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+        looked_in.extend(more.iter().map(|dir| dir.display().to_string()));
+        looked_in.push("PATH".to_owned());
+        let candidates =
+            system_folders(Path::new(SYSTEM)).into_iter().chain(more.iter().cloned()).chain(from_path);
+        let mut refused = None;
+        for dir in candidates {
+            match Self::in_folder(&dir) {
+                Ok(programs) => return Ok(programs),
+                Err(ClusterError::Incomplete { .. }) => {}
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or(ClusterError::NoPrograms { looked_in }))
+    }
+
+    /// Returns the path of a program.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.bin_dir.join(name)
+    }
+
+    fn in_folder(dir: &Path) -> Result<Self, ClusterError> {
+        for missing in NEEDED {
+            if !dir.join(missing).is_file() {
+                return Err(ClusterError::Incomplete { dir: dir.to_owned(), missing });
+            }
+        }
+        let postgres = dir.join("postgres");
+        let output = Command::new(&postgres)
+            .arg("--version")
+            .output()
+            .map_err(crate::error::file("run", &postgres))?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        match major_of(&text) {
+            Some(major) if major >= 10 => Ok(Self { bin_dir: dir.to_owned(), major }),
+            _ => Err(ClusterError::TooOld { dir: dir.to_owned(), found: text }),
+        }
+    }
+}
+
+/// Reads `postgres (PostgreSQL) 15.18 (Debian ...)`, also `18beta1`.
+fn major_of(text: &str) -> Option<u32> {
+    let version = text.split_whitespace().nth(2)?;
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// Returns `<root>/<major>/bin`, newest first.
+fn system_folders(root: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
+    let mut majors: Vec<(u32, PathBuf)> = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .collect();
+    majors.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
+    majors.into_iter().map(|(_, bin)| bin).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_the_program_prints_them() {
+        assert_eq!(major_of("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
+        assert_eq!(major_of("postgres (PostgreSQL) 18beta1"), Some(18));
+        assert_eq!(major_of("postgres (PostgreSQL) 9.6.24"), Some(9));
+        assert_eq!(major_of("something else"), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the crate against a real server.
+
+mod catalog;
+mod sessions;

@@ -1,0 +1,124 @@
+//! A database of its own for each test, on one scratch server for each test process.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fraiseql_cluster::{Scratch, ScratchOptions};
+use fraiseql_postgres::{Target, connect_control};
+use tokio::sync::Mutex;
+use tokio_postgres::Client;
+
+static SERVER: OnceLock<Scratch> = OnceLock::new();
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+/// Templates that exist. Also keeps two databases from being created at once: PostgreSQL refuses to
+/// copy a template that somebody is connected to.
+static TEMPLATES: Mutex<BTreeSet<String>> = Mutex::const_new(BTreeSet::new());
+
+/// A fresh database. It goes with the server, when the test process ends.
+#[derive(Debug)]
+pub struct Database {
+    name: String,
+}
+
+fn server() -> &'static Scratch {
+    SERVER.get_or_init(|| {
+        // A thread of its own: a test's runtime cannot wait within itself.
+        let start = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(Scratch::start(ScratchOptions::default()))
+        };
+        std::thread::spawn(start).join().expect("the thread ends").expect("a scratch server starts")
+    })
+}
+
+impl Database {
+    /// Makes an empty database.
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL, as everything in this crate does.
+    pub async fn new() -> Self {
+        let _one_at_a_time = TEMPLATES.lock().await;
+        Self::create("template1").await
+    }
+
+    /// Makes a copy of a template, which `setup` fills the first time in this process.
+    pub async fn from_template(template: &str, setup: &str) -> Self {
+        let mut templates = TEMPLATES.lock().await;
+        let name = format!("template_{template}");
+        if !templates.contains(&name) {
+            server().create_database(&name).await.expect("a template");
+            let database = Self { name: name.clone() };
+            database.execute(setup).await;
+            wait_for_no_connection(&name).await;
+            templates.insert(name.clone());
+        }
+        Self::create(&name).await
+    }
+
+    async fn create(template: &str) -> Self {
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let admin = connect(&server().url("postgres")).await;
+        let sql = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        admin.batch_execute(&sql).await.expect("a database");
+        Self { name }
+    }
+
+    /// Returns its connection string, as the superuser, over a socket.
+    pub fn url(&self) -> String {
+        server().url(&self.name)
+    }
+
+    /// Returns its connection string as another role, which needs no password on the socket.
+    pub fn url_as(&self, role: &str) -> String {
+        self.url().replacen("postgres@", &format!("{role}@"), 1)
+    }
+
+    /// Returns its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs statements.
+    ///
+    /// # Panics
+    /// When one fails.
+    #[track_caller]
+    pub fn execute(&self, sql: &str) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let client = self.client().await;
+            client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{caller}: {error:?}"));
+        }
+    }
+
+    /// Returns a new connection to it.
+    pub async fn client(&self) -> Client {
+        connect(&self.url()).await
+    }
+}
+
+async fn connect(url: &str) -> Client {
+    connect_control(&Target::parse(url).expect("our own URL")).await.expect("the scratch server answers")
+}
+
+async fn wait_for_no_connection(database: &str) {
+    let admin = connect(&server().url("postgres")).await;
+    crate::wait_until(std::time::Duration::from_secs(10), || async {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1::text::name";
+        admin.query_one(sql, &[&database]).await.expect("the query runs").get::<_, i64>(0) == 0
+    })
+    .await;
+}
+
+/// Returns the Chinook data for an empty database.
+pub fn chinook_sql() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/chinook/chinook.sql");
+    std::fs::read_to_string(path).expect("the example has its data")
+}
+
+/// Returns a catalog in which every line is legal and none expected.
+pub fn nasty_sql() -> String {
+    include_str!("../data/nasty.sql").to_owned()
+}

@@ -1,0 +1,10 @@
+//! Development only: databases of their own for tests, faults on the wire, and waiting for conditions.
+
+mod database;
+mod fault;
+mod wait;
+
+pub use database::{Database, chinook_sql, nasty_sql};
+pub use fault::{Fault, FaultProxy};
+pub use fraiseql_cluster::{Scratch, ScratchOptions};
+pub use wait::wait_until;
