@@ -1,0 +1,70 @@
+//! The passes over a schema in their order, and what they found out.
+
+use std::collections::BTreeMap;
+
+use apollo_compiler::ast::Document;
+use fraiseql_model::catalog::Catalog;
+
+use crate::column::Vocabulary;
+use crate::database::Database;
+use crate::document::Authored;
+use crate::draft::Drafts;
+use crate::enumeration::{self, BoundEnum};
+use crate::findings::Findings;
+use crate::object::{self, BoundObject};
+use crate::root::{BoundRoot, RootBinder, RootFields};
+use crate::write::{self, Writes};
+
+/// A schema, bound to a database. Complete only when nothing is wrong with it.
+pub(crate) struct Analysis<'o, 'a> {
+    pub(crate) authored: &'a Authored<'a>,
+    pub(crate) database: &'a Database<'a>,
+    pub(crate) enums: &'a BTreeMap<&'a str, BoundEnum>,
+    pub(crate) objects: &'o [BoundObject<'a>],
+    pub(crate) by_name: BTreeMap<&'a str, &'o BoundObject<'a>>,
+    pub(crate) query: Vec<BoundRoot<'a>>,
+    pub(crate) mutation: Vec<BoundRoot<'a>>,
+    pub(crate) writes: Vec<Writes<'o, 'a>>,
+    pub(crate) server_version: u32,
+}
+
+/// Runs every pass, whatever the ones before it found, and hands the result to `then`.
+pub(crate) fn analyse<R>(
+    findings: &mut Findings,
+    document: &Document,
+    catalog: &Catalog,
+    then: impl FnOnce(&mut Findings, &Analysis<'_, '_>) -> R,
+) -> R {
+    let authored = Authored::read(findings, document);
+    let database = Database::new(catalog);
+    let drafts = Drafts::read(findings, &authored, &database);
+    let enums = enumeration::bind(findings, &authored, &drafts, &database);
+    let words = Vocabulary {
+        database: &database,
+        enums: &enums,
+        objects: authored.object_names().collect(),
+    };
+    let objects = object::bind(findings, &drafts, &words);
+    let roots = RootFields::read(findings, &authored);
+    let binder = RootBinder {
+        drafts: &drafts,
+        objects: objects.iter().map(|object| (object.name, object)).collect(),
+        words: &words,
+    };
+    let query = binder.query(findings, &roots);
+    let mutation = binder.mutation(findings, &roots);
+    let writes = write::bind(findings, &objects, &database, catalog.server_version);
+    let by_name = objects.iter().map(|object| (object.name, object)).collect();
+    let analysis = Analysis {
+        authored: &authored,
+        database: &database,
+        enums: &enums,
+        objects: &objects,
+        by_name,
+        query,
+        mutation,
+        writes,
+        server_version: catalog.server_version,
+    };
+    then(findings, &analysis)
+}

@@ -1,0 +1,407 @@
+//! The author's document, sorted: which types, enums, scalars and root fields there are.
+//!
+//! Merges extensions, refuses what this version does not compile and what GraphQL forbids by name.
+//! Does not look at the database.
+
+use std::collections::BTreeMap;
+
+use apollo_compiler::ast::{
+    Definition, Directive, Document, EnumValueDefinition, FieldDefinition, OperationType,
+    ScalarTypeDefinition,
+};
+use apollo_compiler::{Name, Node};
+use fraiseql_model::diagnostic::Diagnostic;
+use fraiseql_model::errors;
+
+use crate::directive::{Applied, Site, is_ours, is_public};
+use crate::findings::{Findings, Place, suggesting};
+use crate::scalar;
+
+/// The document by what its definitions are.
+#[derive(Debug, Default)]
+pub(crate) struct Authored<'d> {
+    /// Everything in the order of the document.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) objects: Vec<AuthoredObject<'d>>,
+    pub(crate) enums: Vec<AuthoredEnum<'d>>,
+    pub(crate) scalars: Vec<&'d Node<ScalarTypeDefinition>>,
+    pub(crate) query: Option<AuthoredObject<'d>>,
+    pub(crate) mutation: Option<AuthoredObject<'d>>,
+    /// Every type name, and where it stands.
+    pub(crate) names: BTreeMap<&'d str, Place>,
+}
+
+/// One definition; the numbers are places in the lists of [`Authored`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry {
+    Query,
+    Mutation,
+    Object(usize),
+    Enum(usize),
+    Scalar(usize),
+}
+
+/// An object type with its extensions.
+#[derive(Debug)]
+pub(crate) struct AuthoredObject<'d> {
+    pub(crate) name: &'d str,
+    pub(crate) place: Place,
+    pub(crate) description: Option<&'d str>,
+    pub(crate) directives: Vec<&'d Node<Directive>>,
+    pub(crate) fields: Vec<&'d Node<FieldDefinition>>,
+}
+
+/// An enum with its extensions.
+#[derive(Debug)]
+pub(crate) struct AuthoredEnum<'d> {
+    pub(crate) name: &'d str,
+    pub(crate) place: Place,
+    pub(crate) description: Option<&'d str>,
+    pub(crate) directives: Vec<&'d Node<Directive>>,
+    pub(crate) values: Vec<&'d Node<EnumValueDefinition>>,
+}
+
+/// What a type name is claimed for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    Scalar,
+    Type,
+}
+
+/// Directives and fields that one definition or extension adds to a type.
+struct ObjectPart<'d> {
+    name: &'d Name,
+    directives: &'d [Node<Directive>],
+    fields: &'d [Node<FieldDefinition>],
+    implements: &'d [Name],
+}
+
+impl<'d> Authored<'d> {
+    /// Sorts a document. What cannot be compiled is in `findings` and not in the result.
+    pub(crate) fn read(findings: &mut Findings, document: &'d Document) -> Self {
+        let mut authored = Self::default();
+        for definition in &document.definitions {
+            authored.define(findings, definition);
+        }
+        for definition in &document.definitions {
+            authored.extend(findings, definition);
+        }
+        authored.check_members(findings);
+        authored
+    }
+
+    /// Returns the bound object types' names, for hints.
+    pub(crate) fn object_names(&self) -> impl Iterator<Item = &'d str> {
+        self.objects.iter().map(|object| object.name)
+    }
+
+    fn define(&mut self, findings: &mut Findings, definition: &'d Definition) {
+        match definition {
+            Definition::ObjectTypeDefinition(object) => {
+                let part = ObjectPart {
+                    name: &object.name,
+                    directives: &object.directives,
+                    fields: &object.fields,
+                    implements: &object.implements_interfaces,
+                };
+                self.define_object(findings, part, object.description.as_deref());
+            }
+            Definition::EnumTypeDefinition(definition) => {
+                if self.claim(findings, &definition.name, Claim::Type) {
+                    self.entries.push(Entry::Enum(self.enums.len()));
+                    self.enums.push(AuthoredEnum {
+                        name: &definition.name,
+                        place: definition.name.location(),
+                        description: definition.description.as_deref(),
+                        directives: definition.directives.iter().collect(),
+                        values: definition.values.iter().collect(),
+                    });
+                }
+            }
+            Definition::ScalarTypeDefinition(definition) => self.define_scalar(findings, definition),
+            Definition::SchemaDefinition(schema) => {
+                check_roots(findings, &schema.root_operations);
+                Applied::read(findings, Site::Scalar, &schema.directives.0);
+            }
+            Definition::SchemaExtension(schema) => check_roots(findings, &schema.root_operations),
+            Definition::DirectiveDefinition(directive) => {
+                if !is_ours(&directive.name) && !is_public(&directive.name) {
+                    let message = format!("directives of your own (@{}) are not compiled", directive.name);
+                    let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+                        .why("only the directives of directives.graphql have a meaning here");
+                    findings.add(directive.name.location(), error);
+                }
+            }
+            Definition::OperationDefinition(operation) => {
+                refuse_executable(findings, "an operation", operation.location());
+            }
+            Definition::FragmentDefinition(fragment) => {
+                refuse_executable(findings, "a fragment", fragment.location());
+            }
+            other => refuse_kind(findings, other),
+        }
+    }
+
+    fn define_object(&mut self, findings: &mut Findings, part: ObjectPart<'d>, description: Option<&'d str>) {
+        refuse_interfaces(findings, &part);
+        if !self.claim(findings, part.name, Claim::Type) {
+            return;
+        }
+        let object = AuthoredObject {
+            name: part.name,
+            place: part.name.location(),
+            description,
+            directives: part.directives.iter().collect(),
+            fields: part.fields.iter().collect(),
+        };
+        match object.name {
+            "Query" => {
+                self.entries.push(Entry::Query);
+                self.query = Some(object);
+            }
+            "Mutation" => {
+                self.entries.push(Entry::Mutation);
+                self.mutation = Some(object);
+            }
+            "Subscription" => refuse_subscription(findings, object.place),
+            _ => {
+                self.entries.push(Entry::Object(self.objects.len()));
+                self.objects.push(object);
+            }
+        }
+    }
+
+    fn define_scalar(&mut self, findings: &mut Findings, definition: &'d Node<ScalarTypeDefinition>) {
+        let name = definition.name.as_str();
+        if scalar::is_built_in(name) {
+            let message = format!("{name} is built in and cannot be declared");
+            findings.add(
+                definition.name.location(),
+                Diagnostic::error(&errors::SDL_INVALID, message),
+            );
+        } else if !scalar::is_custom(name) {
+            let message = format!("there is no scalar {name}");
+            let known = scalar::CUSTOM.iter().map(|scalar| scalar.name);
+            let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+                .why("scalars of your own are not compiled: nothing would say how their values travel")
+                .hint(format!("known are {}", known.clone().collect::<Vec<_>>().join(", ")));
+            self.names.insert(name, definition.name.location());
+            findings.add(
+                definition.name.location(),
+                suggesting(error, name, known),
+            );
+        } else if self.claim(findings, &definition.name, Claim::Scalar) {
+            self.entries.push(Entry::Scalar(self.scalars.len()));
+            self.scalars.push(definition);
+            Applied::read(findings, Site::Scalar, &definition.directives.0);
+        }
+    }
+
+    fn extend(&mut self, findings: &mut Findings, definition: &'d Definition) {
+        match definition {
+            Definition::ObjectTypeExtension(object) => {
+                let part = ObjectPart {
+                    name: &object.name,
+                    directives: &object.directives,
+                    fields: &object.fields,
+                    implements: &object.implements_interfaces,
+                };
+                self.extend_object(findings, part);
+            }
+            Definition::EnumTypeExtension(extension) => {
+                match self.enums.iter_mut().find(|found| extension.name == found.name) {
+                    Some(found) => {
+                        found.directives.extend(extension.directives.iter());
+                        found.values.extend(extension.values.iter());
+                    }
+                    None => self.refuse_extension(findings, &extension.name),
+                }
+            }
+            Definition::ScalarTypeExtension(extension) => {
+                let message = "extensions of scalars are not compiled";
+                findings.add(
+                    extension.name.location(),
+                    Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+                        .hint(format!("write the directive behind `scalar {}`", extension.name)),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn extend_object(&mut self, findings: &mut Findings, part: ObjectPart<'d>) {
+        refuse_interfaces(findings, &part);
+        let target = match part.name.as_str() {
+            "Subscription" => return refuse_subscription(findings, part.name.location()),
+            "Query" | "Mutation" => {
+                let (root, entry) = if part.name == "Query" {
+                    (&mut self.query, Entry::Query)
+                } else {
+                    (&mut self.mutation, Entry::Mutation)
+                };
+                if root.is_none() {
+                    self.entries.push(entry);
+                    self.names.insert(part.name, part.name.location());
+                }
+                Some(root.get_or_insert_with(|| AuthoredObject {
+                    name: part.name,
+                    place: part.name.location(),
+                    description: None,
+                    directives: Vec::new(),
+                    fields: Vec::new(),
+                }))
+            }
+            name => self.objects.iter_mut().find(|found| found.name == name),
+        };
+        match target {
+            Some(found) => {
+                found.directives.extend(part.directives.iter());
+                found.fields.extend(part.fields.iter());
+            }
+            None => self.refuse_extension(findings, part.name),
+        }
+    }
+
+    fn refuse_extension(&self, findings: &mut Findings, name: &'d Name) {
+        let error = Diagnostic::error(
+            &errors::SDL_UNKNOWN_TYPE,
+            format!("there is no type {name} to extend"),
+        );
+        findings.add(name.location(), suggesting(error, name, self.names.keys().copied()));
+    }
+
+    /// Takes a type name; false when it is taken, or kept by GraphQL or by us.
+    fn claim(&mut self, findings: &mut Findings, name: &'d Name, kind: Claim) -> bool {
+        let place = name.location();
+        if name.starts_with("__") {
+            findings.add(place, reserved(name));
+            return false;
+        }
+        if scalar::is_built_in(name) || (kind == Claim::Type && scalar::is_custom(name)) {
+            let message = format!("{name} is the name of a scalar");
+            findings.add(place, Diagnostic::error(&errors::SDL_NAME_TAKEN, message));
+            return false;
+        }
+        if self.names.insert(name, place).is_some() {
+            let message = format!("there are two types named {name}");
+            let error = Diagnostic::error(&errors::SDL_INVALID, message)
+                .hint(format!("to add to a type, write `extend type {name}`"));
+            findings.add(place, error);
+            return false;
+        }
+        true
+    }
+
+    fn check_members(&self, findings: &mut Findings) {
+        let roots = self.query.iter().chain(&self.mutation);
+        for object in self.objects.iter().chain(roots) {
+            let fields = object.fields.iter().map(|field| &field.name);
+            check_names(findings, object.name, "field", fields);
+            for field in &object.fields {
+                let owner = format!("{}.{}", object.name, field.name);
+                let arguments = field.arguments.iter().map(|argument| &argument.name);
+                check_names(findings, &owner, "argument", arguments);
+            }
+            if object.fields.is_empty() && object.name != "Mutation" {
+                let message = format!("type {} has no fields", object.name);
+                findings.add(object.place, Diagnostic::error(&errors::SDL_INVALID, message));
+            }
+        }
+        for definition in &self.enums {
+            let values = definition.values.iter().map(|value| &value.value);
+            check_names(findings, definition.name, "value", values);
+            if definition.values.is_empty() {
+                let message = format!("enum {} has no values", definition.name);
+                findings.add(definition.place, Diagnostic::error(&errors::SDL_INVALID, message));
+            }
+        }
+        if self.query.is_none() {
+            let error = Diagnostic::error(&errors::SDL_INVALID, "there is no type Query")
+                .why("a schema without root fields answers nothing")
+                .hint("type Query { artists: [Artist!]! }");
+            findings.add(None, error);
+        }
+    }
+}
+
+fn check_names<'d>(
+    findings: &mut Findings,
+    owner: &str,
+    what: &str,
+    names: impl Iterator<Item = &'d Name>,
+) {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if name.starts_with("__") {
+            findings.add(name.location(), reserved(name));
+        } else if !seen.insert(name.as_str()) {
+            let message = format!("{owner} has two {what}s named {name}");
+            findings.add(name.location(), Diagnostic::error(&errors::SDL_INVALID, message));
+        }
+    }
+}
+
+fn reserved(name: &Name) -> Diagnostic {
+    let message = format!("{name} begins with two underscores");
+    Diagnostic::error(&errors::SDL_INVALID, message).why("GraphQL keeps such names for introspection")
+}
+
+fn check_roots(findings: &mut Findings, roots: &[Node<(OperationType, Name)>]) {
+    for root in roots {
+        let (operation, name) = &**root;
+        let expected = match operation {
+            OperationType::Query => "Query",
+            OperationType::Mutation => "Mutation",
+            OperationType::Subscription => {
+                refuse_subscription(findings, root.location());
+                continue;
+            }
+        };
+        if name != expected {
+            let message = format!("the {} type must be called {expected}", operation.name());
+            let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+                .hint("leave `schema { ... }` away and use these names");
+            findings.add(name.location(), error);
+        }
+    }
+}
+
+fn refuse_subscription(findings: &mut Findings, place: Place) {
+    let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, "subscriptions are not compiled by this version");
+    findings.add(place, error);
+}
+
+fn refuse_executable(findings: &mut Findings, what: &str, place: Place) {
+    let error = Diagnostic::error(&errors::SDL_INVALID, format!("{what} cannot stand in a schema"))
+        .hint("keep operations in files of their own");
+    findings.add(place, error);
+}
+
+fn refuse_interfaces(findings: &mut Findings, part: &ObjectPart<'_>) {
+    if let Some(first) = part.implements.first() {
+        let message = "interfaces are not compiled by this version";
+        findings.add(
+            first.location(),
+            Diagnostic::error(&errors::SDL_UNSUPPORTED, message),
+        );
+    }
+}
+
+fn refuse_kind(findings: &mut Findings, definition: &Definition) {
+    let (what, hint) = match definition {
+        Definition::InterfaceTypeDefinition(_) | Definition::InterfaceTypeExtension(_) => {
+            ("interfaces", "give each type its own fields")
+        }
+        Definition::UnionTypeDefinition(_) | Definition::UnionTypeExtension(_) => {
+            ("unions", "give each type a field of its own")
+        }
+        Definition::InputObjectTypeDefinition(_) | Definition::InputObjectTypeExtension(_) => (
+            "input types of your own",
+            "give a function scalar arguments, or one of type JSON; inputs of writes are generated",
+        ),
+        _ => return,
+    };
+    let place = definition.name().map_or_else(|| definition.location(), Name::location);
+    let message = format!("{what} are not compiled by this version");
+    findings.add(place, Diagnostic::error(&errors::SDL_UNSUPPORTED, message).hint(hint));
+}

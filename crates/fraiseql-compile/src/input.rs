@@ -1,0 +1,355 @@
+//! The generated part of the public schema: filters, orders, inputs and results of writes.
+//!
+//! Only what something refers to is generated. The order is fixed: by type in the order of the
+//! document, then what all types share, by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::object::{Binding, BoundColumn, BoundObject, is_searchable};
+use crate::scalar::{self, Class, Comparison};
+use crate::write::Writes;
+
+/// A generated type.
+#[derive(Debug)]
+pub(crate) struct Generated {
+    pub(crate) name: String,
+    /// The object type, enum or scalar that it was generated for; empty for all of them.
+    pub(crate) owner: String,
+    pub(crate) sdl: String,
+}
+
+/// Which generated types are needed, by the object types that they are for.
+#[derive(Debug, Default)]
+pub(crate) struct Demand {
+    filters: BTreeSet<String>,
+    list_filters: BTreeSet<String>,
+    orders: BTreeSet<String>,
+    shared: BTreeMap<String, Shared>,
+}
+
+/// A filter that several types share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shared {
+    /// The scalar or enum that its operands are of.
+    operand: String,
+    operators: Vec<&'static str>,
+}
+
+/// All object types with what is known about their order.
+pub(crate) struct Model<'o, 'a> {
+    objects: BTreeMap<&'a str, &'o BoundObject<'a>>,
+    /// Object types by which rows can be ordered.
+    orderable: BTreeSet<&'a str>,
+}
+
+const EQUALITY: &[&str] = &["eq", "neq", "in", "nin", "isnull"];
+const ORDER: &[&str] = &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte"];
+const TEXT: &[&str] = &[
+    "eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte", "contains", "icontains", "startswith",
+    "istartswith", "endswith", "iendswith", "like", "ilike", "nlike", "nilike", "regex", "iregex", "nregex",
+    "niregex",
+];
+const LIST: &[&str] = &["eq", "neq", "isnull", "array_contains", "array_contained_by", "array_overlaps"];
+const DOCUMENT: &[&str] = &["eq", "neq", "isnull", "contains", "has_key"];
+const NULL: &[&str] = &["isnull"];
+
+impl<'o, 'a> Model<'o, 'a> {
+    pub(crate) fn new(objects: &'o [BoundObject<'a>]) -> Self {
+        let objects: BTreeMap<&str, &BoundObject<'_>> =
+            objects.iter().map(|object| (object.name, object)).collect();
+        let has_column = |object: &BoundObject<'_>| object.columns().any(|(_, column)| is_orderable(column));
+        let mut orderable: BTreeSet<&str> =
+            objects.values().filter(|object| has_column(object)).map(|object| object.name).collect();
+        // A type without a column to order by is still orderable through a to-one, and so on.
+        loop {
+            let more: Vec<&str> = objects
+                .values()
+                .filter(|object| !orderable.contains(object.name))
+                .filter(|object| to_ones(object).any(|(_, target)| orderable.contains(target)))
+                .map(|object| object.name)
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            orderable.extend(more);
+        }
+        Self { objects, orderable }
+    }
+
+    /// Returns the arguments of a list of rows, in parentheses.
+    pub(crate) fn list_arguments(&self, object: &str) -> Vec<String> {
+        let mut arguments = vec![format!("where: {object}Filter")];
+        if self.orderable.contains(object) {
+            arguments.push(format!("orderBy: [{object}OrderBy!]"));
+        }
+        arguments.extend(["limit: Int".to_owned(), "offset: Int".to_owned()]);
+        arguments
+    }
+
+    /// Adds what a list of rows needs.
+    pub(crate) fn demand_list(&self, demand: &mut Demand, object: &str) {
+        self.demand_filter(demand, object);
+        self.demand_order(demand, object);
+    }
+
+    /// Adds a type's filter and everything that it refers to.
+    pub(crate) fn demand_filter(&self, demand: &mut Demand, object: &str) {
+        let mut waiting = vec![object.to_owned()];
+        while let Some(name) = waiting.pop() {
+            let Some(bound) = self.objects.get(name.as_str()) else { continue };
+            if !demand.filters.insert(name) {
+                continue;
+            }
+            for field in &bound.fields {
+                match &field.binding {
+                    Binding::Column(column) => {
+                        let (filter, shared) = column_filter(column);
+                        demand.shared.insert(filter, shared);
+                    }
+                    Binding::ToOne(reference) => waiting.push(reference.target.clone()),
+                    Binding::ToMany(reference) => {
+                        demand.list_filters.insert(reference.target.clone());
+                        waiting.push(reference.target.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn demand_order(&self, demand: &mut Demand, object: &str) {
+        let mut waiting = vec![object.to_owned()];
+        while let Some(name) = waiting.pop() {
+            let Some(bound) = self.objects.get(name.as_str()) else { continue };
+            if self.orderable.contains(name.as_str()) && demand.orders.insert(name) {
+                waiting.extend(to_ones(bound).map(|(_, target)| target.to_owned()));
+            }
+        }
+    }
+
+    /// Returns the types generated for one object type.
+    pub(crate) fn types_of(
+        &self,
+        demand: &Demand,
+        object: &BoundObject<'_>,
+        writes: Option<&Writes<'_, '_>>,
+    ) -> Vec<Generated> {
+        let name = object.name;
+        let mut types = Vec::new();
+        let mut add = |suffix: &str, sdl: String| {
+            types.push(Generated {
+                name: format!("{name}{suffix}"),
+                owner: name.to_owned(),
+                sdl,
+            });
+        };
+        if demand.filters.contains(name) {
+            add("Filter", filter(object));
+        }
+        if demand.list_filters.contains(name) {
+            let fields = ["some", "none", "every"].map(|word| format!("{word}: {name}Filter"));
+            add("ListFilter", input(&format!("{name}ListFilter"), &fields));
+        }
+        if demand.orders.contains(name) {
+            add("OrderBy", self.order(object));
+        }
+        if let Some(writes) = writes {
+            add_write_types(writes, add);
+        }
+        types
+    }
+
+    fn order(&self, object: &BoundObject<'_>) -> String {
+        let fields: Vec<String> = object
+            .fields
+            .iter()
+            .filter_map(|field| match &field.binding {
+                Binding::Column(column) if is_orderable(column) => {
+                    Some(format!("{}: OrderDirection", field.name))
+                }
+                Binding::ToOne(reference) if self.orderable.contains(reference.target.as_str()) => {
+                    Some(format!("{}: {}OrderBy", field.name, reference.target))
+                }
+                _ => None,
+            })
+            .collect();
+        input(&format!("{}OrderBy", object.name), &fields)
+    }
+}
+
+impl Demand {
+    /// Returns the types that all object types share.
+    pub(crate) fn shared_types(&self) -> Vec<Generated> {
+        let mut types: Vec<Generated> = self
+            .shared
+            .iter()
+            .map(|(name, shared)| Generated {
+                name: name.clone(),
+                owner: shared.operand.clone(),
+                sdl: shared.sdl(name),
+            })
+            .collect();
+        if !self.orders.is_empty() {
+            types.push(Generated {
+                name: "OrderDirection".to_owned(),
+                owner: String::new(),
+                sdl: enumeration(
+                    "OrderDirection",
+                    &[
+                        "ASC",
+                        "DESC",
+                        "ASC_NULLS_FIRST",
+                        "ASC_NULLS_LAST",
+                        "DESC_NULLS_FIRST",
+                        "DESC_NULLS_LAST",
+                    ],
+                ),
+            });
+        }
+        types
+    }
+}
+
+impl Shared {
+    fn sdl(&self, name: &str) -> String {
+        let operand = &self.operand;
+        let list = std::ptr::eq(self.operators.as_slice(), LIST) || self.operators == LIST;
+        let fields: Vec<String> = self
+            .operators
+            .iter()
+            .map(|operator| match *operator {
+                "isnull" => "isnull: Boolean".to_owned(),
+                "has_key" => "has_key: String".to_owned(),
+                "in" | "nin" => format!("{operator}: [{operand}!]"),
+                _ if list => format!("{operator}: [{operand}!]"),
+                "eq" | "neq" | "gt" | "gte" | "lt" | "lte" => format!("{operator}: {operand}"),
+                "contains" if operand == "JSON" => "contains: JSON".to_owned(),
+                _ => format!("{operator}: String"),
+            })
+            .collect();
+        input(name, &fields)
+    }
+}
+
+/// Returns the filter of a column: its name, and what it consists of.
+fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
+    let graphql = column.value.graphql.as_str();
+    let element = &column.element;
+    let shared = |name: String, operators: &[&'static str]| {
+        let operand = graphql.to_owned();
+        let operators = operators.to_vec();
+        (name, Shared { operand, operators })
+    };
+    let nothing = || {
+        let operand = String::new();
+        let operators = NULL.to_vec();
+        ("NullFilter".to_owned(), Shared { operand, operators })
+    };
+    if element.list {
+        return if element.class.comparison() >= Comparison::Equal {
+            shared(format!("{graphql}ListFilter"), LIST)
+        } else {
+            nothing()
+        };
+    }
+    match (&element.class, graphql) {
+        (Class::Json, _) => shared("JSONFilter".to_owned(), DOCUMENT),
+        _ if !is_searchable(element) => nothing(),
+        (Class::Text, "ID") => shared("TextIDFilter".to_owned(), TEXT),
+        (Class::Text, _) => shared(format!("{graphql}Filter"), TEXT),
+        (Class::Opaque(Comparison::Equal), _) => shared("ExactStringFilter".to_owned(), EQUALITY),
+        (Class::Opaque(_), _) | (Class::Enum(_), "String") => shared("OrderedStringFilter".to_owned(), ORDER),
+        (Class::Boolean | Class::Enum(_) | Class::Bytes | Class::Range(_), _) => {
+            shared(format!("{graphql}Filter"), EQUALITY)
+        }
+        _ => shared(format!("{graphql}Filter"), ORDER),
+    }
+}
+
+fn is_orderable(column: &BoundColumn<'_>) -> bool {
+    !column.element.list && column.element.class.comparison() == Comparison::Ordered
+}
+
+fn to_ones<'o>(object: &'o BoundObject<'_>) -> impl Iterator<Item = (&'o str, &'o str)> {
+    object.fields.iter().filter_map(|field| match &field.binding {
+        Binding::ToOne(reference) => Some((field.name, reference.target.as_str())),
+        _ => None,
+    })
+}
+
+fn filter(object: &BoundObject<'_>) -> String {
+    let name = object.name;
+    let mut fields: Vec<String> = object
+        .fields
+        .iter()
+        .map(|field| match &field.binding {
+            Binding::Column(column) => format!("{}: {}", field.name, column_filter(column).0),
+            Binding::ToOne(reference) => format!("{}: {}Filter", field.name, reference.target),
+            Binding::ToMany(reference) => format!("{}: {}ListFilter", field.name, reference.target),
+        })
+        .collect();
+    fields.push(format!("_and: [{name}Filter!]"));
+    fields.push(format!("_or: [{name}Filter!]"));
+    fields.push(format!("_not: {name}Filter"));
+    input(&format!("{name}Filter"), &fields)
+}
+
+fn add_write_types(writes: &Writes<'_, '_>, mut add: impl FnMut(&str, String)) {
+    let name = writes.object.name;
+    let value = |column: &BoundColumn<'_>| {
+        let graphql = &column.value.graphql;
+        if column.value.list { format!("[{graphql}]") } else { graphql.clone() }
+    };
+    if writes.insert || writes.upsert {
+        let field = |field: &crate::write::InsertField<'_, '_>| {
+            let bang = if field.required { "!" } else { "" };
+            format!("{}: {}{bang}", field.name, value(field.column))
+        };
+        let fields: Vec<String> = writes.inserted.iter().map(field).collect();
+        add("InsertInput", input(&format!("{name}InsertInput"), &fields));
+    }
+    if writes.update {
+        let fields: Vec<String> =
+            writes.inserted.iter().map(|field| format!("{}: {}", field.name, value(field.column))).collect();
+        add("SetInput", input(&format!("{name}SetInput"), &fields));
+    }
+    if writes.upsert {
+        let values: Vec<&str> = writes.conflicts.keys().map(String::as_str).collect();
+        add("Conflict", enumeration(&format!("{name}Conflict"), &values));
+    }
+    let fields = ["affectedRows: Int!".to_owned(), format!("returning: [{name}!]!")];
+    add("MutationResult", block("type", &format!("{name}MutationResult"), &fields));
+}
+
+/// Returns the declaration of a custom scalar that the author did not declare.
+pub(crate) fn scalar_type(name: &str) -> Option<Generated> {
+    let found = scalar::CUSTOM.iter().find(|scalar| scalar.name == name)?;
+    let mut sdl = String::new();
+    crate::text::describe(&mut sdl, "", Some(found.description));
+    let url = found.specified_by.map_or_else(String::new, |url| {
+        format!(" @specifiedBy(url: {})", crate::text::string(url))
+    });
+    sdl.push_str(&format!("scalar {name}{url}\n"));
+    Some(Generated {
+        name: name.to_owned(),
+        owner: String::new(),
+        sdl,
+    })
+}
+
+fn input(name: &str, fields: &[String]) -> String {
+    block("input", name, fields)
+}
+
+fn enumeration(name: &str, values: &[&str]) -> String {
+    let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+    block("enum", name, &values)
+}
+
+fn block(keyword: &str, name: &str, members: &[String]) -> String {
+    let mut sdl = format!("{keyword} {name} {{\n");
+    for member in members {
+        sdl.push_str(&format!("  {member}\n"));
+    }
+    sdl.push_str("}\n");
+    sdl
+}

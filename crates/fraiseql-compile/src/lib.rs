@@ -1,0 +1,36 @@
+//! A schema and a catalog become an artifact; a catalog becomes a first schema. Pure: no I/O, no clock.
+//!
+//! [`compile`] binds the author's SDL to what the database has, says everything that is wrong with
+//! it, and generates filters, orders and writes. [`init`] goes the other way: it proposes the SDL for
+//! a database. [`DIRECTIVES`] documents the language in which the two speak.
+
+mod analysis;
+mod call;
+mod casing;
+mod column;
+mod compile;
+mod database;
+mod directive;
+mod document;
+mod draft;
+mod enumeration;
+mod findings;
+mod grants;
+mod init;
+mod input;
+mod manifest;
+mod object;
+mod plural;
+mod public;
+mod reference;
+mod root;
+mod scalar;
+mod shape;
+mod syntax;
+mod text;
+mod write;
+
+pub use compile::{Compiled, Source, compile};
+pub use directive::DIRECTIVES;
+pub use grants::grants;
+pub use init::{InitOptions, InitOutput, init};

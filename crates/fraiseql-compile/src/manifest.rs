@@ -1,0 +1,264 @@
+//! Writes down what a bound schema reads and writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fraiseql_model::artifact::{FunctionReturn, MutationField, NonNull};
+use fraiseql_model::catalog::{Function, FunctionResult, Relation};
+use fraiseql_model::manifest::{CalledFunction, DecodedType, Insert, Manifest, Read, Write};
+
+use crate::analysis::Analysis;
+use crate::call::BoundCall;
+use crate::database::{Element, signature};
+use crate::object::{Binding, BoundObject};
+use crate::root::RootBinding;
+use crate::write::Writes;
+
+/// Returns everything that the engine's SQL can touch for this schema.
+pub(crate) fn manifest(analysis: &Analysis<'_, '_>) -> Manifest {
+    let mut ledger = Ledger::default();
+    for object in analysis.objects {
+        ledger.object(analysis, object);
+    }
+    for root in analysis.query.iter().chain(&analysis.mutation) {
+        ledger.root(analysis, root);
+    }
+    for writes in &analysis.writes {
+        ledger.writes(analysis, writes);
+    }
+    ledger.functions(analysis);
+    for (name, graphql) in ledger.graphql {
+        let graphql: Vec<String> = graphql.into_iter().collect();
+        ledger.manifest.types.entry(name).or_default().graphql = graphql.join(", ");
+    }
+    ledger.manifest
+}
+
+#[derive(Default)]
+struct Ledger {
+    manifest: Manifest,
+    /// The GraphQL types that each user-defined type becomes.
+    graphql: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Which way a value goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Out,
+    In,
+}
+
+impl Ledger {
+    fn read(&mut self, relation: &Relation) -> &mut Read {
+        self.manifest.reads.entry(relation.name.to_string()).or_default()
+    }
+
+    fn read_column(&mut self, relation: &Relation, column: &str, reader: &str) {
+        let Some(found) = relation.column(column) else { return };
+        let read = self.read(relation);
+        read.columns.entry(column.to_owned()).or_default().insert(reader.to_owned());
+        read.column_types.insert(column.to_owned(), found.sql_type.sql());
+    }
+
+    fn object(&mut self, analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) {
+        let relation = object.relation;
+        self.read(relation);
+        for column in &object.draft.key {
+            self.read_column(relation, column, object.name);
+        }
+        for field in &object.fields {
+            let reader = format!("{}.{}", object.name, field.name);
+            match &field.binding {
+                Binding::Column(column) => {
+                    self.read_column(relation, &column.column.name, &reader);
+                    self.decoded(analysis, &column.element, &column.value.graphql, Direction::Out);
+                    if column.non_null == NonNull::Proven {
+                        self.read(relation).non_null.insert(column.column.name.clone());
+                    }
+                }
+                Binding::ToOne(reference) | Binding::ToMany(reference) => {
+                    let target = analysis.by_name.get(reference.target.as_str());
+                    for pair in &reference.on {
+                        self.read_column(relation, &pair.local, &reader);
+                        if let Some(target) = target {
+                            self.read_column(target.relation, &pair.remote, &reader);
+                        }
+                        let promised = reference.non_null == NonNull::Proven;
+                        if promised && matches!(field.binding, Binding::ToOne(_)) {
+                            self.read(relation).non_null.insert(pair.local.clone());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn root(&mut self, analysis: &Analysis<'_, '_>, root: &crate::root::BoundRoot<'_>) {
+        match &root.binding {
+            RootBinding::List { .. } => {}
+            RootBinding::Lookup { object, key } => {
+                let Some(object) = analysis.by_name.get(object) else { return };
+                for argument in key {
+                    self.read_field(object, &argument.field, &format!("Query.{}", root.name));
+                }
+            }
+            RootBinding::Call(call) => {
+                for (argument, (_, element)) in call.call.arguments.iter().zip(&call.given) {
+                    self.decoded(analysis, element, &argument.value.graphql, Direction::In);
+                }
+                match (&call.call.returns, &call.result) {
+                    (FunctionReturn::Object { object, .. }, _) => {
+                        if let Some(object) = analysis.by_name.get(object.as_str()) {
+                            self.read(object.relation).whole_row = true;
+                        }
+                    }
+                    (FunctionReturn::Value { value, .. }, Some(element)) => {
+                        self.decoded(analysis, element, &value.graphql, Direction::Out);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn read_field(&mut self, object: &BoundObject<'_>, field: &str, reader: &str) {
+        if let Some((_, column)) = object.columns().find(|(name, _)| *name == field) {
+            self.read_column(object.relation, &column.column.name, reader);
+        }
+    }
+
+    fn writes(&mut self, analysis: &Analysis<'_, '_>, writes: &Writes<'_, '_>) {
+        let relation = writes.object.relation;
+        for (name, field) in writes.fields() {
+            if let MutationField::UpdateOne { key, .. } | MutationField::DeleteOne { key, .. } = &field {
+                for argument in key {
+                    self.read_field(writes.object, &argument.field, &format!("Mutation.{name}"));
+                }
+            }
+        }
+        if writes.insert || writes.update || writes.upsert {
+            for field in &writes.inserted {
+                self.decoded(analysis, &field.column.element, &field.column.value.graphql, Direction::In);
+            }
+        }
+        let entry = self.manifest.writes.entry(relation.name.to_string()).or_default();
+        let columns = || writes.inserted.iter().map(|field| field.column.column.name.clone());
+        if writes.insert || writes.upsert {
+            let required = writes.inserted.iter().filter(|field| field.required);
+            let required = required.map(|field| field.column.column.name.clone()).collect();
+            merge_insert(entry, relation, required, columns().collect());
+        }
+        if writes.update || writes.upsert {
+            entry.update.extend(columns());
+        }
+        if writes.upsert {
+            entry.conflict_keys.extend(writes.conflicts.values().cloned());
+        }
+        entry.delete |= writes.delete;
+    }
+
+    fn decoded(&mut self, analysis: &Analysis<'_, '_>, element: &Element, graphql: &str, direction: Direction) {
+        for name in &element.met {
+            self.graphql.entry(name.to_string()).or_default().insert(graphql.to_owned());
+            let entry = self.manifest.types.entry(name.to_string()).or_insert_with(DecodedType::default);
+            let bound = analysis.enums.get(graphql).and_then(|bound| bound.binding.as_ref());
+            let Some(binding) = bound.filter(|binding| binding.sql_type == *name) else { continue };
+            let labels = binding.labels.values().cloned();
+            match direction {
+                Direction::Out => entry.labels_read.extend(labels),
+                Direction::In => entry.labels_written.extend(labels),
+            }
+        }
+    }
+
+    fn functions(&mut self, analysis: &Analysis<'_, '_>) {
+        let mut calls: BTreeMap<String, BTreeMap<String, CalledFunction>> = BTreeMap::new();
+        let roots = [("Query", &analysis.query), ("Mutation", &analysis.mutation)];
+        for (parent, root) in roots.iter().flat_map(|(parent, roots)| roots.iter().map(move |root| (parent, root))) {
+            let RootBinding::Call(call) = &root.binding else { continue };
+            let overloads = calls.entry(call.function.name.to_string()).or_default();
+            let entry = overloads.entry(signature(call.function)).or_insert_with(|| CalledFunction {
+                returns: returned(&call.function.returns),
+                ..CalledFunction::default()
+            });
+            entry.arguments.extend(arguments(call));
+            entry.used_by.insert(format!("{parent}.{}", root.name));
+        }
+        for (name, overloads) in calls {
+            let alone = overloads.len() == 1;
+            for (signature, called) in overloads {
+                // Only where one schema calls two functions of a name is the name not enough.
+                let key = if alone { name.clone() } else { format!("{name}({signature})") };
+                self.manifest.functions.insert(key, called);
+            }
+        }
+    }
+}
+
+fn merge_insert(entry: &mut Write, relation: &Relation, required: BTreeSet<String>, given: BTreeSet<String>) {
+    let all = || relation.columns.iter().map(|column| column.name.clone());
+    let insert = match entry.insert.take() {
+        None => Insert {
+            omitted: all().filter(|column| !given.contains(column)).collect(),
+            optional: given.difference(&required).cloned().collect(),
+            required,
+        },
+        Some(before) => {
+            let required: BTreeSet<String> = before.required.intersection(&required).cloned().collect();
+            let either: BTreeSet<String> =
+                before.required.union(&before.optional).cloned().chain(given).collect();
+            Insert {
+                omitted: all().filter(|column| !either.contains(column)).collect(),
+                optional: either.difference(&required).cloned().collect(),
+                required,
+            }
+        }
+    };
+    entry.insert = Some(insert);
+}
+
+fn arguments(call: &BoundCall<'_>) -> BTreeMap<String, String> {
+    let number = |parameter: &fraiseql_model::catalog::Parameter| {
+        let at = call.function.parameters.iter().position(|found| std::ptr::eq(found, parameter));
+        format!("${}", at.map_or(0, |at| at + 1))
+    };
+    call.given
+        .iter()
+        .map(|(parameter, _)| {
+            let name = if parameter.name.is_empty() { number(parameter) } else { parameter.name.clone() };
+            (name, parameter.sql_type.sql())
+        })
+        .collect()
+}
+
+/// Returns a result as SQL.
+fn returned(result: &FunctionResult) -> String {
+    let setof = |set: bool| if set { "SETOF " } else { "" };
+    match result {
+        FunctionResult::Void => "void".to_owned(),
+        FunctionResult::Value { sql_type, set } => format!("{}{}", setof(*set), sql_type.sql()),
+        FunctionResult::Row { relation, set } => format!("{}{}", setof(*set), relation.sql()),
+        FunctionResult::Table { columns, .. } => {
+            let columns: Vec<String> = columns
+                .iter()
+                .map(|column| {
+                    let name = fraiseql_model::names::quote_identifier(&column.name);
+                    format!("{name} {}", column.sql_type.sql())
+                })
+                .collect();
+            format!("TABLE ({})", columns.join(", "))
+        }
+        FunctionResult::Other => "other".to_owned(),
+    }
+}
+
+/// Returns true when the two are the same function.
+pub(crate) fn is_called(function: &Function, called: &CalledFunction) -> bool {
+    let of_parameter = |(name, sql_type): (&String, &String)| {
+        function.parameters.iter().enumerate().any(|(at, parameter)| {
+            let number = format!("${}", at + 1);
+            let named = if parameter.name.is_empty() { number == *name } else { parameter.name == *name };
+            named && parameter.sql_type.sql() == *sql_type
+        })
+    };
+    called.arguments.iter().all(of_parameter) && returned(&function.returns) == called.returns
+}

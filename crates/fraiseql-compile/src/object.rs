@@ -1,0 +1,262 @@
+//! Binds the fields of object types: to columns, or to rows of other types.
+
+use fraiseql_model::artifact::{NonNull, Reference, ValueType};
+use fraiseql_model::catalog::{Column, Relation};
+use fraiseql_model::diagnostic::Diagnostic;
+use fraiseql_model::errors;
+
+use crate::column::{Side, Vocabulary, non_null, unknown_type, value_type};
+use crate::database::{Element, UniqueKey};
+use crate::draft::{Draft, DraftField, Drafts, unknown_column};
+use crate::findings::{Findings, Place};
+use crate::reference;
+use crate::scalar::{self, Class, Comparison};
+use crate::shape::Shape;
+
+/// An object type, bound.
+#[derive(Debug)]
+pub(crate) struct BoundObject<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) place: Place,
+    pub(crate) draft: &'a Draft<'a, 'a>,
+    pub(crate) relation: &'a Relation,
+    pub(crate) fields: Vec<BoundField<'a>>,
+}
+
+/// A field, bound.
+#[derive(Debug)]
+pub(crate) struct BoundField<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) binding: Binding<'a>,
+}
+
+/// What a field reads.
+#[derive(Debug)]
+pub(crate) enum Binding<'a> {
+    Column(BoundColumn<'a>),
+    ToOne(Reference),
+    ToMany(Reference),
+}
+
+/// A column that a field reads.
+#[derive(Debug)]
+pub(crate) struct BoundColumn<'a> {
+    pub(crate) column: &'a Column,
+    pub(crate) value: ValueType,
+    pub(crate) non_null: NonNull,
+    pub(crate) element: Element,
+}
+
+/// Names that filters keep for themselves.
+const FILTER_WORDS: &[&str] = &["_and", "_or", "_not"];
+
+/// Binds every object type whose relation is known, in the order of the document.
+pub(crate) fn bind<'a>(
+    findings: &mut Findings,
+    drafts: &'a Drafts<'a, 'a>,
+    words: &Vocabulary<'a>,
+) -> Vec<BoundObject<'a>> {
+    let mut bound = Vec::with_capacity(drafts.list.len());
+    for draft in &drafts.list {
+        let binder = Binder { draft, drafts, words };
+        let fields = draft.fields.iter().filter_map(|field| binder.field(findings, field)).collect();
+        if let Some(relation) = draft.relation {
+            bound.push(BoundObject {
+                name: draft.object.name,
+                place: draft.object.place,
+                draft,
+                relation,
+                fields,
+            });
+        }
+    }
+    bound
+}
+
+impl<'a> BoundObject<'a> {
+    /// Returns the fields that are columns, with their names.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'a str, &BoundColumn<'a>)> {
+        self.fields.iter().filter_map(|field| match &field.binding {
+            Binding::Column(column) => Some((field.name, column)),
+            _ => None,
+        })
+    }
+
+    /// Returns the first field that reads a column.
+    pub(crate) fn field_of(&self, column: &str) -> Option<(&'a str, &BoundColumn<'a>)> {
+        self.columns().find(|(_, bound)| bound.column.name == column)
+    }
+
+    /// Returns the fields of a key in its order, when a client can name each of its columns.
+    pub(crate) fn key_fields(&self, key: &UniqueKey) -> Option<Vec<(&'a str, &BoundColumn<'a>)>> {
+        let field = |column: &String| self.field_of(column).filter(|(_, bound)| bound.is_searchable());
+        key.columns.iter().map(field).collect()
+    }
+}
+
+impl BoundColumn<'_> {
+    /// Returns true when PostgreSQL can say whether a value equals another.
+    pub(crate) fn is_searchable(&self) -> bool {
+        is_searchable(&self.element)
+    }
+}
+
+/// Returns true for single values that PostgreSQL can compare with `=`.
+pub(crate) fn is_searchable(element: &Element) -> bool {
+    // PostgreSQL has no operators for domains over enums.
+    let domain_of_enum = element.domain && matches!(element.class, Class::Enum(_));
+    !element.list && !domain_of_enum && element.class.comparison() >= Comparison::Equal
+}
+
+struct Binder<'a, 'w> {
+    draft: &'a Draft<'a, 'a>,
+    drafts: &'a Drafts<'a, 'a>,
+    words: &'w Vocabulary<'a>,
+}
+
+impl<'a> Binder<'a, '_> {
+    fn field(&self, findings: &mut Findings, field: &'a DraftField<'a>) -> Option<BoundField<'a>> {
+        let definition = field.definition;
+        let name = definition.name.as_str();
+        if FILTER_WORDS.contains(&name) {
+            let message = format!("{name} is a word of every filter");
+            let error = Diagnostic::error(&errors::SDL_NAME_TAKEN, message)
+                .hint("call the field otherwise, with @column(name: ...)");
+            findings.add(definition.name.location(), error);
+        }
+        if let Some((directive, place)) = field.applied.any_of(&["function"]) {
+            let message = format!("@{directive} works on fields of Query and Mutation only");
+            findings.add(place, Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
+            return None;
+        }
+        let Some(shape) = Shape::of(&definition.ty) else {
+            let message = format!("{} is a list of lists", self.owner(field));
+            findings.add(
+                definition.ty.inner_named_type().location(),
+                Diagnostic::error(&errors::SDL_UNSUPPORTED, message),
+            );
+            return None;
+        };
+        let binding = match self.drafts.get(shape.name) {
+            Some(target) => self.reference(findings, field, &shape, target)?,
+            None => self.column(findings, field, &shape).map(Binding::Column)?,
+        };
+        Some(BoundField { name, binding })
+    }
+
+    fn owner(&self, field: &DraftField<'_>) -> String {
+        format!("{}.{}", self.draft.object.name, field.definition.name)
+    }
+
+    fn column(
+        &self,
+        findings: &mut Findings,
+        field: &'a DraftField<'a>,
+        shape: &Shape<'a>,
+    ) -> Option<BoundColumn<'a>> {
+        let definition = field.definition;
+        let owner = self.owner(field);
+        if let Some(usage) = field.applied.get("reference") {
+            let message = format!("@reference leads to an object type, {} is none", shape.name);
+            findings.add(usage.place, Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message));
+        }
+        if let Some(argument) = definition.arguments.first() {
+            let message = format!("{owner} is a column and takes no arguments");
+            findings.add(argument.location(), Diagnostic::error(&errors::SDL_ARGUMENT, message));
+        }
+        let known = scalar::names().any(|known| shape.name == known)
+            || self.words.enums.contains_key(shape.name.as_str());
+        if !known {
+            findings.add(shape.name.location(), unknown_type(self.words, shape.name));
+            return None;
+        }
+        let relation = self.draft.relation?;
+        let name = Draft::column_name(field);
+        let Some(column) = relation.column(&name) else {
+            let usage = field.applied.get("column");
+            let place = usage.map_or_else(|| definition.name.location(), |usage| usage.place_of("name"));
+            findings.add(place, missing_column(relation, &name, usage.is_some()));
+            return None;
+        };
+        let source = format!("column {}.{}", relation.name, column.name);
+        let side = Side {
+            owner: &owner,
+            source: &source,
+            sql_type: &column.sql_type,
+            input: false,
+        };
+        let (value, element) = value_type(findings, self.words, shape, &side)?;
+        let trusted = field.applied.get("neverNull").and_then(|usage| usage.place);
+        let place = definition.ty.inner_named_type().location();
+        let non_null = non_null(findings, shape, &side, column.nullability, trusted, place);
+        Some(BoundColumn {
+            column,
+            value,
+            non_null,
+            element,
+        })
+    }
+
+    fn reference(
+        &self,
+        findings: &mut Findings,
+        field: &'a DraftField<'a>,
+        shape: &Shape<'a>,
+        target: &'a Draft<'a, 'a>,
+    ) -> Option<Binding<'a>> {
+        let owner = self.owner(field);
+        if let Some(usage) = field.applied.get("column") {
+            let message = format!("@column on {owner}, which is no column but a {}", shape.name);
+            let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)
+                .hint("to say which columns lead there: @reference(columns: [...], target: [...])");
+            findings.add(usage.place, error);
+        }
+        for argument in &field.definition.arguments {
+            findings.add(argument.location(), refused_argument(&owner, shape.list, &argument.name));
+        }
+        let ends = reference::Ends {
+            owner: &owner,
+            local: self.draft,
+            target,
+            database: self.words.database,
+        };
+        let found = if shape.list {
+            reference::to_many(findings, &ends, field).map(Binding::ToMany)
+        } else {
+            reference::to_one(findings, &ends, field, shape).map(Binding::ToOne)
+        };
+        if let Some(Binding::ToMany(_)) = &found
+            && let Some(usage) = field.applied.get("neverNull")
+        {
+            let message = format!("@neverNull says nothing: {owner} is a list, which is never null");
+            findings.add(usage.place, Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message));
+        }
+        found
+    }
+}
+
+/// Returns why an argument that the author wrote cannot stand on a field of rows.
+pub(crate) fn refused_argument(owner: &str, list: bool, argument: &str) -> Diagnostic {
+    let message = format!("{owner} cannot have an argument \"{argument}\" of yours");
+    let error = Diagnostic::error(&errors::SDL_ARGUMENT, message);
+    if list {
+        error
+            .why("lists get where, orderBy, limit and offset by themselves")
+            .hint("leave the arguments away; for others, write a function and @function(name: ...)")
+    } else {
+        error.why("the row is found by the reference")
+    }
+}
+
+fn missing_column(relation: &Relation, name: &str, explicit: bool) -> Diagnostic {
+    let error = unknown_column(relation, name);
+    let Some(near) = fraiseql_model::names::nearest(name, relation.columns.iter().map(|column| column.name.as_str()))
+    else {
+        return error;
+    };
+    if explicit {
+        error
+    } else {
+        error.hint(format!("did you mean \"{near}\"? Then name the field so, or add @column(name: \"{near}\")"))
+    }
+}

@@ -1,0 +1,115 @@
+//! Text becomes an AST. What the parser refuses becomes diagnostics; what it understood goes on.
+
+use apollo_compiler::ast::Document;
+use apollo_compiler::diagnostic::ToCliReport as _;
+use apollo_compiler::parser::Parser;
+use fraiseql_model::diagnostic::{Diagnostic, Span};
+use fraiseql_model::errors;
+
+use crate::findings::{Findings, Place};
+
+/// Brackets within brackets that a schema may have; deeper ones would only be an attack.
+const NESTING_MAX: usize = 64;
+
+/// The codes that a half understood document can still give rightly.
+const SURE: &[&fraiseql_model::errors::ErrorCode] = &[
+    &errors::SDL_SYNTAX,
+    &errors::SDL_UNKNOWN_DIRECTIVE,
+    &errors::SDL_UNKNOWN_RELATION,
+    &errors::SDL_UNKNOWN_COLUMN,
+    &errors::SDL_TYPE_MISMATCH,
+    &errors::SDL_NULLABLE,
+    &errors::SDL_UNSUPPORTED,
+];
+
+/// Parses a schema as far as it can be understood. Syntax errors are in `findings`.
+pub(crate) fn parse(findings: &mut Findings, file: &str, text: &str) -> Document {
+    let parsed = Parser::new()
+        .recursion_limit(NESTING_MAX)
+        .parse_ast(text, file);
+    match parsed {
+        Ok(document) => document,
+        Err(incomplete) => {
+            for error in incomplete.errors.iter() {
+                let message = error.error.to_string();
+                let message = message.strip_prefix("syntax error: ").unwrap_or(&message);
+                let place = error.error.location();
+                findings.add(
+                    place,
+                    Diagnostic::error(&errors::SDL_SYNTAX, message.trim()),
+                );
+            }
+            incomplete.partial
+        }
+    }
+}
+
+/// Drops what could be the mere consequence of a syntax error: everything about definitions that
+/// have one, and every code that speaks of something missing.
+pub(crate) fn drop_consequences(findings: &mut Findings, document: &Document, broken: &[Span]) {
+    let touched: Vec<(usize, usize)> = document
+        .definitions
+        .iter()
+        .filter_map(|definition| definition.location())
+        .map(|place: apollo_compiler::parser::SourceSpan| (place.offset(), place.end_offset()))
+        .filter(|(start, end)| broken.iter().any(|span| span.start <= *end && *start <= span.end))
+        .collect();
+    findings.retain(|found| {
+        let Some(span) = &found.span else { return false };
+        let apart = !touched
+            .iter()
+            .any(|(start, end)| *start <= span.start && span.start <= *end);
+        found.code == &errors::SDL_SYNTAX || (apart && SURE.contains(&found.code))
+    });
+}
+
+/// Returns where the syntax errors stand.
+pub(crate) fn broken(findings: &Findings) -> Vec<Span> {
+    findings.spans_of(&errors::SDL_SYNTAX)
+}
+
+/// Runs GraphQL's own rules over a document that had no other fault.
+pub(crate) fn validate(findings: &mut Findings, document: &Document) {
+    let mut prelude = Document::new();
+    prelude.sources = document.sources.clone();
+    prelude.definitions = document.definitions.clone();
+    prelude
+        .definitions
+        .retain(|definition| !is_own_definition(definition));
+    let known = format!("{}\n{}", crate::directive::DIRECTIVES, undeclared_scalars(document));
+    let built = apollo_compiler::Schema::builder()
+        .adopt_orphan_extensions()
+        .parse(known, "directives.graphql")
+        .add_ast(&prelude)
+        .build()
+        .and_then(|schema| schema.validate().map_err(Into::into));
+    if let Err(invalid) = built {
+        for error in invalid.errors.iter() {
+            let place: Place = error.error.location();
+            let message = error.error.to_string();
+            findings.add(place, Diagnostic::error(&errors::SDL_INVALID, message));
+        }
+    }
+}
+
+fn is_own_definition(definition: &apollo_compiler::ast::Definition) -> bool {
+    match definition {
+        apollo_compiler::ast::Definition::DirectiveDefinition(directive) => {
+            crate::directive::is_ours(&directive.name)
+        }
+        _ => false,
+    }
+}
+
+fn undeclared_scalars(document: &Document) -> String {
+    let declared = |name: &str| {
+        document.definitions.iter().any(|definition| {
+            matches!(definition, apollo_compiler::ast::Definition::ScalarTypeDefinition(scalar) if scalar.name == name)
+        })
+    };
+    crate::scalar::CUSTOM
+        .iter()
+        .filter(|scalar| !declared(scalar.name))
+        .map(|scalar| format!("scalar {}\n", scalar.name))
+        .collect()
+}

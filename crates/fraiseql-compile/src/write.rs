@@ -1,0 +1,342 @@
+//! Generated writes: what a relation allows, and the mutation fields that follow.
+
+use std::collections::BTreeMap;
+
+use fraiseql_model::artifact::{KeyArgument, MutationField};
+use fraiseql_model::catalog::{Relation, RelationKind};
+use fraiseql_model::diagnostic::Diagnostic;
+use fraiseql_model::errors;
+
+use crate::casing::{capitalised, upper_snake_case};
+use crate::database::{Database, Writing};
+use crate::findings::{Findings, listed};
+use crate::object::{BoundColumn, BoundObject};
+use crate::plural::plural_or_many;
+
+/// `ON CONFLICT` on partitioned tables came with this `server_version_num`.
+const PARTITIONED_UPSERT: u32 = 110_000;
+
+/// What can be written through an object type; each refusal is ready to be shown.
+#[derive(Debug)]
+pub(crate) struct Possible<'o, 'a> {
+    pub(crate) insert: Result<(), Diagnostic>,
+    pub(crate) update: Result<(), Diagnostic>,
+    pub(crate) delete: Result<(), Diagnostic>,
+    pub(crate) upsert: Result<(), Diagnostic>,
+    /// Fields that an insert may give.
+    inserted: Vec<InsertField<'o, 'a>>,
+    /// Fields of the key that picks one row.
+    key: Vec<&'a str>,
+    conflicts: BTreeMap<String, Vec<String>>,
+}
+
+/// A field of an insert.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InsertField<'o, 'a> {
+    pub(crate) name: &'a str,
+    pub(crate) column: &'o BoundColumn<'a>,
+    pub(crate) required: bool,
+}
+
+/// The writes that are generated for an object type.
+#[derive(Debug)]
+pub(crate) struct Writes<'o, 'a> {
+    pub(crate) object: &'o BoundObject<'a>,
+    pub(crate) insert: bool,
+    pub(crate) update: bool,
+    pub(crate) delete: bool,
+    pub(crate) upsert: bool,
+    pub(crate) inserted: Vec<InsertField<'o, 'a>>,
+    /// Arguments of the single forms, with the fields that they are for.
+    pub(crate) key: Vec<KeyArgument>,
+    /// From values of `XConflict` to columns.
+    pub(crate) conflicts: BTreeMap<String, Vec<String>>,
+}
+
+/// Returns the writes that the types ask for with `@write`; what cannot be is in `findings`.
+pub(crate) fn bind<'o, 'a>(
+    findings: &mut Findings,
+    objects: &'o [BoundObject<'a>],
+    database: &Database<'_>,
+    server_version: u32,
+) -> Vec<Writes<'o, 'a>> {
+    let mut all = Vec::new();
+    for object in objects {
+        let Some(usage) = object.draft.applied.get("write") else { continue };
+        let asked = ["insert", "update", "delete", "upsert"].map(|name| usage.flag(name));
+        if asked == [false; 4] {
+            let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, "@write asks for nothing")
+                .hint("say what: @write(insert: true, update: true, delete: true, upsert: true)");
+            findings.add(usage.place, error);
+            continue;
+        }
+        let possible = possible(object, database, server_version);
+        let results = [&possible.insert, &possible.update, &possible.delete, &possible.upsert];
+        let mut told: Vec<&Diagnostic> = Vec::new();
+        for (name, (asked, result)) in
+            ["insert", "update", "delete", "upsert"].iter().zip(asked.iter().zip(results))
+        {
+            if let (true, Err(refusal)) = (asked, result)
+                && !told.contains(&refusal)
+            {
+                told.push(refusal);
+                findings.add(usage.place_of(name), refusal.clone());
+            }
+        }
+        let [insert, update, delete, upsert] = asked;
+        all.push(Writes {
+            object,
+            insert,
+            update,
+            delete,
+            upsert,
+            inserted: possible.inserted,
+            key: key_arguments(&possible.key),
+            conflicts: possible.conflicts,
+        });
+    }
+    all
+}
+
+/// Returns what can be written through an object type.
+pub(crate) fn possible<'o, 'a>(
+    object: &'o BoundObject<'a>,
+    database: &Database<'_>,
+    server_version: u32,
+) -> Possible<'o, 'a> {
+    let relation = object.relation;
+    let inserted = insertable(object, database);
+    let keys = &object.draft.keys;
+    let identity = keys.iter().find(|key| key.columns == object.draft.key);
+    let key = identity.into_iter().chain(keys).find_map(|key| object.key_fields(key));
+    let key: Option<Vec<&str>> = key.map(|fields| fields.into_iter().map(|(name, _)| name).collect());
+    let conflicts = conflicts(object, database, &inserted);
+    let writable = writable(object);
+    let allowed = |granted: bool, verb: &str| {
+        writable.clone()?;
+        if granted { Ok(()) } else { Err(not_granted(relation, verb)) }
+    };
+    let found = key.is_some();
+    let keyed = || if found { Ok(()) } else { Err(no_key_fields(object)) };
+    let insert = allowed(relation.privileges.insert, "INSERT").and_then(|()| complete(object, database, &inserted));
+    let update = allowed(relation.privileges.update, "UPDATE").and_then(|()| keyed()).and_then(|()| {
+        if inserted.is_empty() { Err(nothing_to_set(object)) } else { Ok(()) }
+    });
+    let delete = allowed(relation.privileges.delete, "DELETE").and_then(|()| keyed());
+    let upsert = insert
+        .clone()
+        .and_then(|()| allowed(relation.privileges.update, "UPDATE"))
+        .and_then(|()| can_upsert(object, server_version, &conflicts));
+    Possible {
+        insert,
+        update,
+        delete,
+        upsert,
+        inserted,
+        key: key.unwrap_or_default(),
+        conflicts,
+    }
+}
+
+impl<'a> Writes<'_, 'a> {
+    /// Returns the generated fields of the mutation type, by name, in a fixed order.
+    pub(crate) fn fields(&self) -> Vec<(String, MutationField)> {
+        let object = || self.object.name.to_owned();
+        let key = || self.key.clone();
+        let conflicts = || self.conflicts.clone();
+        let (one, many) = stems(self.object.name);
+        let mut fields = Vec::new();
+        if self.insert {
+            fields.push((format!("insert{one}"), MutationField::InsertOne { object: object() }));
+            fields.push((format!("insert{many}"), MutationField::InsertMany { object: object() }));
+        }
+        if self.update {
+            let (object_one, key) = (object(), key());
+            fields.push((format!("update{one}"), MutationField::UpdateOne { object: object_one, key }));
+            fields.push((format!("update{many}"), MutationField::UpdateMany { object: object() }));
+        }
+        if self.delete {
+            let (object_one, key) = (object(), key());
+            fields.push((format!("delete{one}"), MutationField::DeleteOne { object: object_one, key }));
+            fields.push((format!("delete{many}"), MutationField::DeleteMany { object: object() }));
+        }
+        if self.upsert {
+            let field = MutationField::UpsertOne {
+                object: object(),
+                conflicts: conflicts(),
+            };
+            fields.push((format!("upsert{one}"), field));
+            let field = MutationField::UpsertMany {
+                object: object(),
+                conflicts: conflicts(),
+            };
+            fields.push((format!("upsert{many}"), field));
+        }
+        fields
+    }
+}
+
+/// Returns what generated mutations are called after: `Artist` and `Artists`.
+pub(crate) fn stems(object: &str) -> (String, String) {
+    (capitalised(object), capitalised(&plural_or_many(object)))
+}
+
+/// The first field of each column that is not computed by the database.
+fn insertable<'o, 'a>(object: &'o BoundObject<'a>, database: &Database<'_>) -> Vec<InsertField<'o, 'a>> {
+    let mut fields: Vec<InsertField<'_, '_>> = Vec::new();
+    for (name, column) in object.columns() {
+        let writing = database.writing(object.relation, column.column);
+        let again = fields.iter().any(|field| field.column.column.name == column.column.name);
+        if writing != Writing::Never && !again {
+            fields.push(InsertField {
+                name,
+                column,
+                required: writing == Writing::Required,
+            });
+        }
+    }
+    fields
+}
+
+fn key_arguments(key: &[&str]) -> Vec<KeyArgument> {
+    let mut taken = vec!["set".to_owned()];
+    let mut arguments = Vec::new();
+    for field in key {
+        let mut argument = (*field).to_owned();
+        while taken.contains(&argument) {
+            argument.push_str("Key");
+        }
+        taken.push(argument.clone());
+        arguments.push(KeyArgument {
+            argument,
+            field: (*field).to_owned(),
+        });
+    }
+    arguments
+}
+
+/// The unique constraints whose columns an insert can all give, by the names of `XConflict`.
+fn conflicts(
+    object: &BoundObject<'_>,
+    database: &Database<'_>,
+    inserted: &[InsertField<'_, '_>],
+) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for key in database.keys(object.relation) {
+        let field = |column: &String| inserted.iter().find(|field| field.column.column.name == *column);
+        let Some(fields) = key.columns.iter().map(field).collect::<Option<Vec<_>>>() else { continue };
+        if found.values().any(|known| crate::draft::same_columns(known, &key.columns)) {
+            continue;
+        }
+        let name = if key.primary {
+            "PRIMARY_KEY".to_owned()
+        } else {
+            let names: Vec<String> = fields.iter().map(|field| upper_snake_case(field.name)).collect();
+            names.join("_")
+        };
+        let mut unique = name.clone();
+        let mut number = 2;
+        while found.contains_key(&unique) || (!key.primary && unique == "PRIMARY_KEY") {
+            unique = format!("{name}_{number}");
+            number += 1;
+        }
+        found.insert(unique, key.columns);
+    }
+    found
+}
+
+fn writable(object: &BoundObject<'_>) -> Result<(), Diagnostic> {
+    let relation = object.relation;
+    if !relation.updatable {
+        let what = match relation.kind {
+            RelationKind::View => "a view that PostgreSQL cannot write through",
+            RelationKind::MaterializedView => "a materialised view",
+            RelationKind::ForeignTable => "a foreign table that cannot be written",
+            RelationKind::Table | RelationKind::PartitionedTable => "a table that cannot be written",
+        };
+        let message = format!("{} is {what}", relation.name);
+        return Err(Diagnostic::error(&errors::SDL_NOT_WRITABLE, message)
+            .hint("take @write away, or write a function and call it with @function"));
+    }
+    if object.draft.key.is_empty() {
+        let message = format!("{} has no key to find written rows again by", relation.name);
+        let error = Diagnostic::error(&errors::SDL_NO_KEY, message);
+        return Err(match relation.kind {
+            RelationKind::View => {
+                error.hint(format!("say it: @relation(name: \"{}\", key: [...])", relation.name.name))
+            }
+            _ => error.hint("add a primary key, or take @write away"),
+        });
+    }
+    Ok(())
+}
+
+fn not_granted(relation: &Relation, verb: &str) -> Diagnostic {
+    let message = format!("the role that read the catalog has no {verb} on {}", relation.name);
+    Diagnostic::error(&errors::SDL_NOT_WRITABLE, message)
+        .hint(format!("GRANT {verb} ON {} TO ...; or take it out of @write", relation.name.sql()))
+}
+
+fn no_key_fields(object: &BoundObject<'_>) -> Diagnostic {
+    let message = format!("no unique key of {} has all of its columns as fields", object.relation.name);
+    Diagnostic::error(&errors::SDL_NO_KEY, message)
+        .why("a client must be able to say which row it means")
+        .hint(format!("add fields for {}", listed(&object.draft.key)))
+}
+
+fn nothing_to_set(object: &BoundObject<'_>) -> Diagnostic {
+    let message = format!("{} has no field that can be written", object.name);
+    Diagnostic::error(&errors::SDL_NOT_WRITABLE, message).why("the database computes every column")
+}
+
+/// Tells whether an insert can give every column that the relation requires.
+fn complete(
+    object: &BoundObject<'_>,
+    database: &Database<'_>,
+    inserted: &[InsertField<'_, '_>],
+) -> Result<(), Diagnostic> {
+    if inserted.is_empty() {
+        return Err(nothing_to_set(object));
+    }
+    let lacks = |name: &str| !inserted.iter().any(|field| field.column.column.name == name);
+    let missing: Vec<&str> = object
+        .relation
+        .columns
+        .iter()
+        .filter(|column| database.writing(object.relation, column) == Writing::Required && lacks(&column.name))
+        .map(|column| column.name.as_str())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} has no field for {}", object.name, listed(&missing));
+    Err(Diagnostic::error(&errors::SDL_NOT_WRITABLE, message)
+        .why(format!("{} is NOT NULL without a default, so every insert must give it", listed(&missing)))
+        .hint("add the field, give the column a default, or take insert and upsert out of @write"))
+}
+
+fn can_upsert(
+    object: &BoundObject<'_>,
+    server_version: u32,
+    conflicts: &BTreeMap<String, Vec<String>>,
+) -> Result<(), Diagnostic> {
+    let relation = object.relation;
+    let refuse = |why: &str| {
+        let message = format!("{} cannot be upserted", relation.name);
+        let error = Diagnostic::error(&errors::SDL_NOT_WRITABLE, message);
+        Err(error.why(why.to_owned()).hint("take upsert out of @write"))
+    };
+    match relation.kind {
+        RelationKind::ForeignTable => refuse("PostgreSQL has no ON CONFLICT DO UPDATE for foreign tables"),
+        RelationKind::PartitionedTable if server_version < PARTITIONED_UPSERT => {
+            refuse("PostgreSQL has ON CONFLICT for partitioned tables from version 11")
+        }
+        _ if conflicts.is_empty() => {
+            let message = format!("no unique key of {} can be given by an insert", relation.name);
+            Err(Diagnostic::error(&errors::SDL_NO_KEY, message)
+                .why("ON CONFLICT needs a unique constraint, all of whose columns are fields")
+                .hint("take upsert out of @write"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,6 @@
+//! What goes in and what comes out of this crate, as data.
+
+mod compiling;
+mod proposing;
+mod refusing;
+mod world;

@@ -1,0 +1,133 @@
+//! One client connection: HTTP/1.1 or HTTP/2, its time limits, and its end.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::route;
+use crate::serving::Serving;
+
+/// How long the head of the first request may take.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may idle between requests, the head of the next one included.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The largest head of a request. It also bounds what is buffered of a connection.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// The most headers of a request.
+const HEADERS_MAX: usize = 100;
+/// Requests at a time on one connection of HTTP/2.
+const STREAMS_MAX: u32 = 128;
+/// After so long without a sign of life a client is asked for one, and given up soon after.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long a client may leave unread what was sent to it. Its session with the database is given
+/// back at the request's deadline already.
+#[cfg(target_os = "linux")]
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By itself, or by the client.
+    Closed,
+    /// The drain had no time left.
+    Cut,
+}
+
+/// When connections have to end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    /// After the running request.
+    pub(crate) soon: CancellationToken,
+    /// At once.
+    pub(crate) now: CancellationToken,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) -> Ending {
+    if prepare(&stream).is_err() {
+        // A socket that takes no options has been closed by its client.
+        return Ending::Closed;
+    }
+    let used = Arc::new(AtomicBool::new(false));
+    let service = {
+        let (serving, used) = (Arc::clone(&serving), Arc::clone(&used));
+        service_fn(move |request| {
+            used.store(true, Ordering::Relaxed);
+            let serving = Arc::clone(&serving);
+            async move { Ok::<_, Infallible>(route::respond(&serving, request).await) }
+        })
+    };
+    let builder = builder(&serving.tasks);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut first_request = pin!(tokio::time::sleep(FIRST_REQUEST_TIMEOUT));
+    let (mut waiting, mut stopping) = (true, false);
+    loop {
+        tokio::select! {
+            // Whatever goes wrong here is between the client and its socket.
+            _ended = connection.as_mut() => return Ending::Closed,
+            () = stop.now.cancelled() => return Ending::Cut,
+            () = stop.soon.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = &mut first_request, if waiting => {
+                waiting = false;
+                if !used.load(Ordering::Relaxed) {
+                    return Ending::Closed;
+                }
+            }
+        }
+    }
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    stream.set_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNREAD_TIMEOUT))?;
+    Ok(())
+}
+
+fn builder(tasks: &TaskTracker) -> auto::Builder<Owned> {
+    let mut builder = auto::Builder::new(Owned(tasks.clone()));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE);
+    builder
+}
+
+/// Runs hyper's own tasks where the server waits for them.
+#[derive(Clone, Debug)]
+struct Owned(TaskTracker);
+
+impl<F> Executor<F> for Owned
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}

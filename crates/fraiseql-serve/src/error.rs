@@ -1,0 +1,66 @@
+//! Why a server cannot start. Failures while serving are answers or events, not errors.
+
+use std::io;
+use std::net::SocketAddr;
+
+use fraiseql_engine::LoadError;
+use fraiseql_model::errors::{self, ErrorCode};
+
+use crate::holder::PortHolder;
+
+/// Why a server did not come to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Somebody else listens there.
+    #[error("listen on {address}: the port is taken")]
+    PortTaken {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Who has it, if that could be found out.
+        holder: Option<PortHolder>,
+    },
+    /// The address cannot be bound for another reason.
+    #[error("listen on {address}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The artifact contradicts itself.
+    #[error("load the artifact")]
+    Load(#[from] LoadError),
+}
+
+impl ServeError {
+    /// Returns the code with the page that explains it.
+    pub fn code(&self) -> &'static ErrorCode {
+        match self {
+            Self::PortTaken { .. } => &errors::NET_PORT_TAKEN,
+            Self::Bind { .. } => &errors::NET_BIND,
+            Self::Load(_) => &errors::RUN_INTERNAL,
+        }
+    }
+
+    /// Returns what the user can do.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::PortTaken { address, holder: Some(PortHolder { pid, name }) } => format!(
+                "process {pid} ({name}) listens on port {}: stop it, or choose another port with --port",
+                address.port()
+            ),
+            Self::PortTaken { .. } => {
+                "stop the process that listens there, or choose another port with --port".to_owned()
+            }
+            Self::Bind { source, address } if source.kind() == io::ErrorKind::PermissionDenied => format!(
+                "port {} needs a privilege that this user lacks: choose one above 1023 with --port",
+                address.port()
+            ),
+            Self::Bind { .. } => {
+                "server.address must be an address of this machine, for example 127.0.0.1 or 0.0.0.0"
+                    .to_owned()
+            }
+            Self::Load(_) => "compile the schema again; if that does not help, report a bug".to_owned(),
+        }
+    }
+}

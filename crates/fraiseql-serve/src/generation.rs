@@ -1,0 +1,152 @@
+//! One loaded artifact with its caches of documents and plans. A reload makes another; requests that
+//! run keep theirs, and nothing of an old schema can be found in the caches of a new one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fraiseql_engine::{Document, Limits, LoadError, Schema, Variables, plan};
+use fraiseql_model::artifact::Artifact;
+use fraiseql_model::response::GraphqlError;
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+
+use crate::metrics::Metrics;
+use crate::prepared::Prepared;
+
+/// The most entries of each cache.
+const ENTRIES_MAX: u64 = 10_000;
+/// The most bytes of each cache, as estimated.
+const BYTES_MAX: u64 = 64 << 20;
+/// A parsed document takes about so many times the bytes of its text.
+const DOCUMENT_FACTOR: u64 = 16;
+
+/// A schema that is being served.
+pub(crate) struct Generation {
+    pub(crate) schema: Schema,
+    pub(crate) limits: Limits,
+    documents: Cache<Arc<str>, Arc<KeptDocument>, ByBytes>,
+    plans: Cache<PlanKey, Prepared, ByBytes>,
+    next_document: AtomicU64,
+}
+
+/// A document that was parsed before.
+pub(crate) struct KeptDocument {
+    /// Stands for the text in the keys of plans; never used twice.
+    number: u64,
+    pub(crate) document: Document,
+}
+
+#[derive(Hash, PartialEq, Eq)]
+struct PlanKey {
+    document: u64,
+    operation: Option<Box<str>>,
+    shape: Box<str>,
+}
+
+/// Hashes as [`PlanKey`] does, without owning anything.
+#[derive(Hash)]
+struct PlanKeyRef<'a> {
+    document: u64,
+    operation: Option<&'a str>,
+    shape: &'a str,
+}
+
+impl Equivalent<PlanKey> for PlanKeyRef<'_> {
+    fn equivalent(&self, key: &PlanKey) -> bool {
+        self.document == key.document
+            && self.operation == key.operation.as_deref()
+            && self.shape == &*key.shape
+    }
+}
+
+/// Weighs entries so that both [`ENTRIES_MAX`] and [`BYTES_MAX`] hold.
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<Arc<str>, Arc<KeptDocument>> for ByBytes {
+    fn weight(&self, text: &Arc<str>, _document: &Arc<KeptDocument>) -> u64 {
+        (text.len() as u64 * DOCUMENT_FACTOR).max(BYTES_MAX / ENTRIES_MAX)
+    }
+}
+
+impl Weighter<PlanKey, Prepared> for ByBytes {
+    fn weight(&self, key: &PlanKey, plan: &Prepared) -> u64 {
+        (plan.bytes() + key.shape.len() as u64).max(BYTES_MAX / ENTRIES_MAX)
+    }
+}
+
+impl Generation {
+    /// Loads an artifact. Fails when it contradicts itself.
+    pub(crate) fn load(artifact: Artifact, limits: Limits) -> Result<Self, LoadError> {
+        let entries = usize::try_from(ENTRIES_MAX).unwrap_or(usize::MAX);
+        Ok(Self {
+            schema: Schema::load(artifact)?,
+            limits,
+            documents: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
+            plans: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
+            next_document: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns the document of a text, parsed now or before. One with errors is not kept.
+    pub(crate) fn document(
+        &self,
+        text: &str,
+        metrics: &Metrics,
+    ) -> Result<Arc<KeptDocument>, Vec<GraphqlError>> {
+        if let Some(kept) = self.documents.get(text) {
+            metrics.document_hits.increment();
+            return Ok(kept);
+        }
+        metrics.document_misses.increment();
+        let document = Document::parse(&self.schema, text, &self.limits)?;
+        let number = self.next_document.fetch_add(1, Ordering::Relaxed);
+        let kept = Arc::new(KeptDocument { number, document });
+        self.documents.insert(Arc::from(text), Arc::clone(&kept));
+        Ok(kept)
+    }
+
+    /// Returns the plan of an operation for variables of this shape, made now or before.
+    pub(crate) fn plan(
+        &self,
+        kept: &KeptDocument,
+        operation: Option<&str>,
+        variables: &Variables,
+        metrics: &Metrics,
+    ) -> Result<Prepared, Vec<GraphqlError>> {
+        let (document, shape) = (kept.number, variables.shape());
+        if let Some(plan) = self.plans.get(&PlanKeyRef { document, operation, shape }) {
+            metrics.plan_hits.increment();
+            return Ok(plan);
+        }
+        metrics.plan_misses.increment();
+        let plan = plan(&self.schema, &kept.document, operation, variables, &self.limits)?;
+        let prepared = Prepared::new(plan);
+        let key = PlanKey { document, operation: operation.map(Box::from), shape: Box::from(shape) };
+        self.plans.insert(key, prepared.clone());
+        Ok(prepared)
+    }
+
+    /// Returns how many documents and plans are kept.
+    pub(crate) fn entries(&self) -> (usize, usize) {
+        (self.documents.len(), self.plans.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasher, RandomState};
+
+    use super::*;
+
+    #[test]
+    fn a_borrowed_key_finds_the_owned_one() {
+        let hasher = RandomState::new();
+        for (operation, shape) in [(None, ""), (Some("A"), "a=1"), (Some(""), "x")] {
+            let borrowed = PlanKeyRef { document: 7, operation, shape };
+            let owned = PlanKey { document: 7, operation: operation.map(Box::from), shape: Box::from(shape) };
+            assert_eq!(hasher.hash_one(&borrowed), hasher.hash_one(&owned));
+            assert!(borrowed.equivalent(&owned));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! `/graphql`: GraphQL over HTTP (draft of the GraphQL foundation), from request to response.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fraiseql_model::response::{Code, GraphqlError};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::answer::{Answer, errors_json};
+use crate::body::{self, ReadError, Reply};
+use crate::fault::Faults;
+use crate::media::{self, ResponseType};
+use crate::observe::RequestKind;
+use crate::params::Params;
+use crate::pipeline::{self, Way};
+use crate::record::Record;
+use crate::serving::Serving;
+use crate::stream::{Outcome, Reading};
+
+/// How long a request body may take to come in.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pieces of a streamed response that wait for the client.
+const PIECES_WAITING: usize = 2;
+
+/// Answers a GET or POST to `/graphql`.
+pub(crate) async fn respond(
+    serving: &Arc<Serving>,
+    request: Request<Incoming>,
+    mut record: Record,
+) -> Response<Reply> {
+    record.kind = RequestKind::Invalid;
+    let deadline = Instant::now() + serving.request_timeout;
+    let Some(media) = media::negotiate(request.headers()) else {
+        let message = "the client accepts neither application/json nor application/graphql-response+json";
+        let errors = [GraphqlError::new(Code::BadRequest, message)];
+        return refuse(record, StatusCode::NOT_ACCEPTABLE, ResponseType::Json, &errors);
+    };
+    if request.method() == Method::GET {
+        let uri = request.uri().clone();
+        return match Params::from_query(uri.query().unwrap_or("")) {
+            Ok(params) => run(serving, params, Way::Get, media, deadline, record).await,
+            Err(error) => refuse(record, StatusCode::BAD_REQUEST, media, &[error]),
+        };
+    }
+    if !media::is_json(request.headers()) {
+        let message = "send a POST with the content type application/json in UTF-8";
+        let errors = [GraphqlError::new(Code::BadRequest, message)];
+        return refuse(record, StatusCode::UNSUPPORTED_MEDIA_TYPE, media, &errors);
+    }
+    let time = BODY_TIMEOUT.min(serving.request_timeout);
+    let bytes = match body::read(request.into_body(), serving.body_bytes, time).await {
+        Ok(bytes) => bytes,
+        Err(error) => return unread(error, serving.body_bytes, media, record),
+    };
+    match Params::from_body(&bytes) {
+        Ok(params) => run(serving, params, Way::Post, media, deadline, record).await,
+        Err(error) => refuse(record, StatusCode::BAD_REQUEST, media, &[error]),
+    }
+}
+
+async fn run(
+    serving: &Arc<Serving>,
+    params: Params<'_>,
+    way: Way,
+    media: ResponseType,
+    deadline: Instant,
+    mut record: Record,
+) -> Response<Reply> {
+    match pipeline::answer(serving, params, way, deadline, &mut record).await {
+        Answer::Data(reply, rows) => {
+            record.rows = rows;
+            finish(record, StatusCode::OK, media, reply)
+        }
+        Answer::Streaming(reading) => respond_streaming(serving, reading, media, deadline, record),
+        Answer::Partial(partial, rows) => {
+            record.rows = rows;
+            record.errors(&partial.errors);
+            finish(record, StatusCode::OK, media, Reply::whole(partial.json()))
+        }
+        Answer::Refused(refusal, errors) => refuse(record, refusal.status(media), media, &errors),
+        Answer::NotByGet => {
+            let message = "GET is for queries: send mutations by POST";
+            let errors = [GraphqlError::new(Code::BadRequest, message)];
+            let mut response = refuse(record, StatusCode::METHOD_NOT_ALLOWED, media, &errors);
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            response
+        }
+    }
+}
+
+/// Begins the response of a long list; a task of the server feeds it and ends the record.
+fn respond_streaming(
+    serving: &Arc<Serving>,
+    reading: Reading,
+    media: ResponseType,
+    deadline: Instant,
+    mut record: Record,
+) -> Response<Reply> {
+    let (sender, receiver) = mpsc::channel(PIECES_WAITING);
+    let (observer, detailed) = (Arc::clone(&serving.observer), serving.detailed_errors);
+    serving.tasks.spawn(async move {
+        let (outcome, sent) = reading.feed(sender, deadline).await;
+        record.rows = sent.rows;
+        let status = StatusCode::OK.as_u16();
+        match outcome {
+            Outcome::Complete => return record.finish(status, sent.bytes),
+            // As if the request had been dropped before its answer.
+            Outcome::Left => return drop(record),
+            Outcome::Late => record.error(Code::Timeout),
+            Outcome::Failed(error) => {
+                let faults = Faults::new(record.request_id.clone(), observer, detailed);
+                record.error(faults.translate(&error, None).extensions.code);
+            }
+        }
+        record.abort(status, sent.bytes);
+    });
+    response(StatusCode::OK, media, Reply::Stream(receiver))
+}
+
+fn unread(error: ReadError, limit: usize, media: ResponseType, record: Record) -> Response<Reply> {
+    let (status, code, message) = match error {
+        ReadError::TooLarge => {
+            let message = format!("the body has more than {limit} bytes");
+            (StatusCode::PAYLOAD_TOO_LARGE, Code::LimitExceeded, message)
+        }
+        ReadError::TooSlow => {
+            (StatusCode::REQUEST_TIMEOUT, Code::Timeout, "the body did not come in time".to_owned())
+        }
+        ReadError::Broken => {
+            (StatusCode::BAD_REQUEST, Code::BadRequest, "the body cannot be read to its end".to_owned())
+        }
+    };
+    let mut response = refuse(record, status, media, &[GraphqlError::new(code, message)]);
+    // The rest of the body is still on its way: the connection cannot be used again.
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Ends a request with errors and no data.
+pub(crate) fn refuse(
+    mut record: Record,
+    status: StatusCode,
+    media: ResponseType,
+    errors: &[GraphqlError],
+) -> Response<Reply> {
+    record.errors(errors);
+    finish(record, status, media, Reply::whole(errors_json(errors)))
+}
+
+fn finish(record: Record, status: StatusCode, media: ResponseType, reply: Reply) -> Response<Reply> {
+    record.finish(status.as_u16(), reply.bytes().unwrap_or(0));
+    response(status, media, reply)
+}
+
+fn response(status: StatusCode, media: ResponseType, reply: Reply) -> Response<Reply> {
+    let mut response = Response::new(reply);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, media.header());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Answers a method that `/graphql` does not know.
+pub(crate) fn refuse_method(mut record: Record) -> Response<Reply> {
+    record.kind = RequestKind::Invalid;
+    let error = GraphqlError::new(Code::BadRequest, "GraphQL is asked by POST, or by GET for queries");
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = refuse(record, status, ResponseType::Json, &[error]);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST, OPTIONS"));
+    response
+}

@@ -1,0 +1,157 @@
+//! What the health endpoints say, kept in memory: a probe writes it, requests only read it.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use fraiseql_model::health::{Component, Connection, Health, Status};
+
+/// No probe was answered yet, or the last one was not.
+const NO_LATENCY: u64 = u64::MAX;
+
+/// The state that health and readiness are told from.
+#[derive(Debug)]
+pub(crate) struct HealthState {
+    version: &'static str,
+    started: Instant,
+    database: AtomicU8,
+    latency_us: AtomicU64,
+    draining: AtomicBool,
+}
+
+/// What is known of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Database {
+    NotProbed = 0,
+    Connected = 1,
+    Lost = 2,
+}
+
+/// What readiness says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Send requests.
+    Ready,
+    /// The database was not probed yet.
+    Starting,
+    /// The process is about to end.
+    Draining,
+    /// The database is away.
+    Unready,
+}
+
+impl Readiness {
+    /// Returns the body of `/health/ready`.
+    pub(crate) fn body(self) -> &'static str {
+        match self {
+            Self::Ready => "{\"status\":\"ready\"}",
+            Self::Starting => "{\"status\":\"starting\"}",
+            Self::Draining => "{\"status\":\"draining\"}",
+            Self::Unready => "{\"status\":\"unready\"}",
+        }
+    }
+}
+
+impl HealthState {
+    /// Returns the state of a process that just started.
+    pub(crate) fn new(version: &'static str) -> Self {
+        Self {
+            version,
+            started: Instant::now(),
+            database: AtomicU8::new(Database::NotProbed as u8),
+            latency_us: AtomicU64::new(NO_LATENCY),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes an answered probe. Returns true when the last one was not answered.
+    pub(crate) fn connected(&self, latency: Duration) -> bool {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(NO_LATENCY - 1);
+        self.latency_us.store(micros, Ordering::Relaxed);
+        self.database.swap(Database::Connected as u8, Ordering::SeqCst) != Database::Connected as u8
+    }
+
+    /// Notes a probe without an answer. Returns true when it is the first in a row.
+    pub(crate) fn lost(&self) -> bool {
+        self.latency_us.store(NO_LATENCY, Ordering::Relaxed);
+        self.database.swap(Database::Lost as u8, Ordering::SeqCst) != Database::Lost as u8
+    }
+
+    /// From now on readiness says no.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns true when the last probe was answered.
+    pub(crate) fn database_up(&self) -> bool {
+        self.database.load(Ordering::SeqCst) == Database::Connected as u8
+    }
+
+    /// Returns what readiness says now.
+    pub(crate) fn readiness(&self) -> Readiness {
+        if self.draining.load(Ordering::SeqCst) {
+            return Readiness::Draining;
+        }
+        match self.database.load(Ordering::SeqCst) {
+            known if known == Database::Connected as u8 => Readiness::Ready,
+            known if known == Database::NotProbed as u8 => Readiness::Starting,
+            _ => Readiness::Unready,
+        }
+    }
+
+    /// Returns the health document of now.
+    pub(crate) fn document(&self) -> Health {
+        let up = self.database_up();
+        let latency_us = self.latency_us.load(Ordering::Relaxed);
+        // Rounded up: a probe always takes some time, and 0 would say that none was measured.
+        let latency_ms = (up && latency_us != NO_LATENCY).then(|| latency_us.div_ceil(1_000).max(1));
+        Health {
+            status: if up { Status::Healthy } else { Status::Unhealthy },
+            version: self.version,
+            database: Component {
+                status: if up { Connection::Connected } else { Connection::Disconnected },
+                latency_ms,
+            },
+            cache: Component { status: Connection::Disabled, latency_ms: None },
+            uptime_seconds: self.started.elapsed().as_secs(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(health: &HealthState, readiness: Readiness, status: Status, latency_ms: Option<u64>) {
+        assert_eq!(health.readiness(), readiness);
+        let document = health.document();
+        assert_eq!((document.status, document.database.latency_ms), (status, latency_ms));
+    }
+
+    #[test]
+    fn it_says_what_the_probe_saw_and_draining_wins() {
+        let health = HealthState::new("1.2.3");
+        check(&health, Readiness::Starting, Status::Unhealthy, None);
+        assert!(health.connected(Duration::from_micros(1_400)));
+        assert!(!health.connected(Duration::from_micros(2_400)), "only the first is news");
+        check(&health, Readiness::Ready, Status::Healthy, Some(3));
+        assert!(health.lost());
+        assert!(!health.lost());
+        check(&health, Readiness::Unready, Status::Unhealthy, None);
+        assert!(health.connected(Duration::from_nanos(1)));
+        health.drain();
+        check(&health, Readiness::Draining, Status::Healthy, Some(1));
+    }
+
+    #[test]
+    fn the_document_has_the_guides_keys() {
+        let health = HealthState::new("1.2.3");
+        health.connected(Duration::from_millis(2));
+        let text = serde_json::to_string(&health.document()).unwrap();
+        assert_eq!(
+            text,
+            r#"{"status":"healthy","version":"1.2.3","database":{"status":"connected","latency_ms":2},"cache":{"status":"disabled","latency_ms":null},"uptime_seconds":0}"#
+        );
+    }
+}

@@ -1,0 +1,41 @@
+//! HTTP GraphQL: from a socket to an answer, with health, metrics, GraphiQL and a clean end.
+//!
+//! A request goes `connection` -> `route` -> `graphql` (HTTP) -> `pipeline` (GraphQL) -> `query` or
+//! `mutation` (PostgreSQL). Nothing here prints, reads the environment or ends the process: what is
+//! worth knowing is told to [`Observe`].
+
+mod answer;
+mod body;
+mod connection;
+mod error;
+mod exposition;
+mod fault;
+mod generation;
+mod graphiql;
+mod graphql;
+mod health;
+mod holder;
+mod listen;
+mod media;
+mod metrics;
+mod mutation;
+mod observe;
+mod params;
+mod partial;
+mod pipeline;
+mod prepared;
+mod probe;
+mod process;
+mod query;
+mod record;
+mod request_id;
+mod route;
+mod server;
+mod serving;
+mod sqlstate;
+mod stream;
+
+pub use error::ServeError;
+pub use holder::PortHolder;
+pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
+pub use server::{DrainReport, ServeOptions, Server, ServerHandle};

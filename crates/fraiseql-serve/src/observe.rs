@@ -1,0 +1,136 @@
+//! What is worth knowing while serving, as one enum. Logs are readers of it; nothing here prints.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fraiseql_model::response::Code;
+
+/// Takes events. Called on the request path: must be quick and must not block.
+pub trait Observe: Send + Sync {
+    /// Takes one event.
+    fn observe(&self, event: &Event<'_>);
+}
+
+/// Something that happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The server listens.
+    Listening {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// A request came to its end. Health and metrics requests are not told.
+    RequestFinished(&'a FinishedRequest<'a>),
+    /// PostgreSQL refused a statement, or went away while running it.
+    SqlError(&'a SqlFault<'a>),
+    /// The database does not answer the probe any more.
+    DatabaseLost {
+        /// Why, without secrets.
+        reason: String,
+    },
+    /// The database answers the probe, for the first time or again.
+    DatabaseReturned {
+        /// How long the probe took.
+        latency: Duration,
+    },
+    /// Another schema is served from now on; running requests finish with theirs.
+    Reloaded {
+        /// The digest of the new artifact.
+        digest: &'a str,
+    },
+    /// The server was told to stop.
+    Draining {
+        /// Connections that were open then.
+        connections: usize,
+    },
+    /// The server ended while tasks of it were running: a fault of ours.
+    TasksLeft {
+        /// How many.
+        tasks: usize,
+    },
+    /// The server does not wait for running requests any more.
+    Hastened,
+    /// A connection could not be accepted; the server goes on after a moment.
+    AcceptFailed {
+        /// What the system said.
+        error: &'a std::io::Error,
+    },
+}
+
+/// A request at its end.
+#[derive(Debug)]
+pub struct FinishedRequest<'a> {
+    /// The client's id or one of ours.
+    pub request_id: &'a str,
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The path without the query string.
+    pub path: &'a str,
+    /// What kind of request it was.
+    pub kind: RequestKind,
+    /// The operation's name, as the client gave it.
+    pub operation: Option<&'a str>,
+    /// The HTTP status; 499 when the client went away first.
+    pub status: u16,
+    /// From the last byte of its head to the last byte of its answer handed to the socket.
+    pub duration: Duration,
+    /// The codes of the errors in the answer.
+    pub codes: &'a [Code],
+    /// Rows that were read for it.
+    pub rows: u64,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    /// True when the answer was cut off after it had begun.
+    pub aborted: bool,
+}
+
+/// What a request asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    /// A GraphQL query.
+    Query,
+    /// A GraphQL mutation.
+    Mutation,
+    /// A GraphQL subscription.
+    Subscription,
+    /// A GraphQL request that did not get as far as having a kind.
+    Invalid,
+    /// Not GraphQL: a page or an asset.
+    Page,
+}
+
+impl RequestKind {
+    /// Every kind that is GraphQL.
+    pub(crate) const GRAPHQL: [Self; 4] = [Self::Query, Self::Mutation, Self::Subscription, Self::Invalid];
+
+    /// Returns it as one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Mutation => "mutation",
+            Self::Subscription => "subscription",
+            Self::Invalid => "invalid",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// What a client is not told about a failure in the database.
+#[derive(Debug)]
+pub struct SqlFault<'a> {
+    /// The `logId` that the client was given.
+    pub log_id: &'a str,
+    /// The code that the client was given.
+    pub code: Code,
+    /// The root field, where it is known.
+    pub field: Option<&'a str>,
+    /// PostgreSQL's code; empty when the failure was not PostgreSQL's.
+    pub sqlstate: &'a str,
+    /// The message.
+    pub message: &'a str,
+    /// The detail, which may hold values.
+    pub detail: Option<&'a str>,
+    /// PostgreSQL's hint.
+    pub hint: Option<&'a str>,
+}

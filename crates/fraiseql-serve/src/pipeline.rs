@@ -1,0 +1,112 @@
+//! A GraphQL request on its way from text to an answer. HTTP is not known here.
+
+use std::sync::Arc;
+
+use fraiseql_engine::{OperationKind, Variables};
+use fraiseql_model::response::{Code, GraphqlError};
+use fraiseql_postgres::{PostgresError, Session};
+use tokio::time::Instant;
+
+use crate::answer::{Answer, Refusal};
+use crate::fault::Faults;
+use crate::generation::{Generation, KeptDocument};
+use crate::observe::RequestKind;
+use crate::params::Params;
+use crate::prepared::Prepared;
+use crate::record::Record;
+use crate::serving::Serving;
+use crate::sqlstate::TIMEOUT;
+use crate::{mutation, query};
+
+/// Where a request came in, which decides what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By GET: queries only.
+    Get,
+    /// By POST.
+    Post,
+}
+
+/// A request that is planned and may run.
+pub(crate) struct Job<'r> {
+    pub(crate) serving: &'r Arc<Serving>,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) document: Arc<KeptDocument>,
+    pub(crate) operation: Option<&'r str>,
+    pub(crate) variables: Variables,
+    pub(crate) faults: Faults,
+    pub(crate) deadline: Instant,
+}
+
+/// Answers a request. `record` learns what it was.
+pub(crate) async fn answer(
+    serving: &Arc<Serving>,
+    params: Params<'_>,
+    way: Way,
+    deadline: Instant,
+    record: &mut Record,
+) -> Answer {
+    match prepare(serving, &params, way, deadline, record) {
+        Ok((job, prepared)) => run(&job, prepared).await,
+        Err(answer) => answer,
+    }
+}
+
+async fn run(job: &Job<'_>, prepared: Prepared) -> Answer {
+    match prepared {
+        Prepared::Mutation(plan) => mutation::run(job, &plan).await,
+        Prepared::Query(query) => {
+            // Dropping the future gives the session back, which cancels what it was running.
+            match tokio::time::timeout_at(job.deadline, query::run(job, query)).await {
+                Ok(answer) => answer,
+                Err(_elapsed) => Answer::refused(Refusal::Timeout, GraphqlError::new(Code::Timeout, TIMEOUT)),
+            }
+        }
+    }
+}
+
+fn prepare<'r>(
+    serving: &'r Arc<Serving>,
+    params: &'r Params<'_>,
+    way: Way,
+    deadline: Instant,
+    record: &mut Record,
+) -> Result<(Job<'r>, Prepared), Answer> {
+    let refused = |errors| Answer::Refused(Refusal::Request, errors);
+    let generation = serving.generation.load_full();
+    let operation = params.operation.as_deref();
+    let document = generation.document(&params.query, &serving.metrics).map_err(refused)?;
+    let kind = document.document.operation(operation).map_err(|error| refused(vec![error]))?;
+    record.operation = params.operation.clone();
+    record.kind = match kind {
+        OperationKind::Query => RequestKind::Query,
+        OperationKind::Mutation => RequestKind::Mutation,
+        OperationKind::Subscription => RequestKind::Subscription,
+    };
+    if way == Way::Get && kind != OperationKind::Query {
+        return Err(Answer::NotByGet);
+    }
+    let variables = Variables::coerce(&generation.schema, &document.document, operation, &params.variables)
+        .map_err(refused)?;
+    let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;
+    let faults =
+        Faults::new(record.request_id.clone(), Arc::clone(&serving.observer), serving.detailed_errors);
+    Ok((Job { serving, generation, document, operation, variables, faults, deadline }, prepared))
+}
+
+impl Job<'_> {
+    /// Returns a session, or what to answer when there is none in time.
+    pub(crate) async fn session(&self) -> Result<Session, Answer> {
+        self.serving.pool.acquire(self.deadline).await.map_err(|error| {
+            if matches!(error, PostgresError::Timeout) {
+                self.serving.metrics.acquire_timeouts.increment();
+            }
+            self.unavailable(&error)
+        })
+    }
+
+    /// Returns the answer of a request that could not run at all.
+    pub(crate) fn unavailable(&self, error: &PostgresError) -> Answer {
+        Answer::refused(Refusal::Unavailable, self.faults.translate(error, None))
+    }
+}

@@ -1,0 +1,99 @@
+//! What is known of one request, counted and told once when it ends, however it ends.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fraiseql_model::response::{Code, GraphqlError};
+use hyper::{Method, Uri};
+
+use crate::observe::{Event, FinishedRequest, RequestKind};
+use crate::request_id::RequestId;
+use crate::serving::Serving;
+
+/// The status of a request whose client went away before it was answered; no client sees it.
+const CLIENT_LEFT: u16 = 499;
+
+/// One request that is counted.
+pub(crate) struct Record {
+    serving: Arc<Serving>,
+    started: Instant,
+    pub(crate) request_id: RequestId,
+    method: Method,
+    uri: Uri,
+    pub(crate) kind: RequestKind,
+    pub(crate) operation: Option<String>,
+    codes: Vec<Code>,
+    pub(crate) rows: u64,
+    finished: bool,
+}
+
+impl Record {
+    /// Begins to record a request.
+    pub(crate) fn new(serving: &Arc<Serving>, request_id: RequestId, method: Method, uri: Uri) -> Self {
+        Self {
+            serving: Arc::clone(serving),
+            started: Instant::now(),
+            request_id,
+            method,
+            uri,
+            kind: RequestKind::Page,
+            operation: None,
+            codes: Vec::new(),
+            rows: 0,
+            finished: false,
+        }
+    }
+
+    /// Notes the errors of the answer.
+    pub(crate) fn errors(&mut self, errors: &[GraphqlError]) {
+        for error in errors {
+            self.serving.metrics.graphql_error(error.extensions.code);
+            self.codes.push(error.extensions.code);
+        }
+    }
+
+    /// Notes an error that comes too late for the answer.
+    pub(crate) fn error(&mut self, code: Code) {
+        self.serving.metrics.graphql_error(code);
+        self.codes.push(code);
+    }
+
+    /// Ends a request that was answered with that status and so many bytes.
+    pub(crate) fn finish(mut self, status: u16, bytes: u64) {
+        self.end(status, bytes, false);
+    }
+
+    /// Ends a request whose answer was cut off after so many bytes.
+    pub(crate) fn abort(mut self, status: u16, bytes: u64) {
+        self.serving.metrics.aborted.increment();
+        self.end(status, bytes, true);
+    }
+
+    fn end(&mut self, status: u16, bytes: u64, aborted: bool) {
+        self.finished = true;
+        let duration = self.started.elapsed();
+        self.serving.metrics.request(status, duration);
+        self.serving.metrics.graphql_request(self.kind);
+        self.serving.observer.observe(&Event::RequestFinished(&FinishedRequest {
+            request_id: self.request_id.as_str(),
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            kind: self.kind,
+            operation: self.operation.as_deref(),
+            status,
+            duration,
+            codes: &self.codes,
+            rows: self.rows,
+            bytes,
+            aborted,
+        }));
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.end(CLIENT_LEFT, 0, true);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! From path and method to an answer, with the headers that every answer has.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Method, Request, Response, StatusCode};
+
+use crate::body::Reply;
+use crate::health::Readiness;
+use crate::record::Record;
+use crate::serving::Serving;
+use crate::{exposition, graphiql, graphql, request_id};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
+const JSON: &str = "application/json; charset=utf-8";
+const NOT_FOUND: &str =
+    "{\"error\":\"not found\",\"endpoints\":[\"/graphql\",\"/health\",\"/health/ready\",\"/metrics\"]}";
+const NOT_ALLOWED: &str = "{\"error\":\"method not allowed\"}";
+/// Methods of what can only be read.
+const READING: &str = "GET, HEAD, OPTIONS";
+/// Methods of `/graphql`.
+const ASKING: &str = "GET, POST, OPTIONS";
+
+/// Answers one request.
+pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) -> Response<Reply> {
+    let id = serving.request_ids.id(request.headers());
+    let header = id.header();
+    let mut response = match watch(serving, request.method(), request.uri().path()) {
+        // Never counted, never made to wait.
+        Some(response) => response,
+        None => {
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            counted(serving, request, Record::new(serving, id, method, uri)).await
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, header);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Answers what watches the server: health, readiness, metrics.
+fn watch(serving: &Serving, method: &Method, path: &str) -> Option<Response<Reply>> {
+    if !matches!(path, "/health" | "/health/ready" | "/metrics") {
+        return None;
+    }
+    if let Some(response) = other_method(method) {
+        return Some(response);
+    }
+    let mut response = match path {
+        "/health" => {
+            let body = serde_json::to_vec(&serving.health.document()).expect("health has only string keys");
+            page(StatusCode::OK, JSON, Reply::whole(body))
+        }
+        "/health/ready" => {
+            let readiness = serving.health.readiness();
+            let status = match readiness {
+                Readiness::Ready => StatusCode::OK,
+                Readiness::Starting | Readiness::Draining | Readiness::Unready => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+            };
+            page(status, JSON, Reply::whole(readiness.body()))
+        }
+        _ => page(StatusCode::OK, exposition::CONTENT_TYPE, Reply::whole(serving.metrics_page())),
+    };
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Some(response)
+}
+
+async fn counted(serving: &Arc<Serving>, request: Request<Incoming>, record: Record) -> Response<Reply> {
+    if request.uri().path() == "/graphql" {
+        return match *request.method() {
+            Method::GET | Method::POST => graphql::respond(serving, request, record).await,
+            Method::OPTIONS => recorded(record, options(ASKING)),
+            _ => graphql::refuse_method(record),
+        };
+    }
+    let asset = if serving.graphiql { graphiql::find(request.uri().path()) } else { None };
+    let response = match asset {
+        Some(asset) => other_method(request.method()).unwrap_or_else(|| asset.response()),
+        None => page(StatusCode::NOT_FOUND, JSON, Reply::whole(NOT_FOUND)),
+    };
+    recorded(record, response)
+}
+
+fn recorded(record: Record, response: Response<Reply>) -> Response<Reply> {
+    record.finish(response.status().as_u16(), response.body().bytes().unwrap_or(0));
+    response
+}
+
+/// Answers methods other than GET and HEAD for what can only be read.
+fn other_method(method: &Method) -> Option<Response<Reply>> {
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => Some(options(READING)),
+        _ => {
+            let mut response = page(StatusCode::METHOD_NOT_ALLOWED, JSON, Reply::whole(NOT_ALLOWED));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(READING));
+            Some(response)
+        }
+    }
+}
+
+/// Says which methods there are. Says nothing of other origins, so a browser keeps them out.
+fn options(methods: &'static str) -> Response<Reply> {
+    let mut response = Response::new(Reply::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+/// Returns a response of a known content type.
+pub(crate) fn page(status: StatusCode, content_type: &'static str, reply: Reply) -> Response<Reply> {
+    let mut response = Response::new(reply);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,72 @@
+//! What every request shares. Built once by `server`; nothing here runs by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use fraiseql_engine::LoadError;
+use fraiseql_model::artifact::Artifact;
+use fraiseql_postgres::{Pool, PoolStatus};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::generation::Generation;
+use crate::health::{HealthState, Readiness};
+use crate::metrics::{Gauges, Metrics};
+use crate::observe::{Event, Observe};
+use crate::process;
+use crate::request_id::RequestIds;
+
+/// The state of a server.
+pub(crate) struct Serving {
+    pub(crate) generation: ArcSwap<Generation>,
+    pub(crate) pool: Pool,
+    pub(crate) body_bytes: usize,
+    pub(crate) request_timeout: Duration,
+    pub(crate) graphiql: bool,
+    pub(crate) detailed_errors: bool,
+    pub(crate) version: &'static str,
+    pub(crate) observer: Arc<dyn Observe>,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: HealthState,
+    pub(crate) request_ids: RequestIds,
+    /// Open client connections.
+    pub(crate) connections: AtomicUsize,
+    /// Work that is not within a connection: streams, requests of HTTP/2, the probe.
+    pub(crate) tasks: TaskTracker,
+    /// Tells the drain not to wait.
+    pub(crate) hasten: CancellationToken,
+}
+
+impl Serving {
+    /// Serves another artifact from now on. Fails, and keeps the old one, when it contradicts itself.
+    pub(crate) fn reload(&self, artifact: Artifact) -> Result<(), LoadError> {
+        let limits = self.generation.load().limits;
+        let generation = Arc::new(Generation::load(artifact, limits)?);
+        self.generation.store(Arc::clone(&generation));
+        self.metrics.reloads.increment();
+        self.observer.observe(&Event::Reloaded { digest: &generation.schema.artifact().digest });
+        Ok(())
+    }
+
+    /// Returns the page of metrics.
+    pub(crate) fn metrics_page(&self) -> String {
+        let (document_entries, plan_entries) = self.generation.load().entries();
+        let PoolStatus { size, open, idle, waiting } = self.pool.status();
+        let gauges = Gauges {
+            document_entries,
+            plan_entries,
+            pool_size: size,
+            pool_open: open,
+            pool_idle: idle,
+            pool_waiting: waiting,
+            connections: self.connections.load(Ordering::Relaxed),
+            ready: self.health.readiness() == Readiness::Ready,
+            database_up: self.health.database_up(),
+        };
+        let mut page = self.metrics.render(&gauges, self.version);
+        process::render(&mut page);
+        page.finish()
+    }
+}

@@ -1,0 +1,210 @@
+//! Lists: rows become the elements of a list as they come from the wire.
+//!
+//! The reader is one future that owns its session. While a list is short it runs within the
+//! request; once it has outgrown one piece it moves into a task of its own that feeds the
+//! response's body. Whichever of the two is dropped, the session goes back and its statement is
+//! cancelled.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use fraiseql_postgres::{PostgresError, Query, Session};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::body::Chunk;
+use crate::prepared::{NULL, Piece, PreparedQuery, WHOLE_BYTES};
+
+/// Bytes that a buffer begins with: most answers fit.
+const BUFFER_BYTES: usize = 2 << 10;
+
+/// How a reader ended. After a failure its session is of use to find out more.
+pub(crate) type End = Result<Rest, Box<Failure>>;
+
+/// A statement that failed, and the session that it ran on.
+pub(crate) struct Failure {
+    pub(crate) session: Session,
+    pub(crate) error: PostgresError,
+}
+
+/// The end of a response.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// Its last bytes; for a short list, all of them.
+    pub(crate) bytes: Bytes,
+    /// The rows of the whole list.
+    pub(crate) rows: u64,
+}
+
+/// A reader of a list.
+pub(crate) struct Reading {
+    future: Pin<Box<dyn Future<Output = End> + Send>>,
+    slot: Slot,
+    /// A piece that was taken out already.
+    pub(crate) first: Bytes,
+}
+
+/// What a reader did first.
+pub(crate) enum Beginning {
+    /// It came to its end within one piece, or failed.
+    Ended(End),
+    /// There is more than one piece.
+    Going(Reading),
+}
+
+/// Begins to read a list. Nothing was sent to the client when this returns.
+pub(crate) async fn begin(
+    session: Session,
+    query: Arc<PreparedQuery>,
+    params: Vec<Option<Bytes>>,
+) -> Beginning {
+    let slot = Slot::default();
+    let future = Box::pin(read(session, query, params, slot.clone()));
+    let mut reading = Reading { future, slot, first: Bytes::new() };
+    match reading.next().await {
+        Next::Piece(first) => Beginning::Going(Reading { first, ..reading }),
+        Next::End(end) => Beginning::Ended(end),
+    }
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Everything was handed to the connection.
+    Complete,
+    /// The client is gone.
+    Left,
+    /// The client did not take the response in time.
+    Late,
+    /// The database failed.
+    Failed(PostgresError),
+}
+
+/// Bytes and rows of a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Next {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        match self.future.as_mut().poll(context) {
+            Poll::Ready(end) => Poll::Ready(Next::End(end)),
+            Poll::Pending => self.slot.take().map_or(Poll::Pending, |piece| Poll::Ready(Next::Piece(piece))),
+        }
+    }
+
+    /// Feeds `body` until the list ends, the client leaves or the deadline passes.
+    ///
+    /// A full channel holds the reader back, which holds PostgreSQL back.
+    pub(crate) async fn feed(mut self, body: mpsc::Sender<Chunk>, deadline: Instant) -> (Outcome, Sent) {
+        let mut sent = Sent::default();
+        let feeding = async {
+            let mut piece = std::mem::take(&mut self.first);
+            loop {
+                sent.bytes += piece.len() as u64;
+                if body.send(Chunk::Data(piece)).await.is_err() {
+                    return Outcome::Left;
+                }
+                let next = tokio::select! {
+                    next = self.next() => next,
+                    () = body.closed() => return Outcome::Left,
+                };
+                piece = match next {
+                    Next::Piece(piece) => piece,
+                    Next::End(Err(failure)) => return Outcome::Failed(failure.error),
+                    Next::End(Ok(rest)) => {
+                        (sent.bytes, sent.rows) = (sent.bytes + rest.bytes.len() as u64, rest.rows);
+                        return finish(&body, rest.bytes).await;
+                    }
+                };
+            }
+        };
+        let outcome = tokio::time::timeout_at(deadline, feeding).await;
+        (outcome.unwrap_or(Outcome::Late), sent)
+    }
+}
+
+async fn finish(body: &mpsc::Sender<Chunk>, rest: Bytes) -> Outcome {
+    let last = body.send(Chunk::Data(rest)).await;
+    let end = body.send(Chunk::End).await;
+    if last.is_ok() && end.is_ok() { Outcome::Complete } else { Outcome::Left }
+}
+
+enum Next {
+    Piece(Bytes),
+    End(End),
+}
+
+/// Holds one piece on its way out of the reader. Both ends are in one task, so nobody is woken.
+#[derive(Clone, Default)]
+struct Slot(Arc<Mutex<Option<Bytes>>>);
+
+impl Slot {
+    fn take(&self) -> Option<Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Puts a piece and waits until it was taken.
+    async fn hand_out(&self, piece: Bytes) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(piece);
+        poll_fn(|_| if self.is_empty() { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+}
+
+async fn read(
+    mut session: Session,
+    query: Arc<PreparedQuery>,
+    params: Vec<Option<Bytes>>,
+    slot: Slot,
+) -> End {
+    match read_list(&mut session, &query, &params, &slot).await {
+        Ok(rest) => Ok(rest),
+        Err(error) => Err(Box::new(Failure { session, error })),
+    }
+}
+
+async fn read_list(
+    session: &mut Session,
+    query: &PreparedQuery,
+    params: &[Option<Bytes>],
+    slot: &Slot,
+) -> Result<Rest, PostgresError> {
+    let mut buffer = BytesMut::with_capacity(BUFFER_BYTES);
+    let mut count = 0;
+    let statement = query.statement.iter().map(|statement| Query { sql: &statement.sql, params });
+    let batch: Vec<Query<'_>> = statement.collect();
+    let mut rows = session.run(&batch).await?;
+    for piece in &query.pieces {
+        match piece {
+            Piece::Text(text) => buffer.extend_from_slice(text),
+            Piece::Column(_) => {}
+            Piece::Rows => {
+                while let Some(row) = rows.next().await? {
+                    if count > 0 {
+                        buffer.extend_from_slice(b",");
+                    }
+                    count += 1;
+                    buffer.extend_from_slice(&row.get(0).unwrap_or(NULL));
+                    if buffer.len() >= WHOLE_BYTES {
+                        slot.hand_out(buffer.split().freeze()).await;
+                        buffer.reserve(WHOLE_BYTES + BUFFER_BYTES);
+                    }
+                }
+            }
+        }
+    }
+    Ok(Rest { bytes: buffer.freeze(), rows: count })
+}

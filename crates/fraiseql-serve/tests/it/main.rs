@@ -1,0 +1,13 @@
+//! The server over real sockets, before a real PostgreSQL. One module for each thing that it promises.
+
+mod client;
+mod drain;
+mod errors;
+mod fixture;
+mod health;
+mod http;
+mod metrics;
+mod pages;
+mod reload;
+mod streaming;
+mod timeouts;

@@ -1,0 +1,54 @@
+//! One file for each command.
+
+mod compile;
+mod config;
+mod explain;
+mod schema;
+mod serve;
+mod signals;
+mod up;
+
+use clap::CommandFactory;
+
+use crate::args::{Arguments, Command, Config, Schema};
+use crate::failure::Failure;
+use crate::files;
+use crate::printer::Printer;
+
+/// Runs a command to its end.
+pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
+    match command {
+        Command::Init(_) => Err(Failure::new(&fraiseql_model::errors::RUN_INTERNAL, "not yet")),
+        Command::Compile(arguments) => compile::run(arguments, printer).await,
+        Command::Serve(arguments) => serve::run(arguments, printer).await,
+        Command::Up(arguments) => up::run(arguments, printer).await,
+        Command::Config(Config::Show(arguments)) => config::show(&arguments, printer),
+        Command::Schema(Schema::Print(arguments)) => schema::print(&arguments, printer),
+        Command::Explain { code } => explain::run(&code, printer),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "fraiseql", &mut text);
+            printer.data(&String::from_utf8_lossy(&text));
+            Ok(())
+        }
+        Command::Man { dir } => man(&dir, printer),
+    }
+}
+
+fn man(dir: &std::path::Path, printer: &Printer) -> Result<(), Failure> {
+    let mut pages = vec![("fraiseql".to_owned(), Arguments::command())];
+    while let Some((name, command)) = pages.pop() {
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            pages.push((format!("{name}-{}", below.get_name()), below.clone()));
+        }
+        let path = dir.join(format!("{name}.1"));
+        let mut page = Vec::new();
+        let title: &'static str = Box::leak(name.into_boxed_str());
+        clap_mangen::Man::new(command.name(title))
+            .render(&mut page)
+            .map_err(|error| Failure::internal("render a man page", &error))?;
+        files::write(&path, &page)?;
+        printer.say(&format!("wrote {}", path.display()));
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! `fraiseql compile`: schema.graphql and a catalog become schema.compiled.json.
+
+use std::path::Path;
+
+use fraiseql_compile::{Source, compile};
+use fraiseql_model::artifact::Artifact;
+use fraiseql_model::catalog::Catalog;
+use fraiseql_model::diagnostic::Severity;
+use fraiseql_model::errors;
+use fraiseql_postgres::{Target, connect_control, read_catalog};
+use serde_json::json;
+
+use crate::args;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::project::{Project, open_snapshot};
+use crate::{files, settings_file};
+
+/// Compiles a project.
+pub(crate) async fn run(arguments: args::Compile, printer: &Printer) -> Result<(), Failure> {
+    let project = Project::open(&arguments.project, &[])?;
+    let catalog = catalog(&project, &arguments, printer).await?;
+    if arguments.snapshot {
+        files::write(&project.snapshot(), &snapshot_bytes(&catalog)?)?;
+        printer.say(&format!("wrote {}", project.snapshot().display()));
+    }
+    let (artifact, bytes) = compiled(&project, &catalog, printer)?;
+    let out = arguments.out.unwrap_or_else(|| project.artifact());
+    if !arguments.check {
+        files::write(&out, &bytes)?;
+    }
+    if printer.is_json() {
+        let file = (!arguments.check).then(|| out.display().to_string());
+        printer
+            .data_json(&json!({ "digest": artifact.digest, "file": file, "types": artifact.objects.len() }));
+    } else {
+        let done = if arguments.check { "checked".to_owned() } else { format!("wrote {}", out.display()) };
+        printer.say(&format!("{done}: {} types, digest {}", artifact.objects.len(), &artifact.digest[..12]));
+    }
+    Ok(())
+}
+
+/// Returns the bytes of a saved catalog.
+pub(crate) fn snapshot_bytes(catalog: &Catalog) -> Result<Vec<u8>, Failure> {
+    let mut bytes = serde_json::to_vec_pretty(catalog)
+        .map_err(|error| Failure::internal("write the catalog as JSON", &error))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+async fn catalog(
+    project: &Project,
+    arguments: &args::Compile,
+    printer: &Printer,
+) -> Result<Catalog, Failure> {
+    let url = project.settings.text("database.url");
+    if let (Some(url), false) = (url, arguments.offline) {
+        return live_catalog(url, &project.settings.list("database.schemas")).await;
+    }
+    if !arguments.offline
+        && let Some(url) = super::up::running_url(&project.dir).await
+    {
+        printer.say("using the embedded database that `fraiseql up` runs");
+        return live_catalog(&url, &project.settings.list("database.schemas")).await;
+    }
+    let path = project.snapshot();
+    if path.exists() {
+        if !arguments.offline {
+            printer.say(&format!("no database is configured: using the catalog saved in {}", path.display()));
+        }
+        return open_snapshot(&path);
+    }
+    let message = "compile without a database: there is neither database.url nor a saved catalog";
+    let hint = "set DATABASE_URL, or run `fraiseql up` beside it, or save a catalog with --snapshot";
+    Err(Failure::new(&errors::CFG_MISSING, message).hint(hint))
+}
+
+/// Reads the catalog of a database.
+pub(crate) async fn live_catalog(url: &str, schemas: &[String]) -> Result<Catalog, Failure> {
+    let client = connect_control(&Target::parse(url)?).await?;
+    Ok(read_catalog(&client, schemas).await?)
+}
+
+/// Compiles the project's schema and shows what was found.
+///
+/// Fails with all errors in one failure; warnings are shown and do not fail.
+pub(crate) fn compiled(
+    project: &Project,
+    catalog: &Catalog,
+    printer: &Printer,
+) -> Result<(Artifact, Vec<u8>), Failure> {
+    let path = project.schema();
+    let text = files::read_text(&path)?;
+    let file = shown(&path);
+    let compiled = compile(Source { file: &file, text: &text }, catalog, env!("CARGO_PKG_VERSION"));
+    match compiled.artifact {
+        Some(artifact) => {
+            for warning in &compiled.diagnostics {
+                printer.diagnostic(warning, Some(&text));
+            }
+            Ok(artifact.seal())
+        }
+        None => {
+            let first = compiled.diagnostics.iter().find(|found| found.severity == Severity::Error);
+            let code = first.map_or(&errors::SDL_INVALID, |first| first.code);
+            Err(settings_file::summed(compiled.diagnostics, &text, code, &format!("compile {file}")))
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    path.display().to_string()
+}

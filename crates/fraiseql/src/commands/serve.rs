@@ -1,0 +1,170 @@
+//! `fraiseql serve`: one server for a compiled project.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fraiseql_engine::Limits;
+use fraiseql_model::artifact::Artifact;
+use fraiseql_model::errors;
+use fraiseql_model::manifest::Manifest;
+use fraiseql_model::settings::Settings;
+use fraiseql_postgres::{Pool, PoolOptions, PostgresError, Target};
+use fraiseql_serve::{ServeOptions, Server};
+use tokio_util::sync::CancellationToken;
+
+use crate::args;
+use crate::failure::Failure;
+use crate::log::Log;
+use crate::manifest_check::{missing, schemas};
+use crate::printer::Printer;
+use crate::project::{Project, open_artifact};
+
+use super::compile::live_catalog;
+use super::signals::Stop;
+
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Serves until it is told to stop.
+pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(), Failure> {
+    let mut stop = Stop::listen()?;
+    let project = Project::open(&arguments.project, &flags(&arguments))?;
+    let artifact = open_artifact(&project.artifact())?;
+    let settings = &project.settings;
+    let Some(url) = settings.text("database.url").map(str::to_owned) else {
+        let message = "serve: no database is configured";
+        let hint = "set DATABASE_URL, or run `fraiseql up` for an embedded database";
+        return Err(Failure::new(&errors::CFG_MISSING, message).hint(hint));
+    };
+    let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), true);
+    let checked = match check(&url, &artifact.manifest).await {
+        Err(failure) if is_away(&failure) => {
+            log.line(
+                "error",
+                &format!("the database is away, readiness is 503 until it returns: {}", failure.message),
+            );
+            false
+        }
+        verdict => verdict.map(|()| true)?,
+    };
+    let manifest = artifact.manifest.clone();
+    let pool = pool(&url, settings)?;
+    let server = Server::bind(options(artifact, pool.clone(), settings, Arc::new(log.clone()))?).await?;
+    let handle = server.handle();
+    let shutdown = CancellationToken::new();
+    let serving = server.run(shutdown.clone().cancelled_owned());
+    tokio::pin!(serving);
+    let watching = check_later(!checked, &url, &manifest, &log);
+    tokio::pin!(watching);
+    let mut watched = false;
+    let report = loop {
+        tokio::select! {
+            report = &mut serving => break report?,
+            () = &mut watching, if !watched => watched = true,
+            () = stop.next() => if shutdown.is_cancelled() { handle.hasten() } else { shutdown.cancel() },
+        }
+    };
+    pool.close().await;
+    log.line("info", &format!("stopped: {} connections finished, {} cut off", report.finished, report.cut));
+    Ok(())
+}
+
+/// Settings that have flags of their own.
+pub(crate) fn flags(arguments: &args::Serve) -> Vec<(&'static str, String, &'static str)> {
+    let port = arguments.port.map(|port| ("server.port", port.to_string(), "--port"));
+    let address = arguments.address.clone().map(|address| ("server.address", address, "--address"));
+    port.into_iter().chain(address).collect()
+}
+
+/// Fails when the database lacks what the artifact reads or writes.
+async fn check(url: &str, manifest: &Manifest) -> Result<(), Failure> {
+    let catalog = live_catalog(url, &schemas(manifest)).await?;
+    let missing = missing(manifest, &catalog);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let count = missing.len();
+    let mut failure =
+        Failure::new(&errors::ART_DATABASE, format!("serve the artifact: the database lacks {count} things"));
+    failure.causes = missing;
+    Err(failure.hint("migrate the database, or compile the schema against it again"))
+}
+
+/// Checks once the database is back, and says what it lacks.
+async fn check_later(needed: bool, url: &str, manifest: &Manifest, log: &Log) {
+    while needed {
+        tokio::time::sleep(RETRY).await;
+        match check(url, manifest).await {
+            Ok(()) => return,
+            Err(failure) if is_away(&failure) => {}
+            Err(failure) => {
+                log.line(
+                    "error",
+                    &format!("{}: {}: {}", failure.code.code, failure.message, failure.causes.join("; ")),
+                );
+                return;
+            }
+        }
+    }
+}
+
+fn is_away(failure: &Failure) -> bool {
+    failure.code == &errors::PG_CONNECT
+}
+
+/// Makes the pool that the settings ask for.
+pub(crate) fn pool(url: &str, settings: &Settings) -> Result<Pool, Failure> {
+    let size = usize::try_from(settings.integer("database.pool_size")).unwrap_or(usize::MAX);
+    let connect_timeout = settings.duration("database.connect_timeout_ms");
+    let target = Target::parse(url).map_err(|error: PostgresError| Failure::from(error))?;
+    Ok(Pool::new(target, PoolOptions { size, connect_timeout }))
+}
+
+/// Makes the server's options from the settings.
+pub(crate) fn options(
+    artifact: Artifact,
+    pool: Pool,
+    settings: &Settings,
+    observer: Arc<Log>,
+) -> Result<ServeOptions, Failure> {
+    let production = settings.text("server.profile") == Some("production");
+    let graphiql = match settings.text("server.graphiql") {
+        Some("on") => true,
+        Some("off") => false,
+        _ => !production,
+    };
+    let size = |key: &str| usize::try_from(settings.integer(key)).unwrap_or(usize::MAX);
+    let limits = Limits {
+        tokens: size("limits.tokens"),
+        depth: size("limits.depth"),
+        fields: size("limits.fields"),
+        root_fields: size("limits.root_fields"),
+        bulk_rows: size("limits.bulk_rows"),
+    };
+    Ok(ServeOptions {
+        artifact,
+        pool,
+        address: address(settings)?,
+        limits,
+        body_bytes: size("limits.body_bytes"),
+        request_timeout: settings.duration("server.request_timeout_ms"),
+        drain_delay: settings.duration("server.drain_delay_ms"),
+        drain_timeout: settings.duration("server.drain_timeout_ms"),
+        graphiql,
+        version: env!("CARGO_PKG_VERSION"),
+        detailed_errors: !production,
+        observer,
+    })
+}
+
+fn address(settings: &Settings) -> Result<SocketAddr, Failure> {
+    let text = settings.text("server.address").unwrap_or("127.0.0.1");
+    let text = if text == "localhost" { "127.0.0.1" } else { text };
+    let ip: IpAddr = text.parse().map_err(|error| {
+        Failure::new(&errors::NET_BIND, format!("listen on {text:?}: it is no IP address"))
+            .because(&error)
+            .hint("set server.address to 127.0.0.1, 0.0.0.0, ::1, :: or another address of this machine")
+    })?;
+    let port = u16::try_from(settings.integer("server.port")).unwrap_or(0);
+    Ok(SocketAddr::new(ip, port))
+}

@@ -1,0 +1,157 @@
+//! `fraiseql up`: everything on one machine. One process and, unless a database is configured, a
+//! PostgreSQL below it, which outlives a `kill -9` of ours and is taken over by the next `up`.
+
+mod database;
+mod lock;
+mod watch;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fraiseql_model::artifact::Artifact;
+use fraiseql_serve::{Server, ServerHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::args;
+use crate::failure::Failure;
+use crate::files;
+use crate::log::Log;
+use crate::printer::Printer;
+use crate::project::Project;
+use crate::try_queries::try_queries;
+
+use super::compile::{compiled, live_catalog};
+use super::serve::{flags, options, pool};
+use super::signals::Stop;
+use database::Embedded;
+use lock::Lock;
+use watch::Watch;
+
+const SUPERVISION: Duration = Duration::from_millis(200);
+
+/// Runs everything until it is told to stop, then stops everything.
+pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(), Failure> {
+    let mut stop = Stop::listen()?;
+    let project = Project::open(&arguments.project, &flags(&arguments))?;
+    let _lock = Lock::take(&project.dir)?;
+    let mut embedded = None;
+    let started = tokio::select! {
+        started = database(&project, printer, &mut embedded) => started,
+        () = stop.next() => Ok(None),
+    };
+    let served = match started {
+        Ok(Some(url)) => serve(&project, &url, printer, &mut embedded, &mut stop).await,
+        Ok(None) => Ok(()),
+        Err(failure) => Err(failure),
+    };
+    if let Some(embedded) = embedded {
+        embedded.stop(printer).await?;
+    }
+    served
+}
+
+/// Returns the embedded database's connection string while `up` runs in a project.
+pub(crate) async fn running_url(dir: &Path) -> Option<String> {
+    database::running_url(dir).await
+}
+
+/// Returns the connection string to use, after starting the embedded database if that is it.
+async fn database(
+    project: &Project,
+    printer: &Printer,
+    embedded: &mut Option<Embedded>,
+) -> Result<Option<String>, Failure> {
+    if let Some(url) = project.settings.text("database.url") {
+        return Ok(Some(url.to_owned()));
+    }
+    let started = Embedded::start(project, printer, embedded).await?;
+    Ok(Some(started))
+}
+
+async fn serve(
+    project: &Project,
+    url: &str,
+    printer: &Printer,
+    embedded: &mut Option<Embedded>,
+    stop: &mut Stop,
+) -> Result<(), Failure> {
+    let artifact = build(project, url, printer).await?;
+    let queries = try_queries(&artifact);
+    let settings = &project.settings;
+    let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), false);
+    let pool = pool(url, settings)?;
+    let server = Server::bind(options(artifact, pool.clone(), settings, Arc::new(log.clone()))?).await?;
+    let mut watch = Watch::begin(&project.dir)?;
+    let handle = server.handle();
+    greet(printer, server.local_addr().port(), settings.text("server.graphiql") != Some("off"), &queries);
+    let shutdown = CancellationToken::new();
+    let serving = server.run(shutdown.clone().cancelled_owned());
+    tokio::pin!(serving);
+    let mut pulse = tokio::time::interval(SUPERVISION);
+    let report = loop {
+        tokio::select! {
+            report = &mut serving => break report?,
+            () = stop.next() => if shutdown.is_cancelled() { handle.hasten() } else {
+                printer.say("stopping");
+                shutdown.cancel();
+            },
+            () = watch.changed(), if !shutdown.is_cancelled() => reload(project, url, printer, &handle).await,
+            _ = pulse.tick(), if embedded.is_some() => {
+                if let Some(embedded) = embedded.as_mut()
+                    && let Err(failure) = embedded.supervise(printer).await
+                {
+                    log.line("error", &format!("{}: {}", failure.code.code, failure.message));
+                }
+            }
+        }
+    };
+    pool.close().await;
+    if report.cut > 0 {
+        printer.say(&format!("{} connections were cut off", report.cut));
+    }
+    Ok(())
+}
+
+async fn build(project: &Project, url: &str, printer: &Printer) -> Result<Artifact, Failure> {
+    let catalog = live_catalog(url, &project.settings.list("database.schemas")).await?;
+    let (artifact, bytes) = compiled(project, &catalog, printer)?;
+    files::write(&project.artifact(), &bytes)?;
+    Ok(artifact)
+}
+
+/// Compiles again; when that fails the last good schema stays.
+async fn reload(project: &Project, url: &str, printer: &Printer, handle: &ServerHandle) {
+    match build(project, url, printer).await {
+        Ok(artifact) => {
+            let digest = artifact.digest.clone();
+            match handle.reload(artifact) {
+                Ok(()) => printer.say(&format!("reloaded: schema {}", &digest[..12])),
+                Err(error) => printer.failure(&Failure::internal("load the new schema", &error)),
+            }
+        }
+        Err(failure) => {
+            printer.failure(&failure);
+            printer.say("the last good schema stays");
+        }
+    }
+}
+
+fn greet(printer: &Printer, port: u16, graphiql: bool, queries: &[String]) {
+    let base = format!("http://localhost:{port}");
+    if graphiql {
+        printer.say(&format!("\n  GraphiQL  {base}/"));
+    }
+    printer.say(&format!("  GraphQL   {base}/graphql"));
+    printer.say(&format!("  Health    {base}/health"));
+    printer.say(&format!("  Metrics   {base}/metrics"));
+    if !queries.is_empty() {
+        printer.say("\nThree queries to try:");
+    }
+    for query in queries {
+        let body = serde_json::json!({ "query": query }).to_string().replace('\'', "'\\''");
+        printer.say(&format!("\n  {query}"));
+        printer.say(&format!("  curl -s {base}/graphql -H 'content-type: application/json' -d '{body}'"));
+    }
+    printer.say("\nCtrl-C stops everything.");
+}

@@ -1,0 +1,51 @@
+//! Tells when a file of the project has changed and has been quiet for a moment.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fraiseql_model::errors;
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc::{Receiver, channel};
+
+use crate::failure::Failure;
+
+/// Editors write a file in several steps; this is how long they may take between two.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// Watches a project's folder.
+pub(crate) struct Watch {
+    changes: Receiver<()>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Watch {
+    /// Begins to watch.
+    pub(crate) fn begin(dir: &Path) -> Result<Self, Failure> {
+        let (sender, changes) = channel(1);
+        let told = move |event: notify::Result<Event>| {
+            let relevant = event.is_ok_and(|event| {
+                !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_source(path))
+            });
+            // A full channel already says that something changed.
+            if relevant && sender.try_send(()).is_err() {}
+        };
+        let failed = |error: notify::Error| {
+            Failure::new(&errors::IO_READ, format!("watch {}", dir.display())).because(&error)
+        };
+        let mut watcher = notify::recommended_watcher(told).map_err(failed)?;
+        watcher.watch(dir, RecursiveMode::NonRecursive).map_err(failed)?;
+        Ok(Self { changes, _watcher: watcher })
+    }
+
+    /// Waits for a change, then for quiet.
+    pub(crate) async fn changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        while tokio::time::timeout(QUIET, self.changes.recv()).await.is_ok_and(|change| change.is_some()) {}
+    }
+}
+
+fn is_source(path: &PathBuf) -> bool {
+    path.file_name().is_some_and(|name| name == "schema.graphql")
+}

@@ -1,0 +1,141 @@
+//! Writes the server's events to standard error, as text or as JSON, one line each.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fraiseql_serve::{Event, Observe};
+use serde_json::{Value, json};
+
+use crate::printer::Printer;
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// The log of one process.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    printer: Printer,
+    format: Format,
+    /// True to tell every request, not only what went wrong.
+    requests: bool,
+}
+
+impl Log {
+    /// Makes a log; `format` is the setting `log.format`.
+    pub(crate) fn new(printer: &Printer, format: &str, requests: bool) -> Self {
+        let format = if format == "json" { Format::Json } else { Format::Text };
+        Self { printer: printer.clone(), format, requests }
+    }
+
+    /// Writes a line of our own.
+    pub(crate) fn line(&self, level: &str, message: &str) {
+        self.write(level, message, &json!({}));
+    }
+
+    fn write(&self, level: &str, message: &str, details: &Value) {
+        let line = match self.format {
+            Format::Json => {
+                let mut line = json!({ "@timestamp": now(), "log.level": level, "message": message });
+                if let (Value::Object(line), Value::Object(details)) = (&mut line, details) {
+                    line.extend(details.clone());
+                }
+                line.to_string()
+            }
+            Format::Text => {
+                let details = details.as_object().into_iter().flatten();
+                let details: String = details.map(|(key, value)| format!(" {key}={value}")).collect();
+                format!("{} {level:5} {message}{details}", now())
+            }
+        };
+        self.printer.log(&line);
+    }
+}
+
+impl Observe for Log {
+    fn observe(&self, event: &Event<'_>) {
+        match event {
+            Event::Listening { address } => self.line("info", &format!("listening on http://{address}")),
+            Event::RequestFinished(request) => {
+                let failed = request.status >= 500 || request.aborted;
+                if !self.requests && !failed {
+                    return;
+                }
+                let codes: Vec<&str> = request.codes.iter().map(|code| code.as_str()).collect();
+                let details = json!({
+                    "id": request.request_id, "operation": request.operation, "kind": request.kind.as_str(),
+                    "status": request.status, "ms": millis(request.duration), "rows": request.rows,
+                    "bytes": request.bytes, "codes": codes, "aborted": request.aborted,
+                });
+                self.write(
+                    if failed { "error" } else { "info" },
+                    &format!("{} {}", request.method, request.path),
+                    &details,
+                );
+            }
+            Event::SqlError(fault) => {
+                let details = json!({
+                    "logId": fault.log_id, "code": fault.code, "field": fault.field, "sqlstate": fault.sqlstate,
+                    "detail": fault.detail, "hint": fault.hint,
+                });
+                self.write("error", fault.message, &details);
+            }
+            Event::DatabaseLost { reason } => {
+                self.line("error", &format!("the database does not answer: {reason}"))
+            }
+            Event::DatabaseReturned { latency } => {
+                self.line("info", &format!("the database answers in {} ms", millis(*latency)));
+            }
+            Event::Reloaded { digest } => {
+                let short = digest.get(..12).unwrap_or(digest);
+                self.line("info", &format!("serving schema {short}"));
+            }
+            Event::Draining { connections } => {
+                self.line("info", &format!("draining {connections} connections"));
+            }
+            Event::Hastened => self.line("info", "not waiting any more"),
+            Event::TasksLeft { tasks } => self.line("error", &format!("{tasks} tasks were left running")),
+            Event::AcceptFailed { error } => {
+                self.line("error", &format!("cannot accept a connection: {error}"));
+            }
+            other => self.line("info", &format!("{other:?}")),
+        }
+    }
+}
+
+fn millis(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Returns the time in UTC as RFC 3339 with milliseconds.
+#[expect(clippy::disallowed_methods, reason = "a log line is the one place that wants the time of day")]
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    rfc3339(since.as_secs(), since.subsec_millis())
+}
+
+/// Days to a date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+fn rfc3339(seconds: u64, millis: u32) -> String {
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_are_written_as_dates() {
+        assert_eq!(super::rfc3339(0, 0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(super::rfc3339(951_827_696, 7), "2000-02-29T12:34:56.007Z");
+        assert_eq!(super::rfc3339(1_735_689_599, 999), "2024-12-31T23:59:59.999Z");
+    }
+}

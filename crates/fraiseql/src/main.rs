@@ -1,0 +1,34 @@
+//! The binary: arguments, settings, wiring, printing, exit codes. Nothing is decided here that
+//! a library could decide.
+
+mod args;
+mod commands;
+mod failure;
+mod files;
+mod log;
+mod manifest_check;
+mod printer;
+mod project;
+mod settings_file;
+mod statements;
+mod try_queries;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Arguments;
+use crate::printer::Printer;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let printer = Printer::new(arguments.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return printer.failed(&failure::Failure::internal("start the runtime", &error)),
+    };
+    match runtime.block_on(commands::run(arguments.command, &printer)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => printer.failed(&failure),
+    }
+}
