@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
 use crate::error::{ClusterError, file};
+use crate::initdb::Durability;
 use crate::launch::{Launch, answers, url};
-use crate::process::{ProcessId, serving};
+use crate::process::{ProcessId, number, serving};
 use crate::programs::Programs;
 use crate::{initdb, place};
 
@@ -55,6 +56,7 @@ pub struct Cluster {
 
 /// The state file's format written today.
 const STATE_FORMAT: u32 = 1;
+const ADOPTION_TIMEOUT: Duration = Duration::from_secs(60);
 const CLEARING_TIMEOUT: Duration = Duration::from_secs(10);
 const FAST_TIMEOUT: Duration = Duration::from_secs(15);
 const IMMEDIATE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,19 +79,19 @@ impl Cluster {
     /// processes are told by pid, start time and working directory, never by pid alone.
     pub async fn start(options: ClusterOptions, progress: &dyn Fn(Progress)) -> Result<Self, ClusterError> {
         let account = Account::of_servers()?;
-        let parent = place::prepare_parent(&options.data_dir, &account)?;
+        let parent = place::prepare_parent(&options.data_dir)?;
         let name = options.data_dir.file_name().unwrap_or(std::ffi::OsStr::new("data"));
         let data_dir = parent.join(name);
         if !data_dir.join("PG_VERSION").is_file() {
             progress(Progress::Initdb);
         }
-        initdb::ensure(&options.programs, &data_dir, &account)?;
+        initdb::ensure(&options.programs, &data_dir, &account, Durability::Full)?;
         let socket_dir = place::socket_dir(&data_dir, &account)?;
         if let Some(cluster) = Self::adopt(&data_dir, &socket_dir).await? {
             progress(Progress::Adopted);
             return Ok(cluster);
         }
-        clear(&data_dir, progress).await?;
+        clear(&data_dir, &socket_dir, progress).await?;
         progress(Progress::Starting);
         let mut settings = vec!["listen_addresses=".to_owned()];
         settings.extend(options.settings.iter().cloned());
@@ -128,7 +130,7 @@ impl Cluster {
                     if attempt < START_ATTEMPTS && reason.contains("shared memory block") =>
                 {
                     attempt += 1;
-                    clear(launch.data_dir, progress).await?;
+                    clear(launch.data_dir, launch.socket_dir, progress).await?;
                 }
                 Err(error) => {
                     if let Some(process) = process {
@@ -143,12 +145,15 @@ impl Cluster {
     /// Takes over the server that runs in the data directory, if it answers.
     async fn adopt(data_dir: &Path, socket_dir: &Path) -> Result<Option<Self>, ClusterError> {
         let Some(process) = postmaster(data_dir) else { return Ok(None) };
-        if !answers(&url(socket_dir, "postgres")).await {
-            // It is stopping, starting, or its socket is elsewhere: not one of ours to use.
-            if process.gone(CLEARING_TIMEOUT).await {
+        // It may be starting, in recovery, or stopping: it answers, or goes, or is not ours to use.
+        let deadline = tokio::time::Instant::now() + ADOPTION_TIMEOUT;
+        while !answers(&url(socket_dir, "postgres")).await {
+            if process.gone(Duration::from_millis(100)).await {
                 return Ok(None);
             }
-            return Err(ClusterError::InUse { data_dir: data_dir.to_owned(), pid: process.pid });
+            if tokio::time::Instant::now() >= deadline {
+                return Err(ClusterError::InUse { data_dir: data_dir.to_owned(), pid: process.pid });
+            }
         }
         let cluster =
             Self { data_dir: data_dir.to_owned(), socket_dir: socket_dir.to_owned(), process, child: None };
@@ -246,14 +251,14 @@ pub(crate) async fn ensure_database(admin_url: &str, name: &str) -> Result<bool,
 /// Returns the server that `postmaster.pid` names, if it lives and serves this data directory.
 fn postmaster(data_dir: &Path) -> Option<ProcessId> {
     let text = fs::read_to_string(data_dir.join("postmaster.pid")).ok()?;
-    let process = ProcessId::of(text.lines().next()?.trim().parse::<u32>().ok()?)?;
-    process.serves(data_dir).then_some(process)
+    let process = ProcessId::of(number(text.lines().next()?.trim())?)?;
+    process.may_serve(data_dir).then_some(process)
 }
 
 /// Makes the way free for a new server: the processes of a killed one are waited for, then
 /// stopped, and a `postmaster.pid` that names a process which is not a server of this data
 /// directory is removed, since PostgreSQL itself only looks whether the pid is in use.
-async fn clear(data_dir: &Path, progress: &dyn Fn(Progress)) -> Result<(), ClusterError> {
+async fn clear(data_dir: &Path, socket_dir: &Path, progress: &dyn Fn(Progress)) -> Result<(), ClusterError> {
     let left = serving(data_dir);
     if !left.is_empty() {
         progress(Progress::Clearing);
@@ -266,9 +271,22 @@ async fn clear(data_dir: &Path, progress: &dyn Fn(Progress)) -> Result<(), Clust
             }
         }
     }
-    let pid_file = data_dir.join("postmaster.pid");
-    if pid_file.exists() && postmaster(data_dir).is_none() && serving(data_dir).is_empty() {
-        fs::remove_file(&pid_file).map_err(file("remove", &pid_file))?;
+    if postmaster(data_dir).is_some() || !serving(data_dir).is_empty() {
+        return Ok(());
+    }
+    // The socket's lock file, too, names a pid that another process may have by now.
+    let stale = [
+        data_dir.join("postmaster.pid"),
+        socket_dir.join(".s.PGSQL.5432.lock"),
+        socket_dir.join(".s.PGSQL.5432"),
+    ];
+    for path in stale {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(file("remove", &path)(error));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

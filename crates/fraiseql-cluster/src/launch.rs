@@ -41,6 +41,7 @@ impl Launch<'_> {
             .arg(self.data_dir)
             .arg("-c")
             .arg(format!("unix_socket_directories={}", self.socket_dir.display()))
+            .args(["-c", "port=5432"])
             .current_dir(self.data_dir.parent().unwrap_or(Path::new("/")))
             .env("LC_ALL", "C")
             .stdin(Stdio::null())

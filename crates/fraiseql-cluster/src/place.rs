@@ -26,24 +26,19 @@ pub fn default_data_dir(project: &Path) -> Result<PathBuf, ClusterError> {
     Ok(Path::new("/var/lib/fraiseql").join(format!("{name}-{}", &digest[..12])).join("data"))
 }
 
-/// Creates the folder above a data directory so that the server's user owns it.
-pub(crate) fn prepare_parent(data_dir: &Path, account: &Account) -> Result<PathBuf, ClusterError> {
+/// Creates the folder above a data directory, and returns it with links resolved. Its owner stays:
+/// what the server's user needs inside is made and given to it one by one.
+pub(crate) fn prepare_parent(data_dir: &Path) -> Result<PathBuf, ClusterError> {
     let parent = data_dir.parent().unwrap_or(Path::new("/")).to_owned();
-    let existed = parent.is_dir();
     fs::create_dir_all(&parent).map_err(file("create", &parent))?;
-    if !existed {
-        account.give(&parent)?;
-    }
-    let parent = parent.canonicalize().map_err(file("find", &parent))?;
-    if account.switch {
-        account.give(&parent)?;
-    }
-    Ok(parent)
+    parent.canonicalize().map_err(file("find", &parent))
 }
 
 /// Returns the folder for the server's socket, made and checked: short, and the server's user's alone.
 pub(crate) fn socket_dir(data_dir: &Path, account: &Account) -> Result<PathBuf, ClusterError> {
-    let beside = data_dir.with_file_name("socket");
+    let mut name = data_dir.file_name().map(ToOwned::to_owned).unwrap_or_default();
+    name.push("-socket");
+    let beside = data_dir.with_file_name(name);
     let dir = if beside.as_os_str().len() <= SOCKET_FOLDER_BYTES_MAX {
         beside
     } else {

@@ -25,7 +25,7 @@ impl ProcessId {
         if matches!(fields.first(), Some(&"Z" | &"X")) {
             return None;
         }
-        Some(Self { pid, start_ticks: fields.get(19)?.parse().ok()? })
+        Some(Self { pid, start_ticks: number(fields.get(19)?)? })
     }
 
     /// Sends a signal, if it is still this process.
@@ -49,15 +49,23 @@ impl ProcessId {
         true
     }
 
-    /// Returns its working directory.
-    pub(crate) fn folder(self) -> Option<PathBuf> {
-        std::fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()
-    }
-
     /// Returns true when it is a PostgreSQL process of that data directory.
     pub(crate) fn serves(self, data_dir: &Path) -> bool {
+        self.is_postgres() && self.folder().is_ok_and(|folder| folder == data_dir)
+    }
+
+    /// Returns true when it could be one: a container may forbid us to see its working directory.
+    pub(crate) fn may_serve(self, data_dir: &Path) -> bool {
+        self.is_postgres() && self.folder().map_or(true, |folder| folder == data_dir)
+    }
+
+    fn is_postgres(self) -> bool {
         let name = std::fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
-        name.starts_with("postgres") && self.folder().as_deref() == Some(data_dir)
+        name.starts_with("postgres")
+    }
+
+    fn folder(self) -> std::io::Result<PathBuf> {
+        std::fs::read_link(format!("/proc/{}/cwd", self.pid))
     }
 }
 
@@ -66,12 +74,18 @@ pub fn is_alive(process: ProcessId) -> bool {
     ProcessId::of(process.pid) == Some(process)
 }
 
+/// Reads a number; a word that is none is `None`.
+pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
+    let number = text.parse();
+    number.ok()
+}
+
 /// Returns every PostgreSQL process of that data directory.
 pub(crate) fn serving(data_dir: &Path) -> Vec<ProcessId> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries
         .filter_map(Result::ok)
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|entry| number(entry.file_name().to_str()?))
         .filter_map(ProcessId::of)
         .filter(|process| process.serves(data_dir))
         .collect()

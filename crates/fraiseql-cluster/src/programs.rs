@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::ClusterError;
+use crate::process::number;
 
 /// A folder with `postgres` and `initdb`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl Programs {
 fn major_of(text: &str) -> Option<u32> {
     let version = text.split_whitespace().nth(2)?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
+    number(&digits)
 }
 
 /// Returns `<root>/<major>/bin`, newest first.
@@ -84,7 +85,7 @@ fn system_folders(root: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
     let mut majors: Vec<(u32, PathBuf)> = entries
         .filter_map(Result::ok)
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter_map(|entry| Some((number(entry.file_name().to_str()?)?, entry.path().join("bin"))))
         .collect();
     majors.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
     majors.into_iter().map(|(_, bin)| bin).collect()

@@ -1,5 +1,6 @@
 //! A throwaway server: no durability, gone with its owner, also when that is killed.
 
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -9,6 +10,7 @@ use rustix::process::Signal;
 use crate::account::Account;
 use crate::cluster::ensure_database;
 use crate::error::{ClusterError, file};
+use crate::initdb::Durability;
 use crate::launch::{Launch, url};
 use crate::process::ProcessId;
 use crate::programs::Programs;
@@ -71,7 +73,7 @@ impl Scratch {
     ) -> Result<Self, ClusterError> {
         account.give(folder)?;
         let data_dir = folder.join("data");
-        initdb::ensure(programs, &data_dir, &account)?;
+        initdb::ensure(programs, &data_dir, &account, Durability::None)?;
         let socket_dir = place::socket_dir(&data_dir, &account)?;
         let mut settings: Vec<String> = SETTINGS.iter().map(|setting| (*setting).to_owned()).collect();
         settings.extend(more);
@@ -116,10 +118,14 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         self.process.signal(Signal::QUIT);
         drop(self.child.wait());
-        // The watcher removes the folder, as it would after our death.
-        if let Some((mut watcher, pipe)) = self.watcher.take() {
+        // The watcher removes the folder, as it would after our death; the server is gone already,
+        // and its pid may be somebody else's.
+        if let Some((mut watcher, mut pipe)) = self.watcher.take() {
+            let told = pipe.write_all(b"gone\n");
             drop(pipe);
-            drop(watcher.wait());
+            if told.is_ok() {
+                drop(watcher.wait());
+            }
         }
     }
 }
@@ -127,9 +133,9 @@ impl Drop for Scratch {
 /// Starts a shell that reads a pipe of ours. The pipe closes with us; then it ends the server and
 /// removes the folder. It is in a process group of its own, so that Ctrl-C does not end it first.
 fn watch(process: ProcessId, folder: &Path) -> Result<(Child, ChildStdin), ClusterError> {
-    const SCRIPT: &str = "read -r _; kill -QUIT \"$1\" 2>/dev/null; \
+    const SCRIPT: &str = "read -r word; if [ \"$word\" != gone ]; then kill -QUIT \"$1\" 2>/dev/null; \
         n=0; while kill -0 \"$1\" 2>/dev/null && [ $n -lt 50 ]; do n=$((n+1)); sleep 0.02; done; \
-        kill -KILL \"$1\" 2>/dev/null; rm -rf \"$2\"";
+        kill -KILL \"$1\" 2>/dev/null; fi; rm -rf \"$2\"";
     let mut child = Command::new("sh")
         .args(["-c", SCRIPT, "watcher"])
         .arg(process.pid.to_string())

@@ -1,7 +1,7 @@
 //! Binds fields of Query and Mutation to SQL functions: which overload, which parameters, what comes back.
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::InputValueDefinition;
+use apollo_compiler::ast::{InputValueDefinition, Type, Value};
 use fraiseql_model::artifact::{FunctionArgument, FunctionCall, FunctionReturn};
 use fraiseql_model::catalog::{Function, FunctionResult, Nullability, Parameter, QualifiedName, TypeRef};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -53,6 +53,9 @@ impl<'a> Caller<'a, '_> {
             findings.add(self.field.definition.name.location(), error);
         }
         let (returns, result) = self.returns(findings, function)?;
+        if self.query && matches!(returns, FunctionReturn::Object { set: true, .. }) {
+            self.refuse_list_arguments(findings, &given);
+        }
         let arguments = given.iter().map(|(argument, ..)| argument.clone()).collect();
         Some(BoundCall {
             function,
@@ -64,6 +67,20 @@ impl<'a> Caller<'a, '_> {
             given: given.into_iter().map(|(_, parameter, element)| (parameter, element)).collect(),
             result,
         })
+    }
+
+    fn refuse_list_arguments(&self, findings: &mut Findings, given: &Given<'_>) {
+        for argument in &self.field.definition.arguments {
+            if !LIST_ARGUMENTS.contains(&argument.name.as_str()) {
+                continue;
+            }
+            let message = format!("{} gets the argument \"{}\" by itself", self.owner, argument.name);
+            let parameter = given.iter().find(|(bound, ..)| argument.name.as_str() == bound.argument);
+            let name = parameter.map_or("...", |(_, parameter, _)| parameter.name.as_str());
+            let error = Diagnostic::error(&errors::SDL_NAME_TAKEN, message)
+                .hint(format!("call yours otherwise, with @parameter(name: \"{name}\")"));
+            findings.add(argument.name.location(), error);
+        }
     }
 
     fn overloads(&self, findings: &mut Findings) -> Option<Vec<&'a Function>> {
@@ -199,6 +216,13 @@ impl<'a> Caller<'a, '_> {
             input: true,
         };
         let (value, element) = value_type(findings, self.words, &shape, &side)?;
+        if let Some(default) = &argument.default_value
+            && !fits(self.words, default, &argument.ty)
+        {
+            let message = format!("{default} is no {}", argument.ty);
+            findings.add(default.location().or(place), Diagnostic::error(&errors::SDL_ARGUMENT, message));
+            return None;
+        }
         if !parameter.has_default && !shape.non_null && argument.default_value.is_none() {
             let message = format!("{source} must be given, but {owner} may be left out");
             let error = Diagnostic::error(&errors::SDL_ARGUMENT, message)
@@ -312,19 +336,6 @@ impl<'a> Caller<'a, '_> {
             findings.add(place, self.refused(function, shape, &function.returns));
             return None;
         }
-        if set && self.query {
-            for argument in &self.field.definition.arguments {
-                if LIST_ARGUMENTS.contains(&argument.name.as_str()) {
-                    let message = format!("{} gets the argument \"{}\" by itself", self.owner, argument.name);
-                    let hint = format!(
-                        "call yours otherwise, with @parameter(name: \"{}\")",
-                        snake_case(&argument.name)
-                    );
-                    let error = Diagnostic::error(&errors::SDL_NAME_TAKEN, message).hint(hint);
-                    findings.add(argument.name.location(), error);
-                }
-            }
-        }
         let trusted = self.field.applied.get("neverNull").and_then(|usage| usage.place);
         let source = format!("what {} returns", function.name);
         let sql_type = TypeRef {
@@ -391,6 +402,34 @@ fn named<'a>(function: &'a Function, argument: &str, renamed: Option<&str>) -> O
     match renamed {
         Some(name) => find(name),
         None => find(&snake_case(argument)).or_else(|| find(argument)),
+    }
+}
+
+/// Returns true when a default is a value of a type: section 3.5 of the specification, by kind.
+fn fits(words: &Vocabulary<'_>, value: &Value, ty: &Type) -> bool {
+    if ty.is_list() {
+        return match value {
+            Value::Null => !ty.is_non_null(),
+            Value::List(items) => items.iter().all(|item| fits(words, item, ty.item_type())),
+            single => fits(words, single, ty.item_type()),
+        };
+    }
+    let name = ty.inner_named_type().as_str();
+    match (name, value) {
+        (_, Value::Null) => !ty.is_non_null(),
+        (_, Value::Variable(_)) => false,
+        ("JSON", _) => true,
+        ("Int", Value::Int(number)) => number.try_to_i32().is_ok(),
+        ("Float", Value::Int(_) | Value::Float(_)) => true,
+        ("Boolean", Value::Boolean(_)) => true,
+        ("ID" | "BigInt" | "Decimal", Value::Int(_)) | ("Decimal", Value::Float(_)) => true,
+        ("Int" | "Float" | "Boolean", _) => false,
+        (name, Value::Enum(value)) => {
+            let bound = words.enums.get(name).and_then(|bound| bound.binding.as_ref());
+            bound.is_some_and(|binding| binding.labels.contains_key(value.as_str()))
+        }
+        (name, Value::String(_)) => !words.enums.contains_key(name),
+        _ => false,
     }
 }
 

@@ -1,7 +1,8 @@
 //! A field, argument or result meets a SQL type: does it fit, and how do its values travel?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use apollo_compiler::Name;
 use fraiseql_model::artifact::{Encoding, NonNull, ValueType};
 use fraiseql_model::catalog::{Nullability, TypeRef};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -30,6 +31,8 @@ pub(crate) struct Vocabulary<'a> {
     pub(crate) database: &'a Database<'a>,
     pub(crate) enums: &'a BTreeMap<&'a str, BoundEnum>,
     pub(crate) objects: Vec<&'a str>,
+    /// Types that were refused where they stand.
+    pub(crate) refused: &'a BTreeSet<&'a str>,
 }
 
 /// Returns how the values travel, or adds why they cannot.
@@ -58,7 +61,7 @@ pub(crate) fn value_type(
             encoding.or(narrower.then_some(Encoding::Plain))
         }
         None => {
-            findings.add(place, unknown_type(words, shape.name));
+            refuse_unknown(findings, words, shape.name);
             return None;
         }
     };
@@ -112,8 +115,14 @@ pub(crate) fn non_null(
     }
 }
 
-/// Returns that nobody defined a type, with the nearest name.
-pub(crate) fn unknown_type(words: &Vocabulary<'_>, name: &str) -> Diagnostic {
+/// Adds that nobody defined a type, unless its definition was refused.
+pub(crate) fn refuse_unknown(findings: &mut Findings, words: &Vocabulary<'_>, name: &Name) {
+    if !words.refused.contains(name.as_str()) {
+        findings.add(name.location(), unknown_type(words, name));
+    }
+}
+
+fn unknown_type(words: &Vocabulary<'_>, name: &str) -> Diagnostic {
     if words.objects.contains(&name) {
         let message = format!("{name} is an object type, which cannot be an argument");
         return Diagnostic::error(&errors::SDL_ARGUMENT, message);

@@ -292,7 +292,7 @@ fn arguments<'d>(
 
 fn expected(kind: Kind) -> &'static str {
     match kind {
-        Kind::Text => "a string such as \"artist\"",
+        Kind::Text => "a string, in quotes",
         Kind::Flag => "true or false",
         Kind::Texts => "a list of strings such as [\"artist_id\"], not empty",
     }

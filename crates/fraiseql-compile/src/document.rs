@@ -3,7 +3,7 @@
 //! Merges extensions, refuses what this version does not compile and what GraphQL forbids by name.
 //! Does not look at the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use apollo_compiler::ast::{
     Definition, Directive, Document, EnumValueDefinition, FieldDefinition, OperationType,
@@ -29,6 +29,8 @@ pub(crate) struct Authored<'d> {
     pub(crate) mutation: Option<AuthoredObject<'d>>,
     /// Every type name, and where it stands.
     pub(crate) names: BTreeMap<&'d str, Place>,
+    /// Types that were refused; whoever refers to them is not at fault.
+    pub(crate) refused: BTreeSet<&'d str>,
 }
 
 /// One definition; the numbers are places in the lists of [`Authored`].
@@ -138,7 +140,10 @@ impl<'d> Authored<'d> {
             Definition::FragmentDefinition(fragment) => {
                 refuse_executable(findings, "a fragment", fragment.location());
             }
-            other => refuse_kind(findings, other),
+            other => {
+                self.refused.extend(other.name().map(Name::as_str));
+                refuse_kind(findings, other);
+            }
         }
     }
 
@@ -185,7 +190,7 @@ impl<'d> Authored<'d> {
             let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
                 .why("scalars of your own are not compiled: nothing would say how their values travel")
                 .hint(format!("known are {}", known.clone().collect::<Vec<_>>().join(", ")));
-            self.names.insert(name, definition.name.location());
+            self.refused.insert(name);
             findings.add(
                 definition.name.location(),
                 suggesting(error, name, known),
@@ -218,6 +223,7 @@ impl<'d> Authored<'d> {
                 }
             }
             Definition::ScalarTypeExtension(extension) => {
+                self.refused.insert(&extension.name);
                 let message = "extensions of scalars are not compiled";
                 findings.add(
                     extension.name.location(),
@@ -330,7 +336,7 @@ fn check_names<'d>(
     what: &str,
     names: impl Iterator<Item = &'d Name>,
 ) {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for name in names {
         if name.starts_with("__") {
             findings.add(name.location(), reserved(name));

@@ -97,6 +97,13 @@ fn inferred(
     database: &Database<'_>,
 ) -> Option<QualifiedName> {
     let used: Vec<&QualifiedName> = used.into_iter().flatten().collect();
+    let guess = snake_case(definition.name);
+    let mut namesakes = used.iter().filter(|name| name.name == guess);
+    match (namesakes.next(), namesakes.next(), database.find_enum(&guess, None)) {
+        (Some(one), None, _) => return Some((*one).clone()),
+        (None, _, Found::One(found)) => return Some(found.clone()),
+        _ => {}
+    }
     match used.as_slice() {
         [one] => return Some((*one).clone()),
         [] => {}
@@ -109,10 +116,6 @@ fn inferred(
             findings.add(definition.place, error);
             return None;
         }
-    }
-    let guess = snake_case(definition.name);
-    if let Found::One(found) = database.find_enum(&guess, None) {
-        return Some(found.clone());
     }
     let message = format!("enum {} stands for no enum of the database", definition.name);
     let known = database.enums().map(|(found, _)| found.name.as_str());

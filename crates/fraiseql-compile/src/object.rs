@@ -5,7 +5,7 @@ use fraiseql_model::catalog::{Column, Relation};
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 
-use crate::column::{Side, Vocabulary, non_null, unknown_type, value_type};
+use crate::column::{Side, Vocabulary, non_null, refuse_unknown, value_type};
 use crate::database::{Element, UniqueKey};
 use crate::draft::{Draft, DraftField, Drafts, unknown_column};
 use crate::findings::{Findings, Place};
@@ -167,7 +167,7 @@ impl<'a> Binder<'a, '_> {
         let known = scalar::names().any(|known| shape.name == known)
             || self.words.enums.contains_key(shape.name.as_str());
         if !known {
-            findings.add(shape.name.location(), unknown_type(self.words, shape.name));
+            refuse_unknown(findings, self.words, shape.name);
             return None;
         }
         let relation = self.draft.relation?;

@@ -12,7 +12,7 @@ use fraiseql_model::names::nearest;
 
 use crate::call::{BoundCall, Caller};
 use crate::casing::snake_case;
-use crate::column::{Side, Vocabulary, non_null, unknown_type};
+use crate::column::{Side, Vocabulary, non_null, refuse_unknown};
 use crate::document::Authored;
 use crate::draft::{DraftField, Drafts, read_fields, same_columns};
 use crate::findings::{Findings, listed};
@@ -106,9 +106,11 @@ impl<'a> RootBinder<'a, '_> {
         let Some(draft) = self.drafts.get(shape.name) else {
             let known = crate::scalar::names().any(|known| shape.name == known)
                 || self.words.enums.contains_key(shape.name.as_str());
-            let error = if known { self.no_function(&owner, field) } else { unknown_type(self.words, shape.name) };
-            let place = if known { definition.name.location() } else { shape.name.location() };
-            findings.add(place, error);
+            if known {
+                findings.add(definition.name.location(), self.no_function(&owner, field));
+            } else {
+                refuse_unknown(findings, self.words, shape.name);
+            }
             return None;
         };
         let object = draft.object.name;

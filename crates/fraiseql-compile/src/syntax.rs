@@ -3,8 +3,10 @@
 use apollo_compiler::ast::Document;
 use apollo_compiler::diagnostic::ToCliReport as _;
 use apollo_compiler::parser::Parser;
+use apollo_compiler::validation::DiagnosticList;
 use fraiseql_model::diagnostic::{Diagnostic, Span};
 use fraiseql_model::errors;
+use fraiseql_model::names::nearest;
 
 use crate::findings::{Findings, Place};
 
@@ -30,18 +32,71 @@ pub(crate) fn parse(findings: &mut Findings, file: &str, text: &str) -> Document
     match parsed {
         Ok(document) => document,
         Err(incomplete) => {
-            for error in incomplete.errors.iter() {
-                let message = error.error.to_string();
-                let message = message.strip_prefix("syntax error: ").unwrap_or(&message);
-                let place = error.error.location();
-                findings.add(
-                    place,
-                    Diagnostic::error(&errors::SDL_SYNTAX, message.trim()),
-                );
-            }
+            add_syntax_errors(findings, &incomplete.errors, &incomplete.partial, text);
             incomplete.partial
         }
     }
+}
+
+/// Words that begin a definition.
+const KEYWORDS: &[&str] = &["type", "enum", "scalar", "extend", "input", "interface", "union", "directive", "schema"];
+/// What the parser calls tokens.
+const TOKENS: &[(&str, &str)] = &[
+    ("R_BRACK", "\"]\""),
+    ("L_BRACK", "\"[\""),
+    ("R_CURLY", "\"}\""),
+    ("L_CURLY", "\"{\""),
+    ("R_PAREN", "\")\""),
+    ("L_PAREN", "\"(\""),
+    ("COLON", "\":\""),
+    ("EQ", "\"=\""),
+    ("EOF", "the end of the file"),
+];
+
+fn add_syntax_errors(findings: &mut Findings, errors: &DiagnosticList, document: &Document, text: &str) {
+    let starts: Vec<usize> =
+        document.definitions.iter().filter_map(|definition| Some(definition.location()?.offset())).collect();
+    let mut last: Option<usize> = None;
+    for error in errors.iter() {
+        let place = error.error.location();
+        let message = error.error.to_string();
+        let message = message.strip_prefix("syntax error: ").unwrap_or(&message);
+        let start = place.map_or(0, |place| place.offset());
+        let no_definition = message == "expected definition" || message.contains("OperationDefinition");
+        // One mistake makes the parser stumble over every token up to the next definition.
+        let recovered = |before: usize| starts.iter().any(|definition| (before..start).contains(definition));
+        let consequence = last.is_some_and(|before| before == start || (no_definition && !recovered(before)));
+        last = Some(start);
+        if consequence {
+            continue;
+        }
+        let found = place.and_then(|place| text.get(place.offset()..place.end_offset())).unwrap_or("");
+        let diagnostic = if no_definition {
+            let message = format!("expected a definition, found \"{}\"", found.trim());
+            let error = Diagnostic::error(&errors::SDL_SYNTAX, message);
+            match nearest(found, KEYWORDS.iter().copied()) {
+                Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+                None => error.hint("a schema consists of type, enum, scalar and extend type"),
+            }
+        } else if text.trim().is_empty() {
+            Diagnostic::error(&errors::SDL_SYNTAX, "the file is empty").hint("type Query { ... }")
+        } else {
+            Diagnostic::error(&errors::SDL_SYNTAX, readable(message))
+        };
+        findings.add(place, diagnostic);
+    }
+}
+
+fn readable(message: &str) -> String {
+    let mut text = message.trim().trim_end_matches('.').to_owned();
+    for (token, shown) in TOKENS {
+        let words = text.split(' ').map(|word| {
+            let bare = word.trim_end_matches(',');
+            if bare == *token { word.replacen(token, shown, 1) } else { word.to_owned() }
+        });
+        text = words.collect::<Vec<_>>().join(" ");
+    }
+    crate::casing::uncapitalised(&text)
 }
 
 /// Drops what could be the mere consequence of a syntax error: everything about definitions that

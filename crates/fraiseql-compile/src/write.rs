@@ -311,7 +311,7 @@ fn complete(
     }
     let message = format!("{} has no field for {}", object.name, listed(&missing));
     Err(Diagnostic::error(&errors::SDL_NOT_WRITABLE, message)
-        .why(format!("{} is NOT NULL without a default, so every insert must give it", listed(&missing)))
+        .why("every insert must give what is NOT NULL without a default")
         .hint("add the field, give the column a default, or take insert and upsert out of @write"))
 }
 

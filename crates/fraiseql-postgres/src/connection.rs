@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     read: BytesMut,
     pub(crate) write: BytesMut,
     pub(crate) statements: Statements,
+    /// Statements that the server still has and nobody wants: closed with the next batch.
+    pub(crate) unwanted: Vec<u64>,
     pub(crate) address: Address,
     pub(crate) process_id: i32,
     pub(crate) secret_key: i32,
@@ -61,6 +63,7 @@ impl Connection {
             read: BytesMut::with_capacity(READ_BYTES),
             write: BytesMut::new(),
             statements: Statements::default(),
+            unwanted: Vec::new(),
             address: address.clone(),
             process_id: 0,
             secret_key: 0,
@@ -83,8 +86,12 @@ impl Connection {
         frontend::startup_message(parameters, &mut self.write)?;
         self.flush().await?;
         let mut scram: Option<ScramSha256> = None;
+        let mut proven = false;
         loop {
             match self.receive().await? {
+                Message::AuthenticationOk if scram.is_some() && !proven => {
+                    return Err(auth_error(target, "it does not prove that it knows the password"));
+                }
                 Message::AuthenticationOk => {}
                 Message::AuthenticationCleartextPassword => {
                     if !self.stream.is_private() {
@@ -117,25 +124,22 @@ impl Connection {
                     if exchange.finish(body.data()).is_err() {
                         return Err(auth_error(target, "it does not know the password itself"));
                     }
+                    proven = true;
                 }
                 Message::BackendKeyData(body) => {
                     self.process_id = body.process_id();
                     self.secret_key = body.secret_key();
                 }
-                Message::ParameterStatus(body) => self.note_parameter(body.name()?, body.value()?),
+                Message::ParameterStatus(body) if body.name()? == "server_version" => {
+                    self.server_version = major_version(body.value()?)?;
+                }
+                Message::ParameterStatus(_) => {}
                 Message::NoticeResponse(_) => {}
                 Message::ErrorResponse(body) => return Err(login_error(target, sql_error(&body)?)),
                 Message::ReadyForQuery(_) => return Ok(()),
                 _ => return Err(auth_error(target, "it wants a method that is not supported")),
             }
             self.flush().await?;
-        }
-    }
-
-    fn note_parameter(&mut self, name: &str, value: &str) {
-        if name == "server_version" {
-            let digits = value.split(|character: char| !character.is_ascii_digit()).next();
-            self.server_version = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
         }
     }
 
@@ -199,9 +203,9 @@ impl Connection {
     /// Sends what was written.
     pub(crate) async fn flush(&mut self) -> Result<(), PostgresError> {
         if !self.write.is_empty() {
-            self.stream.write_all(&self.write).await?;
+            // Takes from the buffer what was written, so that a dropped call can be made again.
+            self.stream.write_all_buf(&mut self.write).await?;
             self.stream.flush().await?;
-            self.write.clear();
         }
         Ok(())
     }
@@ -236,6 +240,12 @@ impl Connection {
             drop(self.stream.shutdown().await);
         }
     }
+}
+
+/// Reads the major version of `15.18 (Debian ...)` or `18beta1`.
+fn major_version(text: &str) -> Result<u32, PostgresError> {
+    let digits = text.split(|character: char| !character.is_ascii_digit()).next().unwrap_or("");
+    digits.parse().map_err(|_| PostgresError::Protocol { what: "the server's version" })
 }
 
 fn password(target: &Target) -> Result<&[u8], PostgresError> {

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -17,6 +18,8 @@ use crate::connection::login_error;
 use crate::error::{PostgresError, SqlError};
 use crate::stream::client_config;
 use crate::target::{Target, TlsMode};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Connects for DDL, catalog reading and other work that is not a request.
 ///
@@ -33,7 +36,11 @@ pub async fn connect_control(target: &Target) -> Result<Client, PostgresError> {
     }
     let tls = client_config(&target.tls)
         .map_err(|reason| PostgresError::Tls { target: target.to_string(), reason })?;
-    let connected = config.connect(MakeTls { config: Arc::new(tls) }).await;
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(MakeTls { config: Arc::new(tls) }));
+    let Ok(connected) = connecting.await else {
+        let source = io::Error::from(io::ErrorKind::TimedOut);
+        return Err(PostgresError::Connect { target: target.to_string(), source });
+    };
     let (client, connection) = connected.map_err(|error| connect_error(target, &error))?;
     drive(connection);
     Ok(client)

@@ -49,8 +49,8 @@ pub enum PostgresError {
         found: String,
     },
     /// The server refused a statement.
-    #[error("run a statement: {0}")]
-    Sql(Box<SqlError>),
+    #[error("run a statement")]
+    Sql(#[source] Box<SqlError>),
     /// The connection broke.
     #[error("talk to the database")]
     Io(#[from] std::io::Error),

@@ -69,7 +69,7 @@ impl Pool {
         let inner = Inner {
             target,
             options,
-            permits: Arc::new(Semaphore::new(options.size)),
+            permits: Arc::new(Semaphore::new(options.size.max(1))),
             idle: Mutex::new(Vec::with_capacity(options.size)),
             open: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
@@ -171,10 +171,13 @@ impl Inner {
     }
 
     fn shelve(&self, connection: Connection) {
-        if self.closed.load(Ordering::SeqCst) || !connection.is_idle() {
-            self.open.fetch_sub(1, Ordering::Relaxed);
+        let at_rest = connection.is_idle();
+        let mut idle = self.idle();
+        // Looked at under the lock, so that nothing is put back behind the back of `close`.
+        if at_rest && !self.closed.load(Ordering::SeqCst) {
+            idle.push(connection);
         } else {
-            self.idle().push(connection);
+            self.open.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

@@ -1,20 +1,23 @@
 //! A session borrowed from the pool: batches under one Sync, rows as they come from the wire.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::connection::{Connection, sql_error};
 use crate::error::{PostgresError, SqlError};
 use crate::pool::Shelf;
-use crate::statements::name;
+use crate::statements::{Lookup, name};
 use crate::stream::{Address, connect};
 use crate::target::Target;
+
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One statement of a batch. Parameters are in text format; `None` is NULL.
 #[derive(Clone, Copy, Debug)]
@@ -45,24 +48,25 @@ impl Session {
     /// Sends statements under one Sync: one round trip, and one transaction unless one is open.
     ///
     /// Each text is prepared once per connection. An SQL error ends the batch and is returned by
-    /// [`Rows::next`] once the server is ready again; what the batch did is undone.
+    /// [`Rows::next`] once the server is ready again; what the batch did is undone. The whole batch
+    /// is sent before anything is read, so large parameters belong into its first statement and
+    /// many rows come from its last. Fails when the rows of the batch before were not read to their end.
     pub async fn run<'s>(&'s mut self, batch: &'s [Query<'s>]) -> Result<Rows<'s>, PostgresError> {
         let connection = self.connection();
-        let mut expected = Vec::with_capacity(batch.len());
-        for query in batch {
-            expected.push(write_query(connection, query)?);
+        if connection.pending > 0 {
+            return Err(PostgresError::Protocol { what: "a batch before the last one was read" });
         }
-        frontend::sync(&mut connection.write);
-        connection.pending += 1;
+        let parsed = write_batch(connection, batch)?;
         connection.flush().await?;
         Ok(Rows {
             session: self,
             batch,
-            parsed: expected,
+            parsed,
             parses: 0,
             statement: 0,
             received: false,
             retried: false,
+            failed: None,
         })
     }
 
@@ -95,11 +99,23 @@ impl Drop for Session {
     }
 }
 
-fn write_query(connection: &mut Connection, query: &Query<'_>) -> Result<bool, PostgresError> {
-    let lookup = connection.statements.look_up(query.sql);
-    if let Some(evicted) = lookup.evicted {
-        frontend::close(b'S', &name(evicted), &mut connection.write)?;
+/// Writes a batch and its Sync; returns which statements are parsed in it.
+fn write_batch(connection: &mut Connection, batch: &[Query<'_>]) -> Result<Vec<bool>, PostgresError> {
+    let lookups: Vec<Lookup> = batch.iter().map(|query| connection.statements.look_up(query.sql)).collect();
+    connection.unwanted.extend(lookups.iter().filter_map(|lookup| lookup.evicted));
+    // First of all, so that an error of the batch cannot leave them on the server.
+    for number in std::mem::take(&mut connection.unwanted) {
+        frontend::close(b'S', &name(number), &mut connection.write)?;
     }
+    for (query, lookup) in batch.iter().zip(&lookups) {
+        write_query(connection, query, lookup)?;
+    }
+    frontend::sync(&mut connection.write);
+    connection.pending += 1;
+    Ok(lookups.into_iter().map(|lookup| lookup.new).collect())
+}
+
+fn write_query(connection: &mut Connection, query: &Query<'_>, lookup: &Lookup) -> Result<(), PostgresError> {
     let name = name(lookup.number);
     if lookup.new {
         frontend::parse(&name, query.sql, [], &mut connection.write)?;
@@ -118,7 +134,7 @@ fn write_query(connection: &mut Connection, query: &Query<'_>) -> Result<bool, P
         },
     )?;
     frontend::execute("", 0, &mut connection.write)?;
-    Ok(lookup.new)
+    Ok(())
 }
 
 /// The rows of a batch, statement after statement. Reads from the wire only when asked.
@@ -133,6 +149,8 @@ pub struct Rows<'s> {
     statement: usize,
     received: bool,
     retried: bool,
+    /// The batch's error, until the server is ready again.
+    failed: Option<SqlError>,
 }
 
 impl Rows<'_> {
@@ -140,12 +158,18 @@ impl Rows<'_> {
     ///
     /// Fails with the batch's SQL error, or when the connection broke.
     pub async fn next(&mut self) -> Result<Option<Row>, PostgresError> {
-        let mut failed: Option<SqlError> = None;
         loop {
             if self.session.connection().pending == 0 {
                 return Ok(None);
             }
-            match self.session.connection().receive().await? {
+            let message = match self.session.connection().receive().await {
+                Ok(message) => message,
+                // A server that ends the session says why before it hangs up.
+                Err(error) => {
+                    return Err(self.failed.take().map_or(error, |said| PostgresError::Sql(Box::new(said))));
+                }
+            };
+            match message {
                 Message::DataRow(body) => {
                     self.received = true;
                     let ranges = body.ranges().collect::<Vec<_>>()?;
@@ -163,15 +187,16 @@ impl Rows<'_> {
                 Message::ErrorResponse(body) => {
                     let mut error = sql_error(&body)?;
                     error.statement = Some(self.statement);
-                    failed = Some(error);
+                    self.failed = Some(error);
                 }
                 Message::ReadyForQuery(body) => {
                     self.session.connection().ready(body.status());
-                    match failed.take() {
+                    match self.failed.take() {
                         None => return Ok(None),
                         Some(error) if self.may_retry(&error) => self.retry().await?,
                         Some(error) => {
                             self.forget_unparsed();
+                            self.forget_stale(&error);
                             return Err(PostgresError::Sql(Box::new(error)));
                         }
                     }
@@ -195,20 +220,29 @@ impl Rows<'_> {
     }
 
     async fn retry(&mut self) -> Result<(), PostgresError> {
+        self.forget_all();
+        let batch = self.batch;
+        let connection = self.session.connection();
+        self.parsed = write_batch(connection, batch)?;
+        connection.flush().await?;
+        (self.parses, self.statement, self.retried) = (0, 0, true);
+        Ok(())
+    }
+
+    fn forget_all(&mut self) {
         let batch = self.batch;
         let connection = self.session.connection();
         for query in batch {
-            connection.statements.forget(query.sql);
+            let number = connection.statements.forget(query.sql);
+            connection.unwanted.extend(number);
         }
-        self.parsed.clear();
-        for query in batch {
-            let new = write_query(connection, query)?;
-            self.parsed.push(new);
+    }
+
+    /// A stale statement that could not be tried again must not be met a second time.
+    fn forget_stale(&mut self, error: &SqlError) {
+        if is_stale(error) {
+            self.forget_all();
         }
-        frontend::sync(&mut connection.write);
-        connection.pending += 1;
-        (self.parses, self.statement, self.retried) = (0, 0, true);
-        connection.flush().await
     }
 
     /// Statements whose Parse the server never completed must be parsed again next time.
@@ -216,9 +250,16 @@ impl Rows<'_> {
         let asked = self.batch.iter().zip(&self.parsed).filter(|(_, parsed)| **parsed);
         let missing: Vec<&str> = asked.skip(self.parses).map(|(query, _)| query.sql).collect();
         for sql in missing {
-            self.session.connection().statements.forget(sql);
+            let connection = self.session.connection();
+            let number = connection.statements.forget(sql);
+            connection.unwanted.extend(number);
         }
     }
+}
+
+/// The plan of a prepared statement does not fit any more, or the server does not have it.
+fn is_stale(error: &SqlError) -> bool {
+    error.sqlstate == "26000" || (error.sqlstate == "0A000" && error.message.contains("cached plan"))
 }
 
 /// A row: columns in text format that share the bytes read from the wire.
@@ -260,11 +301,14 @@ pub struct Canceller {
 impl Canceller {
     /// Sends the request. The statement ends with SQLSTATE 57014, or had ended before.
     pub async fn cancel(&self) -> Result<(), PostgresError> {
-        let mut stream = connect(&self.target, &self.address, std::time::Duration::from_secs(5)).await?;
+        let mut stream = connect(&self.target, &self.address, CANCEL_TIMEOUT).await?;
         let mut request = BytesMut::new();
         frontend::cancel_request(self.process_id, self.secret_key, &mut request);
         stream.write_all(&request).await?;
-        stream.shutdown().await?;
-        Ok(())
+        // The server hangs up once the signal is sent: waiting for that keeps a late one from
+        // reaching whoever uses the connection next.
+        let mut nothing = [0_u8; 16];
+        let hung_up = async { while stream.read(&mut nothing).await.is_ok_and(|count| count > 0) {} };
+        tokio::time::timeout(CANCEL_TIMEOUT, hung_up).await.map_err(|_| PostgresError::Timeout)
     }
 }

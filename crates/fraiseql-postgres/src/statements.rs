@@ -48,9 +48,9 @@ impl Statements {
         Lookup { number, new: true, evicted }
     }
 
-    /// Forgets a statement that the server does not have.
-    pub(crate) fn forget(&mut self, sql: &str) {
-        self.known.remove(sql);
+    /// Forgets a statement, and returns its number if it was known.
+    pub(crate) fn forget(&mut self, sql: &str) -> Option<u64> {
+        self.known.remove(sql).map(|prepared| prepared.number)
     }
 
     fn evict(&mut self) -> Option<u64> {

@@ -1,13 +1,16 @@
 //! Where a database is and how to get in. The password is never shown.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use crate::error::PostgresError;
+
+/// Where Debian's servers have their socket, and where libpq looks when no host is named.
+const SOCKETS: &str = "/var/run/postgresql";
 
 /// A parsed connection string.
 #[derive(Clone)]
@@ -43,7 +46,12 @@ impl Target {
         let mut config = Config::from_str(&stripped)
             .map_err(|error| PostgresError::Url { reason: source_text(&error) })?;
         if config.get_hosts().is_empty() {
-            config.host("localhost");
+            let sockets = Path::new(SOCKETS);
+            if sockets.is_dir() {
+                config.host_path(sockets)
+            } else {
+                config.host("localhost")
+            };
         }
         if config.get_user().is_none() {
             return Err(PostgresError::Url { reason: "there is no user name in it".to_owned() });
@@ -136,15 +144,35 @@ fn take_tls_words(text: &str, words: &mut Vec<(String, String)>) -> String {
         return if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
     }
     let mut kept = Vec::new();
-    for pair in text.split_whitespace() {
+    for pair in quoted_words(text) {
         match pair.split_once('=') {
-            Some((key, value)) if is_tls(key) => {
-                words.push((key.to_owned(), value.trim_matches('\'').to_owned()));
+            Some((key, value)) if is_tls(key.trim()) => {
+                words.push((key.trim().to_owned(), value.trim().trim_matches('\'').to_owned()));
             }
             _ => kept.push(pair),
         }
     }
     if words.is_empty() { text.to_owned() } else { kept.join(" ") }
+}
+
+/// Splits `key=value` words; a value in quotes may contain blanks.
+fn quoted_words(text: &str) -> Vec<&str> {
+    let (mut words, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (index, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '\'' => quoted = !quoted,
+            blank if blank.is_whitespace() && !quoted => {
+                words.push(&text[start..index]);
+                start = index + blank.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    words.push(&text[start..]);
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -186,6 +214,8 @@ mod tests {
         let target = Target::parse("host=/run/pg user=app dbname=shop sslmode=disable").unwrap();
         assert_eq!((target.host().as_str(), target.database()), ("/run/pg", "shop"));
         assert_eq!(target.tls.mode, TlsMode::Disable);
+        let target = Target::parse("host=db user=app password='a b' sslmode=require dbname=shop").unwrap();
+        assert_eq!(target.config.get_password(), Some(b"a b".as_slice()));
         let target = Target::parse("postgres:///shop?host=/run/pg&user=app&sslrootcert=%2Fca.pem").unwrap();
         assert_eq!(target.tls.root_certificate.as_deref(), Some(std::path::Path::new("/ca.pem")));
     }

@@ -78,7 +78,7 @@ fn check(fragment: &str) -> String {
 #[test]
 fn broken_syntax() {
     insta::assert_snapshot!(told("type Query { artists: [Artist!! }\ntype Artist @relation(name: \"artits\") { artistId: Int! }", &world(SHOP)), @r#"
-error[FQ-SDL-001]: expected R_BRACK, got !
+error[FQ-SDL-001]: expected "]", got !
  --> schema.graphql:1:31
   |
 1 | type Query { artists: [Artist!! }
@@ -97,32 +97,22 @@ error[FQ-SDL-001]: expected Field Definition
   |
 1 | type Query {
   |             ^
-
-error[FQ-SDL-001]: expected R_CURLY, got EOF
- --> schema.graphql:1:13
-  |
-1 | type Query {
-  |             ^
 "#);
     insta::assert_snapshot!(told("", &world(SHOP)), @r#"
-error[FQ-SDL-001]: Unexpected <EOF>.
+error[FQ-SDL-001]: the file is empty
  --> schema.graphql:1:1
   |
 1 | 
   | ^
+  = help: type Query { ... }
 "#);
     insta::assert_snapshot!(told("tipe Query { a: Int }", &world(SHOP)), @r#"
-error[FQ-SDL-001]: expected definition
+error[FQ-SDL-001]: expected a definition, found "tipe"
  --> schema.graphql:1:1
   |
 1 | tipe Query { a: Int }
   | ^^^^
-
-error[FQ-SDL-001]: expected definition
- --> schema.graphql:1:6
-  |
-1 | tipe Query { a: Int }
-  |      ^^^^^
+  = help: did you mean "type"?
 "#);
     insta::assert_snapshot!(told("type Query { a: \"", &world(SHOP)), @r#"
 error[FQ-SDL-001]: unexpected end of data while lexing string value
@@ -132,12 +122,6 @@ error[FQ-SDL-001]: unexpected end of data while lexing string value
   |                 ^
 
 error[FQ-SDL-001]: expected a Type
- --> schema.graphql:1:18
-  |
-1 | type Query { a: "
-  |                  ^
-
-error[FQ-SDL-001]: expected R_CURLY, got EOF
  --> schema.graphql:1:18
   |
 1 | type Query { a: "
@@ -239,6 +223,13 @@ error[FQ-SDL-008]: A.name is [String], but column public.artist.name is varchar
   |          ^^^^^^
   = help: write String or ID
 
+error[FQ-SDL-008]: A.mood is Feeling, but column public.artist.mood is mood
+  --> schema.graphql:10:9
+   |
+10 |   mood: Feeling
+   |         ^^^^^^^
+   = help: write String or an enum with @enum(name: "mood")
+
 error[FQ-SDL-003]: there is no type Strin
   --> schema.graphql:11:13
    |
@@ -251,26 +242,6 @@ error[FQ-SDL-007]: public.artist has no column "release"
    |
 12 |   release: DateTime
    |   ^^^^^^^
-
-error[FQ-SDL-018]: Feeling lacks 'happy' and 'sad' of public.mood
-  --> schema.graphql:14:6
-   |
-14 | enum Feeling { good bad }
-   |      ^^^^^^^
-   = why: a row with such a label could not be shown
-
-error[FQ-SDL-018]: public.mood has no label 'good'
-  --> schema.graphql:14:16
-   |
-14 | enum Feeling { good bad }
-   |                ^^^^
-
-error[FQ-SDL-018]: public.mood has no label 'bad'
-  --> schema.graphql:14:21
-   |
-14 | enum Feeling { good bad }
-   |                     ^^^
-   = help: bad @label(name: "sad")
 "#);
 }
 
@@ -402,7 +373,7 @@ fn directives_that_say_nothing() {
     insta::assert_snapshot!(check(r#"type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
 type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
 type C @relation(name: "artist_names", key: ["artist_id", "nope"]) @write(insert: "yes") { artistId: Int! }"#), @r#"
-error[FQ-SDL-005]: @relation needs "name", a string such as "artist"
+error[FQ-SDL-005]: @relation needs "name", a string, in quotes
  --> schema.graphql:3:8
   |
 3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
@@ -435,13 +406,13 @@ error[FQ-SDL-004]: @relation cannot stand on a field
   |                                                                   ^^^^^^^^
   = why: it belongs on an object type
 
-error[FQ-SDL-005]: @column needs "name", a string such as "artist"
+error[FQ-SDL-005]: @column needs "name", a string, in quotes
  --> schema.graphql:3:87
   |
 3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
   |                                                                                       ^^^^^^^
 
-error[FQ-SDL-005]: "name" of @column is a string such as "artist"
+error[FQ-SDL-005]: "name" of @column is a string, in quotes
  --> schema.graphql:3:109
   |
 3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
@@ -460,7 +431,7 @@ error[FQ-SDL-005]: @write asks for nothing
   |                                                            ^^^^^^
   = help: say what: @write(insert: true, update: true, delete: true, upsert: true)
 
-error[FQ-SDL-005]: "reason" of @deprecated is a string such as "artist"
+error[FQ-SDL-005]: "reason" of @deprecated is a string, in quotes
  --> schema.graphql:4:104
   |
 4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
@@ -642,7 +613,7 @@ error[FQ-SDL-014]: Query.topLimited gets the argument "limit" by itself
   |
 6 |   topLimited(limit: Int! @parameter(name: "n")): [Album!]! @function(name: "top")
   |              ^^^^^
-  = help: call yours otherwise, with @parameter(name: "limit")
+  = help: call yours otherwise, with @parameter(name: "n")
 
 error[FQ-SDL-008]: Query.topOne is Album, but public.top returns SETOF public.album
  --> schema.graphql:7:20
@@ -841,7 +812,7 @@ error[FQ-SDL-015]: Album has no field for album_id and artist_id
   |
 7 | type Album @relation(name: "album") @write(insert: true, upsert: true) { title: String! }
   |                                            ^^^^^^^^^^^^
-  = why: album_id and artist_id is NOT NULL without a default, so every insert must give it
+  = why: every insert must give what is NOT NULL without a default
   = help: add the field, give the column a default, or take insert and upsert out of @write
 
 error[FQ-SDL-015]: Counter has no field that can be written
@@ -921,7 +892,7 @@ error[FQ-SDL-015]: Artist has no field for plays
   |
 9 | extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
   |                           ^^^^^^^^^^^^
-  = why: plays is NOT NULL without a default, so every insert must give it
+  = why: every insert must give what is NOT NULL without a default
   = help: add the field, give the column a default, or take insert and upsert out of @write
 
 error[FQ-SDL-002]: Artist has two fields named artistId
@@ -1078,7 +1049,61 @@ error[FQ-SDL-002]: type Nothing has no fields
 }
 
 #[test]
-fn what_graphql_itself_forbids() {
-    insta::assert_snapshot!(check(r#"extend type Query { top(n: Int! = "x"): [Album!]! @function  topArtist(n: Int! @deprecated): Artist @function }
-type Album @relation(name: "album") { albumId: Int! }"#), @"");
+fn defaults_that_are_no_values() {
+    insta::assert_snapshot!(check(r#"type Album @relation(name: "album") { albumId: Int! }
+extend type Query {
+  top(n: Int! = "x"): [Album!]! @function
+  topArtist(n: Int! = 99999999999): Artist @function
+  fine(n: Int = 1, kind: String = null @deprecated): Artist @function(name: "top_artist")
+  other(n: Int! = null): Artist @function(name: "top_artist")
+}"#), @r#"
+error[FQ-SDL-019]: "x" is no Int!
+ --> schema.graphql:5:17
+  |
+5 |   top(n: Int! = "x"): [Album!]! @function
+  |                 ^^^
+
+error[FQ-SDL-019]: 99999999999 is no Int!
+ --> schema.graphql:6:23
+  |
+6 |   topArtist(n: Int! = 99999999999): Artist @function
+  |                       ^^^^^^^^^^^
+
+error[FQ-SDL-019]: null is no Int!
+ --> schema.graphql:8:19
+  |
+8 |   other(n: Int! = null): Artist @function(name: "top_artist")
+  |                   ^^^^
+"#);
+}
+
+#[test]
+fn mistakes_far_apart_are_all_told() {
+    insta::assert_snapshot!(told("type Query { a @deprecated: Int }\ntype A @relation(name: \"artist\") { artistId: Int! x }\ntype B @relation(name: \"artits\") { artistId: Int! }\ntipe C", &world(SHOP)), @r#"
+error[FQ-SDL-001]: expected a type
+ --> schema.graphql:1:16
+  |
+1 | type Query { a @deprecated: Int }
+  |                ^
+
+error[FQ-SDL-001]: expected a type
+ --> schema.graphql:2:53
+  |
+2 | type A @relation(name: "artist") { artistId: Int! x }
+  |                                                     ^
+
+error[FQ-SDL-006]: the database has no table or view "artits"
+ --> schema.graphql:3:18
+  |
+3 | type B @relation(name: "artits") { artistId: Int! }
+  |                  ^^^^^^^^^^^^^^
+  = help: did you mean "artist"?
+
+error[FQ-SDL-001]: expected a definition, found "tipe"
+ --> schema.graphql:4:1
+  |
+4 | tipe C
+  | ^^^^
+  = help: did you mean "type"?
+"#);
 }

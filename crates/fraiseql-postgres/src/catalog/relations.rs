@@ -16,9 +16,9 @@ pub(crate) type Relations = BTreeMap<u32, Relation>;
 
 const RELATIONS: &str = "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, obj_description(c.oid, 'pg_class'),
-       has_table_privilege(c.oid, 'INSERT') OR has_any_column_privilege(c.oid, 'INSERT'),
-       has_table_privilege(c.oid, 'UPDATE') OR has_any_column_privilege(c.oid, 'UPDATE'),
-       has_table_privilege(c.oid, 'DELETE'),
+       coalesce(has_any_column_privilege(c.oid, 'INSERT'), false),
+       coalesce(has_any_column_privilege(c.oid, 'UPDATE'), false),
+       coalesce(has_table_privilege(c.oid, 'DELETE'), false),
        CASE WHEN c.relkind IN ('v', 'f') THEN pg_relation_is_updatable(c.oid, true) & 28 = 28
             ELSE c.relkind IN ('r', 'p') END,
        c.relispartition,
@@ -115,7 +115,8 @@ fn columns_sql(server_version: u32) -> String {
     let generated = if server_version >= 120_000 { "a.attgenerated::text" } else { "''::text" };
     format!(
         "SELECT a.attrelid, a.attname::text, a.atttypid, a.attnotnull, a.atthasdef, a.attidentity::text, {generated},
-                col_description(a.attrelid, a.attnum), has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+                col_description(a.attrelid, a.attnum),
+                coalesce(has_column_privilege(a.attrelid, a.attnum, 'SELECT'), false)
          FROM pg_catalog.pg_attribute a
          WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
          ORDER BY a.attrelid, a.attnum"
@@ -139,7 +140,9 @@ async fn read_columns(
             continue;
         }
         let sql_type = types.reference(row.get(2));
-        let not_null = row.get::<_, bool>(3) || domain_not_null(types, &sql_type);
+        // Behind an outer join even a NOT NULL domain gives NULL.
+        let is_view = matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView);
+        let not_null = row.get::<_, bool>(3) || (!is_view && domain_not_null(types, &sql_type));
         let generated = match (row.get::<_, String>(5).as_str(), row.get::<_, String>(6).as_str()) {
             ("a", _) => Generated::IdentityAlways,
             ("d", _) => Generated::IdentityByDefault,

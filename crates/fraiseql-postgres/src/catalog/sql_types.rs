@@ -11,7 +11,7 @@ use crate::error::PostgresError;
 const TYPES: &str = "
 SELECT t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typelem, t.typbasetype, t.typnotnull,
        t.typrelid, coalesce(c.relkind::text, ''), obj_description(t.oid, 'pg_type'),
-       t.typcategory = 'A' AND t.typelem <> 0 AND t.typlen = -1, coalesce(r.rngsubtype, 0)
+       t.typtype = 'b' AND t.typcategory = 'A' AND t.typelem <> 0 AND t.typlen = -1, coalesce(r.rngsubtype, 0)
 FROM pg_catalog.pg_type t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid

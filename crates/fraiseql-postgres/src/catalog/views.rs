@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use fraiseql_model::catalog::{ColumnOrigin, Nullability, RelationKind};
+use fraiseql_model::catalog::{ColumnOrigin, Nullability, QualifiedName, RelationKind};
 use tokio_postgres::Client;
 
 use crate::catalog::relations::Relations;
@@ -14,87 +14,82 @@ use crate::error::PostgresError;
 
 const RULES: &str = "
 SELECT r.ev_class, r.ev_action::text FROM pg_catalog.pg_rewrite r
-WHERE r.ev_type = '1' AND r.rulename = '_RETURN' AND r.ev_class = ANY($1::oid[])";
+JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE r.ev_type = '1' AND r.rulename = '_RETURN' AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
 
-/// A view may stand on views; each round resolves one storey.
+const COLUMNS: &str = "
+SELECT a.attrelid, a.attnum, a.attname::text, n.nspname::text, c.relname::text, a.attnotnull
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped";
+
+/// A view may stand on views, so many storeys high.
 const STOREYS_MAX: usize = 16;
 
-/// What a column of a view passes through: relation oid and attribute number.
-type Passed = (u32, i16);
+/// A column, by its relation's oid and its number.
+type Place = (u32, i16);
 
 struct View {
-    /// By column index.
-    passed: Vec<Option<Passed>>,
+    /// By column index: what the column passes through.
+    passed: Vec<Option<Place>>,
     keeps_not_null: bool,
+}
+
+/// A column of any relation, also of one that the role cannot read.
+struct Base {
+    name: String,
+    relation: QualifiedName,
+    not_null: bool,
 }
 
 /// Fills `origin` and [`Nullability::Traced`] for the columns of views.
 pub(crate) async fn trace(client: &Client, relations: &mut Relations) -> Result<(), PostgresError> {
     let is_view = |kind| matches!(kind, RelationKind::View | RelationKind::MaterializedView);
-    let oids: Vec<u32> =
-        relations.iter().filter(|(_, relation)| is_view(relation.kind)).map(|(oid, _)| *oid).collect();
-    if oids.is_empty() {
+    if !relations.values().any(|relation| is_view(relation.kind)) {
         return Ok(());
     }
-    let mut views = BTreeMap::new();
-    for row in client.query(RULES, &[&oids]).await? {
-        views.insert(row.get::<_, u32>(0), parse_rule(row.get::<_, &str>(1)));
-    }
-    let numbers = attribute_numbers(client, relations).await?;
-    for _ in 0..STOREYS_MAX {
-        if !resolve(relations, &views, &numbers) {
-            break;
+    let rules = client.query(RULES, &[]).await?;
+    let views: BTreeMap<u32, View> =
+        rules.iter().map(|row| (row.get(0), parse_rule(row.get::<_, &str>(1)))).collect();
+    let mut oids: Vec<u32> = views.keys().copied().collect();
+    oids.extend(views.values().flat_map(|view| view.passed.iter().flatten().map(|(oid, _)| *oid)));
+    let bases: BTreeMap<Place, Base> = client
+        .query(COLUMNS, &[&oids])
+        .await?
+        .iter()
+        .map(|row| {
+            let relation = QualifiedName::new(row.get::<_, String>(3), row.get::<_, String>(4));
+            ((row.get(0), row.get(1)), Base { name: row.get(2), relation, not_null: row.get(5) })
+        })
+        .collect();
+    for (oid, view) in &views {
+        let Some(relation) = relations.get_mut(oid) else { continue };
+        for number in (1_i16..).take(view.passed.len()) {
+            let Some((place, not_null)) = descend(&views, (*oid, number)) else { continue };
+            let (Some(own), Some(base)) = (bases.get(&(*oid, number)), bases.get(&place)) else { continue };
+            let column = relation.columns.iter_mut().find(|column| column.name == own.name);
+            let Some(column) = column else { continue };
+            column.origin = Some(ColumnOrigin { relation: base.relation.clone(), column: base.name.clone() });
+            if not_null && base.not_null && column.nullability == Nullability::Nullable {
+                column.nullability = Nullability::Traced;
+            }
         }
     }
     Ok(())
 }
 
-/// Names of columns by relation oid and attribute number.
-type Numbers = BTreeMap<(u32, i16), String>;
-
-async fn attribute_numbers(client: &Client, relations: &Relations) -> Result<Numbers, PostgresError> {
-    let oids: Vec<u32> = relations.keys().copied().collect();
-    let sql = "SELECT attrelid, attnum, attname::text FROM pg_catalog.pg_attribute \
-               WHERE attrelid = ANY($1::oid[]) AND attnum > 0 AND NOT attisdropped";
-    let rows = client.query(sql, &[&oids]).await?;
-    Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
-}
-
-/// Returns true when something new was found.
-fn resolve(relations: &mut Relations, views: &BTreeMap<u32, View>, numbers: &Numbers) -> bool {
-    let mut changes = Vec::new();
-    for (oid, view) in views {
-        for (index, passed) in view.passed.iter().enumerate() {
-            let Some((base_oid, number)) = *passed else { continue };
-            let attribute = i16::try_from(index + 1).unwrap_or(i16::MAX);
-            let names = (numbers.get(&(*oid, attribute)), numbers.get(&(base_oid, number)));
-            let (Some(name), Some(base_name)) = names else { continue };
-            let Some(base) = relations.get(&base_oid) else { continue };
-            let Some(base_column) = base.column(base_name) else { continue };
-            let not_null = view.keeps_not_null && base_column.nullability != Nullability::Nullable;
-            let origin = base_column
-                .origin
-                .clone()
-                .unwrap_or_else(|| ColumnOrigin { relation: base.name.clone(), column: base_name.clone() });
-            changes.push((*oid, name.clone(), origin, not_null));
-        }
+/// Follows a view's column down to a table's; the flag says whether no NULL can come in on the way.
+fn descend(views: &BTreeMap<u32, View>, from: Place) -> Option<(Place, bool)> {
+    let (mut place, mut not_null) = (from, true);
+    for _ in 0..STOREYS_MAX {
+        let Some(view) = views.get(&place.0) else { return (place != from).then_some((place, not_null)) };
+        let index = usize::try_from(place.1).map_or(0, |number| number.saturating_sub(1));
+        place = (*view.passed.get(index)?)?;
+        not_null &= view.keeps_not_null;
     }
-    let mut changed = false;
-    for (oid, name, origin, not_null) in changes {
-        let column = relations
-            .get_mut(&oid)
-            .and_then(|relation| relation.columns.iter_mut().find(|column| column.name == name));
-        let Some(column) = column else { continue };
-        if column.origin.as_ref() != Some(&origin) {
-            column.origin = Some(origin);
-            changed = true;
-        }
-        if not_null && column.nullability == Nullability::Nullable {
-            column.nullability = Nullability::Traced;
-            changed = true;
-        }
-    }
-    changed
+    None
 }
 
 /// Reads the outermost query's target list out of a rule's action.
@@ -107,10 +102,11 @@ fn parse_rule(action: &str) -> View {
     }
     let inner_only = !outer_join && action.contains(":groupingSets <>") && queries == 1;
     let mut passed = Vec::new();
-    // Target entries of the outermost query stand in its own :targetList, one level below it.
-    let list = action.find(":targetList (").map(|start| &action[start..]).unwrap_or("");
-    for entry in outermost_entries(list) {
-        let number = |key: &str| value_after(entry, key).and_then(|text| text.parse::<u32>().ok());
+    for entry in outermost_entries(target_list(action)) {
+        let number = |key: &str| match value_after(entry, key).map(str::parse::<u32>) {
+            Some(Ok(number)) => Some(number),
+            Some(Err(_)) | None => None,
+        };
         if value_after(entry, ":resjunk ") == Some("true") {
             continue;
         }
@@ -122,6 +118,23 @@ fn parse_rule(action: &str) -> View {
         });
     }
     View { passed, keeps_not_null: inner_only }
+}
+
+/// Returns the text from the outermost query's own target list on.
+fn target_list(action: &str) -> &str {
+    const KEY: &str = ":targetList (";
+    let (mut depth, mut escaped) = (0_usize, false);
+    for (index, byte) in action.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            b':' if depth == 1 && action[index..].starts_with(KEY) => return &action[index..],
+            _ => {}
+        }
+    }
+    ""
 }
 
 /// Returns the `{TARGETENTRY ...}` nodes of a list, without those nested in their expressions.
