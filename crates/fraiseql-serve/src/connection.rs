@@ -131,3 +131,42 @@ where
         self.0.spawn(future);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::serving::tests::serving;
+
+    /// Time stands still but for what is waited for, so the limits are exact and cost nothing.
+    #[track_caller]
+    fn check(sent: &'static [u8], limit: Duration) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            client.write_all(sent).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let start = Instant::now();
+            assert_eq!(serve(Arc::new(serving()), stream, Stop::default()).await, Ending::Closed);
+            assert!(start.elapsed() >= limit && start.elapsed() < limit * 2, "{:?}", start.elapsed());
+        });
+    }
+
+    #[test]
+    fn a_client_that_sends_no_request_is_given_up() {
+        check(b"", FIRST_REQUEST_TIMEOUT);
+        check(b"GET / HTTP/1.1\r\nHo", FIRST_REQUEST_TIMEOUT);
+        check(b"PRI * HTTP/2.0\r\n", FIRST_REQUEST_TIMEOUT);
+        check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", FIRST_REQUEST_TIMEOUT);
+    }
+
+    #[test]
+    fn an_idle_connection_is_kept_longer() {
+        check(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n", IDLE_TIMEOUT);
+        check(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /hea", IDLE_TIMEOUT);
+    }
+}

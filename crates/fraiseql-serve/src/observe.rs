@@ -24,6 +24,13 @@ pub enum Event<'a> {
     RequestFinished(&'a FinishedRequest<'a>),
     /// PostgreSQL refused a statement, or went away while running it.
     SqlError(&'a SqlFault<'a>),
+    /// A handler panicked: a fault of ours. Its client was answered, its connection goes on.
+    Panicked {
+        /// The client's id or one of ours; also the `logId` that the client was given.
+        request_id: &'a str,
+        /// What the panic said.
+        message: &'a str,
+    },
     /// The database does not answer the probe any more.
     DatabaseLost {
         /// Why, without secrets.
@@ -81,7 +88,7 @@ pub struct FinishedRequest<'a> {
     pub rows: u64,
     /// Bytes of the answer's body.
     pub bytes: u64,
-    /// True when the answer was cut off after it had begun.
+    /// True when we cut the answer off after it had begun.
     pub aborted: bool,
 }
 

@@ -12,6 +12,8 @@ use crate::serving::Serving;
 
 /// The status of a request whose client went away before it was answered; no client sees it.
 const CLIENT_LEFT: u16 = 499;
+/// The status of a request whose handler panicked; `route` answers it.
+const FAULT_OF_OURS: u16 = 500;
 
 /// One request that is counted.
 pub(crate) struct Record {
@@ -92,8 +94,14 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if !self.finished {
-            self.end(CLIENT_LEFT, 0, true);
+        if self.finished {
+            return;
+        }
+        if std::thread::panicking() {
+            self.error(Code::Internal);
+            self.end(FAULT_OF_OURS, 0, false);
+        } else {
+            self.end(CLIENT_LEFT, 0, false);
         }
     }
 }

@@ -1,16 +1,24 @@
 //! From path and method to an answer, with the headers that every answer has.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
+use fraiseql_model::response::{Code, GraphqlError};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, Request, Response, StatusCode};
 
+use crate::answer::errors_json;
 use crate::body::Reply;
 use crate::health::Readiness;
+use crate::observe::Event;
 use crate::record::Record;
+use crate::request_id::RequestId;
 use crate::serving::Serving;
-use crate::{exposition, graphiql, graphql, request_id};
+use crate::{exposition, graphiql, graphql, request_id, sqlstate};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
 const JSON: &str = "application/json; charset=utf-8";
@@ -31,7 +39,11 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
         Some(response) => response,
         None => {
             let (method, uri) = (request.method().clone(), request.uri().clone());
-            counted(serving, request, Record::new(serving, id, method, uri)).await
+            let record = Record::new(serving, id.clone(), method, uri);
+            match shielded(counted(serving, request, record)).await {
+                Ok(response) => response,
+                Err(message) => panicked(serving, &id, &message),
+            }
         }
     };
     let headers = response.headers_mut();
@@ -85,6 +97,33 @@ async fn counted(serving: &Arc<Serving>, request: Request<Incoming>, record: Rec
     recorded(record, response)
 }
 
+/// Runs a handler; returns what it said when it panicked.
+///
+/// Without this a fault in one request would end every request of its connection.
+async fn shielded<T>(handler: impl Future<Output = T>) -> Result<T, String> {
+    let mut handler = pin!(handler);
+    poll_fn(|context| {
+        // Nothing of the handler is looked at after a panic.
+        match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => {
+                let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+                Poll::Ready(Err(text.unwrap_or_else(|| "a panic without a message".to_owned())))
+            }
+        }
+    })
+    .await
+}
+
+fn panicked(serving: &Serving, id: &RequestId, message: &str) -> Response<Reply> {
+    let request_id = id.as_str();
+    serving.observer.observe(&Event::Panicked { request_id, message });
+    let mut error = GraphqlError::new(Code::Internal, sqlstate::INTERNAL);
+    error.extensions.log_id = Some(request_id.to_owned());
+    page(StatusCode::INTERNAL_SERVER_ERROR, JSON, Reply::whole(errors_json(&[error])))
+}
+
 fn recorded(record: Record, response: Response<Reply>) -> Response<Reply> {
     record.finish(response.status().as_u16(), response.body().bytes().unwrap_or(0));
     response
@@ -117,4 +156,16 @@ pub(crate) fn page(status: StatusCode, content_type: &'static str, reply: Reply)
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_its_handler_only() {
+        assert_eq!(shielded(async { 1 }).await, Ok(1));
+        assert_eq!(shielded(async { panic!("oh {}", 1) }).await, Err::<(), _>("oh 1".to_owned()));
+        assert_eq!(shielded(async { panic!("oh") }).await, Err::<(), _>("oh".to_owned()));
+    }
 }

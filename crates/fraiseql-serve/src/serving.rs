@@ -70,3 +70,50 @@ impl Serving {
         page.finish()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use fraiseql_engine::Limits;
+    use fraiseql_model::artifact::ARTIFACT_FORMAT;
+    use fraiseql_postgres::{PoolOptions, Target};
+
+    use super::*;
+
+    struct Deaf;
+
+    impl Observe for Deaf {
+        fn observe(&self, _event: &Event<'_>) {}
+    }
+
+    /// Returns the state of a server whose database is never asked.
+    pub(crate) fn serving() -> Serving {
+        let artifact = Artifact {
+            format: ARTIFACT_FORMAT,
+            digest: String::new(),
+            compiler: "test".to_owned(),
+            sdl: "type Query { ok: Boolean }".to_owned(),
+            objects: Default::default(),
+            enums: Default::default(),
+            query: Default::default(),
+            mutation: Default::default(),
+            manifest: Default::default(),
+        };
+        let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
+        Serving {
+            generation: ArcSwap::from_pointee(Generation::load(artifact, Limits::default()).unwrap()),
+            pool: Pool::new(Target::parse("postgres://nobody@localhost/nothing").unwrap(), options),
+            body_bytes: 1_000,
+            request_timeout: Duration::from_secs(1),
+            graphiql: false,
+            detailed_errors: false,
+            version: "1.2.3",
+            observer: Arc::new(Deaf),
+            metrics: Metrics::new(),
+            health: HealthState::new("1.2.3"),
+            request_ids: RequestIds::new(),
+            connections: AtomicUsize::new(0),
+            tasks: TaskTracker::new(),
+            hasten: CancellationToken::new(),
+        }
+    }
+}

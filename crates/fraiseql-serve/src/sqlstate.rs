@@ -52,7 +52,8 @@ const TABLE: &[(&str, Code, &str)] = &[
     ("57P", Code::Unavailable, UNAVAILABLE),
 ];
 
-const INTERNAL: &str = "the request failed inside the server";
+/// What is said of a fault of ours.
+pub(crate) const INTERNAL: &str = "the request failed inside the server";
 const CONFLICT: &str = "another transaction was in the way: try again";
 
 /// What is said when the database cannot be reached.

@@ -3,6 +3,7 @@
 mod compile;
 mod config;
 mod explain;
+mod init;
 mod schema;
 mod serve;
 mod signals;
@@ -18,7 +19,7 @@ use crate::printer::Printer;
 /// Runs a command to its end.
 pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
     match command {
-        Command::Init(_) => Err(Failure::new(&fraiseql_model::errors::RUN_INTERNAL, "not yet")),
+        Command::Init(arguments) => init::run(arguments, printer).await,
         Command::Compile(arguments) => compile::run(arguments, printer).await,
         Command::Serve(arguments) => serve::run(arguments, printer).await,
         Command::Up(arguments) => up::run(arguments, printer).await,

@@ -4,4 +4,5 @@ mod compiling;
 mod living;
 mod proposing;
 mod refusing;
+mod wild;
 mod world;

@@ -1,4 +1,6 @@
 //! Tests of the engine at its boundary.
 
+mod chinook;
 mod fixture;
 mod hostile;
+mod world;

@@ -35,7 +35,8 @@ pub(crate) async fn run(arguments: args::Init, printer: &Printer) -> Result<(), 
     let url = connection_string(&arguments)?;
     let catalog = live_catalog(&url, &arguments.schema).await?;
     if catalog.relations.is_empty() {
-        let message = format!("find relations in schema {} that this role may read", arguments.schema.join(", "));
+        let message =
+            format!("find relations in schema {} that this role may read", arguments.schema.join(", "));
         let hint = "name schemas with --schema, or grant SELECT to the role";
         let mut failure = Failure::new(&errors::CAT_NOTHING, message).hint(hint);
         failure.causes = catalog.left_out.iter().map(|left| format!("{}: {}", left.what, left.why)).collect();
