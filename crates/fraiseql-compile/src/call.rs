@@ -59,11 +59,7 @@ impl<'a> Caller<'a, '_> {
         let arguments = given.iter().map(|(argument, ..)| argument.clone()).collect();
         Some(BoundCall {
             function,
-            call: FunctionCall {
-                function: function.name.clone(),
-                arguments,
-                returns,
-            },
+            call: FunctionCall { function: function.name.clone(), arguments, returns },
             given: given.into_iter().map(|(_, parameter, element)| (parameter, element)).collect(),
             result,
         })
@@ -106,7 +102,11 @@ impl<'a> Caller<'a, '_> {
         }
     }
 
-    fn resolve(&self, findings: &mut Findings, overloads: &[&'a Function]) -> Option<(&'a Function, Given<'a>)> {
+    fn resolve(
+        &self,
+        findings: &mut Findings,
+        overloads: &[&'a Function],
+    ) -> Option<(&'a Function, Given<'a>)> {
         let mut applied = Vec::new();
         for argument in &self.field.definition.arguments {
             applied.push((argument, Applied::read(findings, Site::Argument, &argument.directives.0)));
@@ -161,10 +161,7 @@ impl<'a> Caller<'a, '_> {
             };
             if given.iter().any(|(_, taken, _)| std::ptr::eq(*taken, parameter)) {
                 let message = format!("two arguments are for the parameter \"{}\"", parameter.name);
-                findings.add(
-                    argument.name.location(),
-                    Diagnostic::error(&errors::SDL_ARGUMENT, message),
-                );
+                findings.add(argument.name.location(), Diagnostic::error(&errors::SDL_ARGUMENT, message));
                 whole = false;
                 continue;
             }
@@ -173,13 +170,11 @@ impl<'a> Caller<'a, '_> {
                 None => whole = false,
             }
         }
-        let is_given = |parameter: &Parameter| given.iter().any(|(_, taken, _)| std::ptr::eq(*taken, parameter));
+        let is_given =
+            |parameter: &Parameter| given.iter().any(|(_, taken, _)| std::ptr::eq(*taken, parameter));
         for parameter in &function.parameters {
             if whole && !parameter.has_default && !is_given(parameter) {
-                findings.add(
-                    self.field.definition.name.location(),
-                    self.missing(function, parameter),
-                );
+                findings.add(self.field.definition.name.location(), self.missing(function, parameter));
                 whole = false;
             }
         }
@@ -209,12 +204,7 @@ impl<'a> Caller<'a, '_> {
         };
         let owner = format!("argument {}", argument.name);
         let source = format!("parameter \"{}\" of {}", parameter.name, function.name);
-        let side = Side {
-            owner: &owner,
-            source: &source,
-            sql_type: &parameter.sql_type,
-            input: true,
-        };
+        let side = Side { owner: &owner, source: &source, sql_type: &parameter.sql_type, input: true };
         let (value, element) = value_type(findings, self.words, &shape, &side)?;
         if let Some(default) = &argument.default_value
             && !fits(self.words, default, &argument.ty)
@@ -247,10 +237,8 @@ impl<'a> Caller<'a, '_> {
             Some((scalar, false)) => format!("{scalar}!"),
             None => "...".to_owned(),
         };
-        let message = format!(
-            "{} does not give the parameter \"{}\" of {}",
-            self.owner, parameter.name, function.name
-        );
+        let message =
+            format!("{} does not give the parameter \"{}\" of {}", self.owner, parameter.name, function.name);
         Diagnostic::error(&errors::SDL_ARGUMENT, message)
             .why(format!("it is {} and has no default", spelled(&parameter.sql_type)))
             .hint(format!("add the argument {}: {written}", camel_case(name, "value")))
@@ -294,12 +282,7 @@ impl<'a> Caller<'a, '_> {
     ) -> Option<(FunctionReturn, Option<Element>)> {
         let place = shape.name.location();
         let source = format!("what {} returns", function.name);
-        let side = Side {
-            owner: &self.owner,
-            source: &source,
-            sql_type,
-            input: false,
-        };
+        let side = Side { owner: &self.owner, source: &source, sql_type, input: false };
         let mut single = *shape;
         if set {
             if !shape.list || sql_type.array {
@@ -338,32 +321,21 @@ impl<'a> Caller<'a, '_> {
         }
         let trusted = self.field.applied.get("neverNull").and_then(|usage| usage.place);
         let source = format!("what {} returns", function.name);
-        let sql_type = TypeRef {
-            name: relation.clone(),
-            array: false,
-        };
-        let side = Side {
-            owner: &self.owner,
-            source: &source,
-            sql_type: &sql_type,
-            input: false,
-        };
+        let sql_type = TypeRef { name: relation.clone(), array: false };
+        let side = Side { owner: &self.owner, source: &source, sql_type: &sql_type, input: false };
         // A set is never null, nor are its rows.
         let nullability = if set { Nullability::NotNull } else { Nullability::Nullable };
         let mut single = *shape;
         single.item_non_null = false;
         let non_null = non_null(findings, &single, &side, nullability, trusted, place);
-        let returns = FunctionReturn::Object {
-            object: shape.name.to_string(),
-            set,
-            non_null,
-        };
+        let returns = FunctionReturn::Object { object: shape.name.to_string(), set, non_null };
         Some((returns, None))
     }
 
     fn refused(&self, function: &Function, shape: &Shape<'_>, result: &FunctionResult) -> Diagnostic {
         let returned = described(result);
-        let message = format!("{} is {}, but {} returns {returned}", self.owner, shape.nullable(), function.name);
+        let message =
+            format!("{} is {}, but {} returns {returned}", self.owner, shape.nullable(), function.name);
         let mismatch = Diagnostic::error(&errors::SDL_TYPE_MISMATCH, message.clone());
         let unsupported = Diagnostic::error(&errors::SDL_UNSUPPORTED, message);
         match result {
@@ -442,7 +414,9 @@ fn unknown_argument(function: &Function, argument: &str, renamed: Option<&str>) 
     // Parameters are often called p_name or _name; that is near enough to be meant.
     let prefixed = known.clone().find(|name| name.trim_start_matches("p_").trim_start_matches('_') == wanted);
     match prefixed.or_else(|| fraiseql_model::names::nearest(wanted, known)) {
-        Some(near) => error.hint(format!("did you mean \"{near}\"? {argument}: ... @parameter(name: \"{near}\")")),
+        Some(near) => {
+            error.hint(format!("did you mean \"{near}\"? {argument}: ... @parameter(name: \"{near}\")"))
+        }
         None => error.hint(format!("it is {}", shown(function))),
     }
 }

@@ -79,9 +79,7 @@ pub(crate) fn pascal_case(identifier: &str, fallback: &str) -> String {
 /// Returns true for what GraphQL takes as a name and does not keep for itself.
 pub(crate) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
-    bytes
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !text.starts_with("__")
 }

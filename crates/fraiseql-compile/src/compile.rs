@@ -54,10 +54,7 @@ pub fn compile(source: Source<'_>, catalog: &Catalog, compiler_version: &str) ->
     if !broken.is_empty() {
         syntax::drop_consequences(&mut findings, &document, &broken);
     }
-    Compiled {
-        artifact,
-        diagnostics: findings.finish(),
-    }
+    Compiled { artifact, diagnostics: findings.finish() }
 }
 
 fn check_mutation(findings: &mut Findings, analysis: &Analysis<'_, '_>) {
@@ -104,23 +101,16 @@ fn object_type(object: &BoundObject<'_>) -> ObjectType {
     ObjectType {
         relation: object.relation.name.clone(),
         key: object.draft.key.clone(),
-        fields: object
-            .fields
-            .iter()
-            .map(|bound| (bound.name.to_owned(), field(&bound.binding)))
-            .collect(),
+        fields: object.fields.iter().map(|bound| (bound.name.to_owned(), field(&bound.binding))).collect(),
     }
 }
 
 fn query(analysis: &Analysis<'_, '_>) -> BTreeMap<String, QueryField> {
     let field = |binding: &RootBinding<'_>| match binding {
-        RootBinding::List { object } => QueryField::List {
-            object: (*object).to_owned(),
-        },
-        RootBinding::Lookup { object, key } => QueryField::Lookup {
-            object: (*object).to_owned(),
-            key: key.clone(),
-        },
+        RootBinding::List { object } => QueryField::List { object: (*object).to_owned() },
+        RootBinding::Lookup { object, key } => {
+            QueryField::Lookup { object: (*object).to_owned(), key: key.clone() }
+        }
         RootBinding::Call(call) => QueryField::Function(call.call.clone()),
     };
     let roots = analysis.query.iter();

@@ -111,7 +111,8 @@ impl<'c> Database<'c> {
 
     /// Returns the enum of that name, as [`Self::find_relation`] does.
     pub(crate) fn find_enum(&self, name: &str, schema: Option<&str>) -> Found<'c, &'c QualifiedName> {
-        let found: Vec<&QualifiedName> = self.enums().map(|(found, _)| found).filter(|found| found.name == name).collect();
+        let found: Vec<&QualifiedName> =
+            self.enums().map(|(found, _)| found).filter(|found| found.name == name).collect();
         one_of(&found, |candidate| candidate, schema)
     }
 
@@ -174,13 +175,7 @@ impl<'c> Database<'c> {
                 met.push(name.clone());
             }
             let sql = cast.unwrap_or(name).sql();
-            return Some(Element {
-                class,
-                sql,
-                list,
-                domain,
-                met,
-            });
+            return Some(Element { class, sql, list, domain, met });
         }
         None
     }
@@ -202,19 +197,18 @@ impl<'c> Database<'c> {
         let origins: BTreeSet<&QualifiedName> =
             relation.columns.iter().filter_map(|column| Some(&column.origin.as_ref()?.relation)).collect();
         let mut origins = origins.into_iter();
-        let (Some(table), None) = (origins.next().and_then(|name| self.relation(name)), origins.next()) else {
+        let (Some(table), None) = (origins.next().and_then(|name| self.relation(name)), origins.next())
+        else {
             return Vec::new();
         };
         let through = |key: &UniqueKey| {
             let columns = key.columns.iter().map(|base| {
-                let of_base = |column: &&Column| column.origin.as_ref().is_some_and(|origin| origin.column == *base);
+                let of_base =
+                    |column: &&Column| column.origin.as_ref().is_some_and(|origin| origin.column == *base);
                 relation.columns.iter().find(of_base).map(|column| column.name.clone())
             });
             let columns = columns.collect::<Option<Vec<_>>>()?;
-            Some(UniqueKey {
-                columns,
-                primary: key.primary,
-            })
+            Some(UniqueKey { columns, primary: key.primary })
         };
         match table.kind {
             RelationKind::View => Vec::new(),
@@ -235,7 +229,9 @@ impl<'c> Database<'c> {
         match base.generated {
             Generated::Expression | Generated::IdentityAlways => Writing::Never,
             Generated::IdentityByDefault => Writing::Optional,
-            Generated::No if base.nullability != Nullability::Nullable && !base.has_default => Writing::Required,
+            Generated::No if base.nullability != Nullability::Nullable && !base.has_default => {
+                Writing::Required
+            }
             Generated::No => Writing::Optional,
         }
     }
@@ -270,7 +266,8 @@ fn one_of<'c, T: Copy>(
     name: impl Fn(T) -> &'c QualifiedName,
     schema: Option<&str>,
 ) -> Found<'c, T> {
-    let in_schema = |schema: &str| candidates.iter().copied().find(|candidate| name(*candidate).schema == schema);
+    let in_schema =
+        |schema: &str| candidates.iter().copied().find(|candidate| name(*candidate).schema == schema);
     if let Some(schema) = schema {
         return in_schema(schema).map_or(Found::None, Found::One);
     }

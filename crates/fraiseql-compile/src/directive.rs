@@ -58,12 +58,7 @@ const fn ours(
     sites: &'static [Site],
     arguments: &'static [(&'static str, Kind, bool)],
 ) -> Spec {
-    Spec {
-        name,
-        sites,
-        arguments,
-        public: false,
-    }
+    Spec { name, sites, arguments, public: false }
 }
 
 const SPECS: &[Spec] = &[
@@ -83,23 +78,11 @@ const SPECS: &[Spec] = &[
         ],
     ),
     ours("column", &[Site::Field], &[("name", Kind::Text, true)]),
-    ours(
-        "reference",
-        &[Site::Field],
-        &[("columns", Kind::Texts, true), ("target", Kind::Texts, true)],
-    ),
+    ours("reference", &[Site::Field], &[("columns", Kind::Texts, true), ("target", Kind::Texts, true)]),
     ours("neverNull", &[Site::Field], &[]),
-    ours(
-        "function",
-        &[Site::Field],
-        &[("name", Kind::Text, false), ("schema", Kind::Text, false)],
-    ),
+    ours("function", &[Site::Field], &[("name", Kind::Text, false), ("schema", Kind::Text, false)]),
     ours("parameter", &[Site::Argument], &[("name", Kind::Text, true)]),
-    ours(
-        "enum",
-        &[Site::Enum],
-        &[("name", Kind::Text, true), ("schema", Kind::Text, false)],
-    ),
+    ours("enum", &[Site::Enum], &[("name", Kind::Text, true), ("schema", Kind::Text, false)]),
     ours("label", &[Site::EnumValue], &[("name", Kind::Text, true)]),
     Spec {
         name: "deprecated",
@@ -203,9 +186,7 @@ impl<'d> Usage<'d> {
 
     /// Returns a Boolean argument, false when it was left out.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        self.arguments
-            .get(name)
-            .is_some_and(|given| matches!(given.value, Reading::Flag(true)))
+        self.arguments.get(name).is_some_and(|given| matches!(given.value, Reading::Flag(true)))
     }
 
     /// Returns a list argument.
@@ -224,10 +205,7 @@ impl<'d> Usage<'d> {
 
 fn unknown(name: &str, site: Site) -> Diagnostic {
     let known = SPECS.iter().filter(|spec| spec.sites.contains(&site)).map(|spec| spec.name);
-    let error = Diagnostic::error(
-        &errors::SDL_UNKNOWN_DIRECTIVE,
-        format!("there is no directive @{name}"),
-    );
+    let error = Diagnostic::error(&errors::SDL_UNKNOWN_DIRECTIVE, format!("there is no directive @{name}"));
     match fraiseql_model::names::nearest(name, known.clone()) {
         Some(near) => error.hint(format!("did you mean @{near}?")),
         None => {
@@ -258,7 +236,8 @@ fn arguments<'d>(
     };
     for argument in &directive.arguments {
         let place = argument.location();
-        let Some((name, kind, required)) = spec.arguments.iter().find(|(name, ..)| *name == argument.name.as_str())
+        let Some((name, kind, required)) =
+            spec.arguments.iter().find(|(name, ..)| *name == argument.name.as_str())
         else {
             let message = format!("@{} has no argument \"{}\"", spec.name, argument.name);
             let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message);

@@ -180,10 +180,7 @@ impl<'d> Authored<'d> {
         let name = definition.name.as_str();
         if scalar::is_built_in(name) {
             let message = format!("{name} is built in and cannot be declared");
-            findings.add(
-                definition.name.location(),
-                Diagnostic::error(&errors::SDL_INVALID, message),
-            );
+            findings.add(definition.name.location(), Diagnostic::error(&errors::SDL_INVALID, message));
         } else if !scalar::is_custom(name) {
             let message = format!("there is no scalar {name}");
             let known = scalar::CUSTOM.iter().map(|scalar| scalar.name);
@@ -191,10 +188,7 @@ impl<'d> Authored<'d> {
                 .why("scalars of your own are not compiled: nothing would say how their values travel")
                 .hint(format!("known are {}", known.clone().collect::<Vec<_>>().join(", ")));
             self.refused.insert(name);
-            findings.add(
-                definition.name.location(),
-                suggesting(error, name, known),
-            );
+            findings.add(definition.name.location(), suggesting(error, name, known));
         } else if self.claim(findings, &definition.name, Claim::Scalar) {
             self.entries.push(Entry::Scalar(self.scalars.len()));
             self.scalars.push(definition);
@@ -269,10 +263,8 @@ impl<'d> Authored<'d> {
     }
 
     fn refuse_extension(&self, findings: &mut Findings, name: &'d Name) {
-        let error = Diagnostic::error(
-            &errors::SDL_UNKNOWN_TYPE,
-            format!("there is no type {name} to extend"),
-        );
+        let error =
+            Diagnostic::error(&errors::SDL_UNKNOWN_TYPE, format!("there is no type {name} to extend"));
         findings.add(name.location(), suggesting(error, name, self.names.keys().copied()));
     }
 
@@ -330,12 +322,7 @@ impl<'d> Authored<'d> {
     }
 }
 
-fn check_names<'d>(
-    findings: &mut Findings,
-    owner: &str,
-    what: &str,
-    names: impl Iterator<Item = &'d Name>,
-) {
+fn check_names<'d>(findings: &mut Findings, owner: &str, what: &str, names: impl Iterator<Item = &'d Name>) {
     let mut seen = BTreeSet::new();
     for name in names {
         if name.starts_with("__") {
@@ -386,10 +373,7 @@ fn refuse_executable(findings: &mut Findings, what: &str, place: Place) {
 fn refuse_interfaces(findings: &mut Findings, part: &ObjectPart<'_>) {
     if let Some(first) = part.implements.first() {
         let message = "interfaces are not compiled by this version";
-        findings.add(
-            first.location(),
-            Diagnostic::error(&errors::SDL_UNSUPPORTED, message),
-        );
+        findings.add(first.location(), Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
     }
 }
 

@@ -44,11 +44,8 @@ pub(crate) struct DraftField<'d> {
 
 impl<'d, 'c> Drafts<'d, 'c> {
     pub(crate) fn read(findings: &mut Findings, authored: &'d Authored<'d>, database: &Database<'c>) -> Self {
-        let list: Vec<Draft<'_, '_>> = authored
-            .objects
-            .iter()
-            .map(|object| Draft::read(findings, object, database))
-            .collect();
+        let list: Vec<Draft<'_, '_>> =
+            authored.objects.iter().map(|object| Draft::read(findings, object, database)).collect();
         let by_name = list.iter().enumerate().map(|(at, draft)| (draft.object.name, at)).collect();
         Self { list, by_name }
     }
@@ -70,14 +67,7 @@ impl<'d, 'c> Draft<'d, 'c> {
                 None
             }
         };
-        let mut draft = Self {
-            object,
-            applied,
-            relation,
-            fields,
-            key: Vec::new(),
-            keys: Vec::new(),
-        };
+        let mut draft = Self { object, applied, relation, fields, key: Vec::new(), keys: Vec::new() };
         if let Some(relation) = relation {
             draft.find_keys(findings, relation, database);
         }
@@ -104,10 +94,8 @@ impl<'d, 'c> Draft<'d, 'c> {
         if columns.len() == given.len() {
             let same = |key: &crate::database::UniqueKey| same_columns(&key.columns, &columns);
             if !self.keys.iter().any(same) {
-                let key = crate::database::UniqueKey {
-                    columns: columns.clone(),
-                    primary: self.keys.is_empty(),
-                };
+                let key =
+                    crate::database::UniqueKey { columns: columns.clone(), primary: self.keys.is_empty() };
                 self.keys.insert(0, key);
             }
             self.key = columns;
@@ -138,7 +126,8 @@ impl Usage<'_> {
 
 /// Returns true when both name the same columns in whatever order.
 pub(crate) fn same_columns<L: AsRef<str>, R: AsRef<str>>(left: &[L], right: &[R]) -> bool {
-    left.len() == right.len() && left.iter().all(|one| right.iter().any(|other| one.as_ref() == other.as_ref()))
+    left.len() == right.len()
+        && left.iter().all(|one| right.iter().any(|other| one.as_ref() == other.as_ref()))
 }
 
 /// Reads the directives of a type's fields.

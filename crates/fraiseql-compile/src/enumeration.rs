@@ -133,12 +133,11 @@ fn bind_values(
     sql_type: Option<QualifiedName>,
     database: &Database<'_>,
 ) -> BoundEnum {
-    let known: Option<&[String]> = sql_type.as_ref().and_then(|name| {
-        match database.sql_type(name).map(|found| &found.kind) {
+    let known: Option<&[String]> =
+        sql_type.as_ref().and_then(|name| match database.sql_type(name).map(|found| &found.kind) {
             Some(SqlTypeKind::Enum { labels }) => Some(labels.as_slice()),
             _ => None,
-        }
-    });
+        });
     let mut labels = BTreeMap::new();
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     for value in &definition.values {
@@ -153,10 +152,13 @@ fn bind_values(
             let message = format!("{sql_type} has no label '{label}'");
             let error = Diagnostic::error(&errors::SDL_ENUM_MISMATCH, message);
             let near = fraiseql_model::names::nearest(label, known.iter().map(String::as_str));
-            findings.add(place, match near {
-                Some(near) => error.hint(format!("{} @label(name: \"{near}\")", value.value)),
-                None => error,
-            });
+            findings.add(
+                place,
+                match near {
+                    Some(near) => error.hint(format!("{} @label(name: \"{near}\")", value.value)),
+                    None => error,
+                },
+            );
         } else if let Some(other) = taken.insert(label, &value.value) {
             let message = format!("{other} and {} stand for the same label '{label}'", value.value);
             findings.add(place, Diagnostic::error(&errors::SDL_ENUM_MISMATCH, message));

@@ -17,10 +17,7 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn new(file: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            list: Vec::new(),
-        }
+        Self { file: file.to_owned(), list: Vec::new() }
     }
 
     /// Returns an empty collection for the same file.
@@ -58,8 +55,7 @@ impl Findings {
     /// Returns the diagnostics in the order of the file, those of the whole project last.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         let place = |found: &Diagnostic| found.span.as_ref().map_or(usize::MAX, |span| span.start);
-        self.list
-            .sort_by(|left, right| (place(left), left.code.code).cmp(&(place(right), right.code.code)));
+        self.list.sort_by(|left, right| (place(left), left.code.code).cmp(&(place(right), right.code.code)));
         self.list.dedup();
         self.list
     }

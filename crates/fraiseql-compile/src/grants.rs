@@ -32,7 +32,8 @@ pub fn grants(artifact: &Artifact, catalog: &Catalog, role: &str) -> String {
         sql.push_str("\n-- The functions that root fields call; they run with the rights of this role unless they are SECURITY DEFINER.\n");
     }
     for function in functions {
-        let types: Vec<String> = function.parameters.iter().map(|parameter| parameter.sql_type.sql()).collect();
+        let types: Vec<String> =
+            function.parameters.iter().map(|parameter| parameter.sql_type.sql()).collect();
         sql.push_str(&format!(
             "GRANT EXECUTE ON FUNCTION {}({}) TO {quoted};\n",
             function.name.sql(),
@@ -50,7 +51,8 @@ fn create_role(role: &str, database: &str) -> String {
         quote_literal(role)
     );
     // A name could end the comment's line.
-    let shown: String = quoted.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let shown: String =
+        quoted.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     format!(
         "-- The least that the service needs. Run this as the owner of the database; run it again after\n\
          -- the schema changed. It takes nothing away: REVOKE what a former schema needed.\n\

@@ -45,8 +45,28 @@ pub(crate) struct Model<'o, 'a> {
 const EQUALITY: &[&str] = &["eq", "neq", "in", "nin", "isnull"];
 const ORDER: &[&str] = &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte"];
 const TEXT: &[&str] = &[
-    "eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte", "contains", "icontains", "startswith",
-    "istartswith", "endswith", "iendswith", "like", "ilike", "nlike", "nilike", "regex", "iregex", "nregex",
+    "eq",
+    "neq",
+    "in",
+    "nin",
+    "isnull",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "contains",
+    "icontains",
+    "startswith",
+    "istartswith",
+    "endswith",
+    "iendswith",
+    "like",
+    "ilike",
+    "nlike",
+    "nilike",
+    "regex",
+    "iregex",
+    "nregex",
     "niregex",
 ];
 const LIST: &[&str] = &["eq", "neq", "isnull", "array_contains", "array_contained_by", "array_overlaps"];
@@ -136,11 +156,7 @@ impl<'o, 'a> Model<'o, 'a> {
         let name = object.name;
         let mut types = Vec::new();
         let mut add = |suffix: &str, sdl: String| {
-            types.push(Generated {
-                name: format!("{name}{suffix}"),
-                owner: name.to_owned(),
-                sdl,
-            });
+            types.push(Generated { name: format!("{name}{suffix}"), owner: name.to_owned(), sdl });
         };
         if demand.filters.contains(name) {
             add("Filter", filter(object));
@@ -257,7 +273,9 @@ fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
         (Class::Text, "ID") => shared("TextIDFilter".to_owned(), TEXT),
         (Class::Text, _) => shared(format!("{graphql}Filter"), TEXT),
         (Class::Opaque(Comparison::Equal), _) => shared("ExactStringFilter".to_owned(), EQUALITY),
-        (Class::Opaque(_), _) | (Class::Enum(_), "String") => shared("OrderedStringFilter".to_owned(), ORDER),
+        (Class::Network | Class::Opaque(_), _) | (Class::Enum(_), "String") => {
+            shared("OrderedStringFilter".to_owned(), ORDER)
+        }
         (Class::Boolean | Class::Enum(_) | Class::Bytes | Class::Range(_), _) => {
             shared(format!("{graphql}Filter"), EQUALITY)
         }
@@ -325,15 +343,11 @@ pub(crate) fn scalar_type(name: &str) -> Option<Generated> {
     let found = scalar::CUSTOM.iter().find(|scalar| scalar.name == name)?;
     let mut sdl = String::new();
     crate::text::describe(&mut sdl, "", Some(found.description));
-    let url = found.specified_by.map_or_else(String::new, |url| {
-        format!(" @specifiedBy(url: {})", crate::text::string(url))
-    });
+    let url = found
+        .specified_by
+        .map_or_else(String::new, |url| format!(" @specifiedBy(url: {})", crate::text::string(url)));
     sdl.push_str(&format!("scalar {name}{url}\n"));
-    Some(Generated {
-        name: name.to_owned(),
-        owner: String::new(),
-        sdl,
-    })
+    Some(Generated { name: name.to_owned(), owner: String::new(), sdl })
 }
 
 fn input(name: &str, fields: &[String]) -> String {

@@ -156,7 +156,13 @@ impl Ledger {
         entry.delete |= writes.delete;
     }
 
-    fn decoded(&mut self, analysis: &Analysis<'_, '_>, element: &Element, graphql: &str, direction: Direction) {
+    fn decoded(
+        &mut self,
+        analysis: &Analysis<'_, '_>,
+        element: &Element,
+        graphql: &str,
+        direction: Direction,
+    ) {
         for name in &element.met {
             self.graphql.entry(name.to_string()).or_default().insert(graphql.to_owned());
             let entry = self.manifest.types.entry(name.to_string()).or_insert_with(DecodedType::default);
@@ -173,7 +179,9 @@ impl Ledger {
     fn functions(&mut self, analysis: &Analysis<'_, '_>) {
         let mut calls: BTreeMap<String, BTreeMap<String, CalledFunction>> = BTreeMap::new();
         let roots = [("Query", &analysis.query), ("Mutation", &analysis.mutation)];
-        for (parent, root) in roots.iter().flat_map(|(parent, roots)| roots.iter().map(move |root| (parent, root))) {
+        for (parent, root) in
+            roots.iter().flat_map(|(parent, roots)| roots.iter().map(move |root| (parent, root)))
+        {
             let RootBinding::Call(call) = &root.binding else { continue };
             let overloads = calls.entry(call.function.name.to_string()).or_default();
             let entry = overloads.entry(signature(call.function)).or_insert_with(|| CalledFunction {

@@ -179,22 +179,12 @@ impl<'a> Binder<'a, '_> {
             return None;
         };
         let source = format!("column {}.{}", relation.name, column.name);
-        let side = Side {
-            owner: &owner,
-            source: &source,
-            sql_type: &column.sql_type,
-            input: false,
-        };
+        let side = Side { owner: &owner, source: &source, sql_type: &column.sql_type, input: false };
         let (value, element) = value_type(findings, self.words, shape, &side)?;
         let trusted = field.applied.get("neverNull").and_then(|usage| usage.place);
         let place = definition.ty.inner_named_type().location();
         let non_null = non_null(findings, shape, &side, column.nullability, trusted, place);
-        Some(BoundColumn {
-            column,
-            value,
-            non_null,
-            element,
-        })
+        Some(BoundColumn { column, value, non_null, element })
     }
 
     fn reference(
@@ -214,12 +204,8 @@ impl<'a> Binder<'a, '_> {
         for argument in &field.definition.arguments {
             findings.add(argument.location(), refused_argument(&owner, shape.list, &argument.name));
         }
-        let ends = reference::Ends {
-            owner: &owner,
-            local: self.draft,
-            target,
-            database: self.words.database,
-        };
+        let ends =
+            reference::Ends { owner: &owner, local: self.draft, target, database: self.words.database };
         let found = if shape.list {
             reference::to_many(findings, &ends, field).map(Binding::ToMany)
         } else {
@@ -250,13 +236,16 @@ pub(crate) fn refused_argument(owner: &str, list: bool, argument: &str) -> Diagn
 
 fn missing_column(relation: &Relation, name: &str, explicit: bool) -> Diagnostic {
     let error = unknown_column(relation, name);
-    let Some(near) = fraiseql_model::names::nearest(name, relation.columns.iter().map(|column| column.name.as_str()))
+    let Some(near) =
+        fraiseql_model::names::nearest(name, relation.columns.iter().map(|column| column.name.as_str()))
     else {
         return error;
     };
     if explicit {
         error
     } else {
-        error.hint(format!("did you mean \"{near}\"? Then name the field so, or add @column(name: \"{near}\")"))
+        error.hint(format!(
+            "did you mean \"{near}\"? Then name the field so, or add @column(name: \"{near}\")"
+        ))
     }
 }

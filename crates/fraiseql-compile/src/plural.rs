@@ -48,18 +48,49 @@ const IRREGULAR: &[(&str, &str)] = &[
 
 /// Nouns that have no plural of their own, or whose plural looks the same.
 const UNCHANGED: &[&str] = &[
-    "advice", "audio", "bison", "deer", "equipment", "evidence", "feedback", "fish", "furniture",
-    "hardware", "info", "information", "knowledge", "luggage", "means",
-    "media", "merchandise", "metadata", "moose", "money", "music", "news", "offspring", "payroll",
-    "police", "rice", "salmon", "series", "sheep", "shrimp", "software", "species", "staff",
-    "swine", "traffic", "weather",
+    "advice",
+    "audio",
+    "bison",
+    "deer",
+    "equipment",
+    "evidence",
+    "feedback",
+    "fish",
+    "furniture",
+    "hardware",
+    "info",
+    "information",
+    "knowledge",
+    "luggage",
+    "means",
+    "media",
+    "merchandise",
+    "metadata",
+    "moose",
+    "money",
+    "music",
+    "news",
+    "offspring",
+    "payroll",
+    "police",
+    "rice",
+    "salmon",
+    "series",
+    "sheep",
+    "shrimp",
+    "software",
+    "species",
+    "staff",
+    "swine",
+    "traffic",
+    "weather",
 ];
 
 /// Words in -s that are singular although no rule says so.
 const SINGULAR_IN_S: &[&str] = &[
     "alias", "atlas", "bias", "bonus", "bus", "campus", "canvas", "census", "chaos", "chorus", "circus",
-    "corpus", "cosmos", "focus", "gas", "genius", "iris", "lens", "minus", "nexus", "plus",
-    "radius", "status", "surplus", "virus",
+    "corpus", "cosmos", "focus", "gas", "genius", "iris", "lens", "minus", "nexus", "plus", "radius",
+    "status", "surplus", "virus",
 ];
 
 /// Returns the plural of a name in camelCase, by its last word.
@@ -132,7 +163,11 @@ fn singular_word(word: &str) -> String {
     if let Some(stem) = word.strip_suffix("ies")
         && stem.len() > 1
     {
-        return if matches!(stem, "mov" | "cook" | "zomb" | "rook") { format!("{stem}ie") } else { format!("{stem}y") };
+        return if matches!(stem, "mov" | "cook" | "zomb" | "rook") {
+            format!("{stem}ie")
+        } else {
+            format!("{stem}y")
+        };
     }
     if let Some(stem) = word.strip_suffix("es")
         && ["ss", "x", "ch", "sh", "zz"].iter().any(|ending| stem.ends_with(ending))

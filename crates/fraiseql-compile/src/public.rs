@@ -31,11 +31,7 @@ pub(crate) fn schema(findings: &mut Findings, analysis: &Analysis<'_, '_>) -> St
     generated.extend(undeclared_scalars(analysis).iter().filter_map(|name| scalar_type(name)));
     check_type_names(findings, analysis, &generated);
     let mutations = generated_mutations(findings, analysis);
-    let printer = Printer {
-        analysis,
-        model: &model,
-        mutations,
-    };
+    let printer = Printer { analysis, model: &model, mutations };
     let mut parts = printer.authored();
     parts.extend(generated.into_iter().map(|generated| generated.sdl));
     parts.join("\n")
@@ -157,9 +153,11 @@ fn mutation(name: &str, field: &MutationField, writes: &Writes<'_, '_>) -> Strin
     let (arguments, many, does) = match field {
         MutationField::InsertOne { .. } => (text("object: $InsertInput!"), false, "Inserts one"),
         MutationField::InsertMany { .. } => (text("objects: [$InsertInput!]!"), true, "Inserts many"),
-        MutationField::UpdateOne { .. } => {
-            ([key(), text("set: $SetInput!")].concat(), false, "Updates the one with this key; null when there is none")
-        }
+        MutationField::UpdateOne { .. } => (
+            [key(), text("set: $SetInput!")].concat(),
+            false,
+            "Updates the one with this key; null when there is none",
+        ),
         MutationField::UpdateMany { .. } => {
             (text("where: $Filter!, set: $SetInput!"), true, "Updates all that the filter lets through")
         }
@@ -200,7 +198,9 @@ impl Printer<'_, '_, '_> {
         for entry in &authored.entries {
             match entry {
                 Entry::Query => parts.extend(authored.query.as_ref().map(|root| self.query(root))),
-                Entry::Mutation => parts.extend(authored.mutation.as_ref().map(|root| self.mutation(Some(root)))),
+                Entry::Mutation => {
+                    parts.extend(authored.mutation.as_ref().map(|root| self.mutation(Some(root))))
+                }
                 Entry::Object(at) => {
                     let object = &authored.objects[*at];
                     if let Some(at) = bound.get(object.name) {

@@ -73,19 +73,10 @@ pub(crate) fn to_one(
     }
     let source = format!("its row of {}", target.name);
     let sql_type = &local.columns.first()?.sql_type;
-    let side = Side {
-        owner: ends.owner,
-        source: &source,
-        sql_type,
-        input: false,
-    };
+    let side = Side { owner: ends.owner, source: &source, sql_type, input: false };
     let trusted = field.applied.get("neverNull").and_then(|usage| usage.place);
     let non_null = non_null(findings, shape, &side, nullability, trusted, shape.name.location());
-    Some(Reference {
-        target: ends.target.object.name.to_owned(),
-        on: chosen,
-        non_null,
-    })
+    Some(Reference { target: ends.target.object.name.to_owned(), on: chosen, non_null })
 }
 
 /// Binds a field of many rows, or adds why it cannot be.
@@ -94,11 +85,7 @@ pub(crate) fn to_many(findings: &mut Findings, ends: &Ends<'_>, field: &DraftFie
     let all = candidates(ends.database, local, target);
     let on = choose(findings, ends, field, &all, Wanted::Many)?;
     warn_missing_index(findings, ends, field, &on);
-    Some(Reference {
-        target: ends.target.object.name.to_owned(),
-        on,
-        non_null: NonNull::Proven,
-    })
+    Some(Reference { target: ends.target.object.name.to_owned(), on, non_null: NonNull::Proven })
 }
 
 /// Returns every way that foreign keys give from `local` to `target`, in a fixed order.
@@ -116,10 +103,8 @@ pub(crate) fn candidates(database: &Database<'_>, local: &Relation, target: &Rel
             let unique = |columns: &[String]| columns.iter().all(|column| key.columns.contains(column));
             let single = database.keys(table).iter().any(|key| unique(&key.columns));
             for pairs in mapped(target, &table.name, local, key) {
-                let turned = pairs.into_iter().map(|pair| ColumnPair {
-                    local: pair.remote,
-                    remote: pair.local,
-                });
+                let turned =
+                    pairs.into_iter().map(|pair| ColumnPair { local: pair.remote, remote: pair.local });
                 add(&mut found, key, turned.collect(), false, single);
             }
         }
@@ -130,11 +115,8 @@ pub(crate) fn candidates(database: &Database<'_>, local: &Relation, target: &Rel
 
 /// Returns true when a row is there for every row of `local`.
 pub(crate) fn is_proven(candidate: &Candidate, local: &Relation, target: &Relation) -> bool {
-    let never_null = |name: &str| {
-        local
-            .column(name)
-            .is_some_and(|column| column.nullability != Nullability::Nullable)
-    };
+    let never_null =
+        |name: &str| local.column(name).is_some_and(|column| column.nullability != Nullability::Nullable);
     candidate.forward
         && candidate.validated
         && matches!(target.kind, RelationKind::Table | RelationKind::PartitionedTable)
@@ -152,20 +134,12 @@ pub(crate) fn directive(on: &[ColumnPair]) -> String {
 }
 
 fn add(found: &mut Vec<Candidate>, key: &ForeignKey, on: Vec<ColumnPair>, forward: bool, single: bool) {
-    if let Some(same) = found
-        .iter_mut()
-        .find(|known| known.forward == forward && same_pairs(&known.on, &on))
-    {
-        same.validated |= key.validated;
+    // The other direction of equal columns leads to the same row, and proves less.
+    if let Some(same) = found.iter_mut().find(|known| same_pairs(&known.on, &on)) {
+        same.validated |= key.validated && same.forward == forward;
         return;
     }
-    found.push(Candidate {
-        on,
-        constraint: key.name.clone(),
-        forward,
-        single,
-        validated: key.validated,
-    });
+    found.push(Candidate { on, constraint: key.name.clone(), forward, single, validated: key.validated });
 }
 
 /// Returns the columns of `from` and `to` that stand for a foreign key of `table`, which `from`
@@ -180,14 +154,10 @@ fn mapped(from: &Relation, table: &QualifiedName, to: &Relation, key: &ForeignKe
         if key.columns.len() > 1 && (local.len() > 1 || remote.len() > 1) {
             return Vec::new();
         }
-        let pair = |local: &str, remote: &str| ColumnPair {
-            local: local.to_owned(),
-            remote: remote.to_owned(),
-        };
-        let pairs: Vec<ColumnPair> = local
-            .iter()
-            .flat_map(|local| remote.iter().map(|remote| pair(local, remote)))
-            .collect();
+        let pair =
+            |local: &str, remote: &str| ColumnPair { local: local.to_owned(), remote: remote.to_owned() };
+        let pairs: Vec<ColumnPair> =
+            local.iter().flat_map(|local| remote.iter().map(|remote| pair(local, remote))).collect();
         ways = ways
             .iter()
             .flat_map(|way| pairs.iter().map(|next| [way.as_slice(), std::slice::from_ref(next)].concat()))
@@ -267,11 +237,13 @@ fn is_named_after(candidate: &Candidate, field: &str) -> bool {
     let [pair] = candidate.on.as_slice() else { return false };
     let snake = snake_case(field);
     candidate.forward
-        && (words(&pair.local).join("_") == snake || reference_stem(&pair.local).is_some_and(|stem| stem == snake))
+        && (words(&pair.local).join("_") == snake
+            || reference_stem(&pair.local).is_some_and(|stem| stem == snake))
 }
 
 fn no_reference(ends: &Ends<'_>, all: &[Candidate], many: bool) -> Diagnostic {
-    let name = |draft: &Draft<'_, '_>| draft.relation.map_or_else(String::new, |found| found.name.to_string());
+    let name =
+        |draft: &Draft<'_, '_>| draft.relation.map_or_else(String::new, |found| found.name.to_string());
     let (local, target) = (name(ends.local), name(ends.target));
     let type_name = ends.target.object.name;
     let message = if many {
@@ -293,10 +265,8 @@ fn no_reference(ends: &Ends<'_>, all: &[Candidate], many: bool) -> Diagnostic {
 
 fn ambiguous(ends: &Ends<'_>, several: &[&Candidate]) -> Diagnostic {
     let message = format!("{} could follow {} foreign keys", ends.owner, several.len());
-    let lines: Vec<String> = several
-        .iter()
-        .map(|found| format!("{}  for {}", directive(&found.on), found.constraint))
-        .collect();
+    let lines: Vec<String> =
+        several.iter().map(|found| format!("{}  for {}", directive(&found.on), found.constraint)).collect();
     Diagnostic::error(&errors::SDL_AMBIGUOUS_REFERENCE, message)
         .hint(format!("add one of\n{}", lines.join("\n")))
 }
@@ -309,11 +279,7 @@ fn explicit(
 ) -> Option<Vec<ColumnPair>> {
     let (columns, target) = (usage.texts("columns")?, usage.texts("target")?);
     if columns.len() != target.len() {
-        let message = format!(
-            "\"columns\" names {} and \"target\" names {}",
-            columns.len(),
-            target.len()
-        );
+        let message = format!("\"columns\" names {} and \"target\" names {}", columns.len(), target.len());
         let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)
             .why("the first must equal the first, the second the second, and so on");
         findings.add(usage.place, error);
@@ -331,10 +297,7 @@ fn explicit(
         let left = side(findings, ends.local, "columns", local);
         let right = side(findings, ends.target, "target", remote);
         let (left, right) = (left?, right?);
-        let pair = ColumnPair {
-            local: (*local).to_owned(),
-            remote: (*remote).to_owned(),
-        };
+        let pair = ColumnPair { local: (*local).to_owned(), remote: (*remote).to_owned() };
         let of_foreign_key = all.iter().any(|candidate| candidate.on.contains(&pair));
         if !of_foreign_key && !comparable(ends.database, &left, &right) {
             let message = format!("{local} is {} and {remote} is {}", spelled(&left), spelled(&right));
@@ -383,11 +346,7 @@ fn warn_missing_index(findings: &mut Findings, ends: &Ends<'_>, field: &DraftFie
     let message = format!("{} has no index on {}", table.name, columns.join(", "));
     let warning = Diagnostic::warning(&errors::SDL_MISSING_INDEX, message)
         .why(format!("each row with {} makes PostgreSQL read the whole table", ends.owner))
-        .hint(format!(
-            "CREATE INDEX{concurrently} ON {} ({});",
-            table.name.sql(),
-            listed.join(", ")
-        ));
+        .hint(format!("CREATE INDEX{concurrently} ON {} ({});", table.name.sql(), listed.join(", ")));
     findings.add(field.definition.name.location(), warning);
 }
 

@@ -52,10 +52,7 @@ impl<'a> RootFields<'a> {
             }
             read_fields(findings, root)
         };
-        Self {
-            query: read(&authored.query),
-            mutation: read(&authored.mutation),
-        }
+        Self { query: read(&authored.query), mutation: read(&authored.mutation) }
     }
 }
 
@@ -125,10 +122,7 @@ impl<'a> RootBinder<'a, '_> {
             let key = self.lookup(findings, &owner, definition, bound)?;
             RootBinding::Lookup { object, key }
         };
-        Some(BoundRoot {
-            name: &definition.name,
-            binding,
-        })
+        Some(BoundRoot { name: &definition.name, binding })
     }
 
     fn call(
@@ -138,18 +132,9 @@ impl<'a> RootBinder<'a, '_> {
         field: &'a DraftField<'a>,
         query: bool,
     ) -> Option<BoundRoot<'a>> {
-        let caller = Caller {
-            owner,
-            field,
-            drafts: self.drafts,
-            words: self.words,
-            query,
-        };
+        let caller = Caller { owner, field, drafts: self.drafts, words: self.words, query };
         let call = caller.bind(findings)?;
-        Some(BoundRoot {
-            name: &field.definition.name,
-            binding: RootBinding::Call(call),
-        })
+        Some(BoundRoot { name: &field.definition.name, binding: RootBinding::Call(call) })
     }
 
     fn check_null(
@@ -161,12 +146,8 @@ impl<'a> RootBinder<'a, '_> {
         object: &BoundObject<'_>,
     ) {
         let Some(first) = object.relation.columns.first() else { return };
-        let side = Side {
-            owner,
-            source: "a row that may not exist",
-            sql_type: &first.sql_type,
-            input: false,
-        };
+        let side =
+            Side { owner, source: "a row that may not exist", sql_type: &first.sql_type, input: false };
         let trusted = field.applied.get("neverNull").and_then(|usage| usage.place);
         non_null(findings, shape, &side, Nullability::Nullable, trusted, shape.name.location());
     }
@@ -185,10 +166,8 @@ impl<'a> RootBinder<'a, '_> {
             match key_argument(findings, object, argument) {
                 Some((field, bound)) => {
                     columns.push(bound.column.name.as_str());
-                    arguments.push(KeyArgument {
-                        argument: argument.name.to_string(),
-                        field: field.to_owned(),
-                    });
+                    arguments
+                        .push(KeyArgument { argument: argument.name.to_string(), field: field.to_owned() });
                 }
                 None => whole = false,
             }
@@ -242,7 +221,8 @@ fn key_argument<'a, 'o>(
     let Some((name, bound)) = found else {
         let message = format!("{} has no column field \"{}\" to look it up by", object.name, argument.name);
         let error = Diagnostic::error(&errors::SDL_ARGUMENT, message);
-        let error = crate::findings::suggesting(error, &argument.name, object.columns().map(|(name, _)| name));
+        let error =
+            crate::findings::suggesting(error, &argument.name, object.columns().map(|(name, _)| name));
         findings.add(place, error);
         return None;
     };
@@ -267,7 +247,11 @@ fn no_key(owner: &str, object: &BoundObject<'_>, columns: &[&str]) -> Diagnostic
     let relation = &object.relation.name;
     let message = match columns {
         [] => format!("{owner} does not say which row"),
-        _ => format!("{} {} no unique key of {relation}", listed(columns), if columns.len() == 1 { "is" } else { "are" }),
+        _ => format!(
+            "{} {} no unique key of {relation}",
+            listed(columns),
+            if columns.len() == 1 { "is" } else { "are" }
+        ),
     };
     let keys: Vec<String> = object
         .draft

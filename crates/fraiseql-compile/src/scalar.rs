@@ -13,11 +13,7 @@ pub(crate) struct CustomScalar {
 }
 
 const fn custom(name: &'static str, url: &'static str, description: &'static str) -> CustomScalar {
-    CustomScalar {
-        name,
-        specified_by: if url.is_empty() { None } else { Some(url) },
-        description,
-    }
+    CustomScalar { name, specified_by: if url.is_empty() { None } else { Some(url) }, description }
 }
 
 /// Every scalar beyond the five of GraphQL, by name.
@@ -26,11 +22,7 @@ pub(crate) const CUSTOM: &[CustomScalar] = &[
     custom("Bytes", "https://www.rfc-editor.org/rfc/rfc4648", "Bytes in base64, with padding."),
     custom("Date", "https://www.rfc-editor.org/rfc/rfc3339", "A date: 2026-01-31."),
     custom("DateRange", "", "A range of dates: [2026-01-01,2026-02-01)."),
-    custom(
-        "DateTime",
-        "https://www.rfc-editor.org/rfc/rfc3339",
-        "An instant: 2026-01-31T23:59:59+00:00.",
-    ),
+    custom("DateTime", "https://www.rfc-editor.org/rfc/rfc3339", "An instant: 2026-01-31T23:59:59+00:00."),
     custom("Decimal", "", "A decimal number of any size, as a string."),
     custom("Int4Range", "", "A range of whole numbers of 32 bits: [1,10)."),
     custom("Int8Range", "", "A range of whole numbers of 64 bits: [1,10)."),
@@ -81,6 +73,8 @@ pub(crate) enum Class {
     /// A built-in range, by its scalar.
     Range(&'static str),
     Enum(QualifiedName),
+    /// A network address, whose cast to text says more than its text form (`10.0.0.1/32`).
+    Network,
     /// Anything else: its text form, and which comparisons PostgreSQL has for it.
     Opaque(Comparison),
 }
@@ -108,7 +102,7 @@ impl Class {
             Self::BigInt => "BigInt",
             Self::Float => "Float",
             Self::Decimal => "Decimal",
-            Self::Text | Self::Opaque(_) => "String",
+            Self::Text | Self::Network | Self::Opaque(_) => "String",
             Self::Uuid => "UUID",
             Self::DateTime => "DateTime",
             Self::LocalDateTime => "LocalDateTime",
@@ -139,9 +133,7 @@ impl Class {
         }
         Some(match (self, scalar) {
             (Self::Int, "ID") => Encoding::Text,
-            (Self::BigInt | Self::Decimal | Self::Interval | Self::Range(_) | Self::Opaque(_), _) => {
-                Encoding::Text
-            }
+            (Self::BigInt | Self::Decimal | Self::Opaque(_), _) => Encoding::Text,
             (Self::Float, _) => Encoding::Float,
             (Self::Bytes, _) => Encoding::Base64,
             _ => Encoding::Plain,
@@ -163,6 +155,7 @@ impl Class {
         match self {
             Self::Composite => Comparison::None,
             Self::Json => Comparison::None,
+            Self::Network => Comparison::Ordered,
             Self::Opaque(comparison) => *comparison,
             _ => Comparison::Ordered,
         }
@@ -191,8 +184,9 @@ fn built_in(name: &str) -> Option<Class> {
         "tsrange" => Class::Range("TsRange"),
         "tstzrange" => Class::Range("TstzRange"),
         "daterange" => Class::Range("DateRange"),
-        "inet" | "cidr" | "macaddr" | "macaddr8" | "bit" | "varbit" | "money" | "oid" | "pg_lsn" | "xid8"
-        | "tsvector" | "tsquery" => Class::Opaque(Comparison::Ordered),
+        "inet" | "cidr" => Class::Network,
+        "macaddr" | "macaddr8" | "bit" | "varbit" | "money" | "oid" | "pg_lsn" | "xid8" | "tsvector"
+        | "tsquery" => Class::Opaque(Comparison::Ordered),
         "xid" | "cid" | "tid" | "int4multirange" | "int8multirange" | "nummultirange" | "tsmultirange"
         | "tstzmultirange" | "datemultirange" => Class::Opaque(Comparison::Equal),
         _ => return None,

@@ -17,24 +17,14 @@ pub(crate) struct Shape<'d> {
 impl<'d> Shape<'d> {
     /// Returns the shape; `None` for lists within lists.
     pub(crate) fn of(ty: &'d Type) -> Option<Self> {
-        let single = |name, non_null| Self {
-            name,
-            list: false,
-            non_null,
-            item_non_null: false,
-        };
+        let single = |name, non_null| Self { name, list: false, non_null, item_non_null: false };
         let list = |item: &'d Type, non_null| {
             let (name, item_non_null) = match item {
                 Type::Named(name) => (name, false),
                 Type::NonNullNamed(name) => (name, true),
                 Type::List(_) | Type::NonNullList(_) => return None,
             };
-            Some(Self {
-                name,
-                list: true,
-                non_null,
-                item_non_null,
-            })
+            Some(Self { name, list: true, non_null, item_non_null })
         };
         match ty {
             Type::Named(name) => Some(single(name, false)),

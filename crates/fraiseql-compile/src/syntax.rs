@@ -13,6 +13,9 @@ use crate::findings::{Findings, Place};
 /// Brackets within brackets that a schema may have; deeper ones would only be an attack.
 const NESTING_MAX: usize = 64;
 
+/// Syntax errors that are looked at; a file with more is no schema.
+const SYNTAX_ERRORS_MAX: usize = 200;
+
 /// The codes that a half understood document can still give rightly.
 const SURE: &[&fraiseql_model::errors::ErrorCode] = &[
     &errors::SDL_SYNTAX,
@@ -26,9 +29,7 @@ const SURE: &[&fraiseql_model::errors::ErrorCode] = &[
 
 /// Parses a schema as far as it can be understood. Syntax errors are in `findings`.
 pub(crate) fn parse(findings: &mut Findings, file: &str, text: &str) -> Document {
-    let parsed = Parser::new()
-        .recursion_limit(NESTING_MAX)
-        .parse_ast(text, file);
+    let parsed = Parser::new().recursion_limit(NESTING_MAX).parse_ast(text, file);
     match parsed {
         Ok(document) => document,
         Err(incomplete) => {
@@ -39,7 +40,8 @@ pub(crate) fn parse(findings: &mut Findings, file: &str, text: &str) -> Document
 }
 
 /// Words that begin a definition.
-const KEYWORDS: &[&str] = &["type", "enum", "scalar", "extend", "input", "interface", "union", "directive", "schema"];
+const KEYWORDS: &[&str] =
+    &["type", "enum", "scalar", "extend", "input", "interface", "union", "directive", "schema"];
 /// What the parser calls tokens.
 const TOKENS: &[(&str, &str)] = &[
     ("R_BRACK", "\"]\""),
@@ -57,7 +59,7 @@ fn add_syntax_errors(findings: &mut Findings, errors: &DiagnosticList, document:
     let starts: Vec<usize> =
         document.definitions.iter().filter_map(|definition| Some(definition.location()?.offset())).collect();
     let mut last: Option<usize> = None;
-    for error in errors.iter() {
+    for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
         let place = error.error.location();
         let message = error.error.to_string();
         let message = message.strip_prefix("syntax error: ").unwrap_or(&message);
@@ -111,9 +113,7 @@ pub(crate) fn drop_consequences(findings: &mut Findings, document: &Document, br
         .collect();
     findings.retain(|found| {
         let Some(span) = &found.span else { return false };
-        let apart = !touched
-            .iter()
-            .any(|(start, end)| *start <= span.start && span.start <= *end);
+        let apart = !touched.iter().any(|(start, end)| *start <= span.start && span.start <= *end);
         found.code == &errors::SDL_SYNTAX || (apart && SURE.contains(&found.code))
     });
 }
@@ -128,9 +128,7 @@ pub(crate) fn validate(findings: &mut Findings, document: &Document) {
     let mut prelude = Document::new();
     prelude.sources = document.sources.clone();
     prelude.definitions = document.definitions.clone();
-    prelude
-        .definitions
-        .retain(|definition| !is_own_definition(definition));
+    prelude.definitions.retain(|definition| !is_own_definition(definition));
     let known = format!("{}\n{}", crate::directive::DIRECTIVES, undeclared_scalars(document));
     let built = apollo_compiler::Schema::builder()
         .adopt_orphan_extensions()

@@ -118,24 +118,17 @@ pub(crate) fn possible<'o, 'a>(
     };
     let found = key.is_some();
     let keyed = || if found { Ok(()) } else { Err(no_key_fields(object)) };
-    let insert = allowed(relation.privileges.insert, "INSERT").and_then(|()| complete(object, database, &inserted));
-    let update = allowed(relation.privileges.update, "UPDATE").and_then(|()| keyed()).and_then(|()| {
-        if inserted.is_empty() { Err(nothing_to_set(object)) } else { Ok(()) }
-    });
+    let insert =
+        allowed(relation.privileges.insert, "INSERT").and_then(|()| complete(object, database, &inserted));
+    let update = allowed(relation.privileges.update, "UPDATE")
+        .and_then(|()| keyed())
+        .and_then(|()| if inserted.is_empty() { Err(nothing_to_set(object)) } else { Ok(()) });
     let delete = allowed(relation.privileges.delete, "DELETE").and_then(|()| keyed());
     let upsert = insert
         .clone()
         .and_then(|()| allowed(relation.privileges.update, "UPDATE"))
         .and_then(|()| can_upsert(object, server_version, &conflicts));
-    Possible {
-        insert,
-        update,
-        delete,
-        upsert,
-        inserted,
-        key: key.unwrap_or_default(),
-        conflicts,
-    }
+    Possible { insert, update, delete, upsert, inserted, key: key.unwrap_or_default(), conflicts }
 }
 
 impl<'a> Writes<'_, 'a> {
@@ -161,15 +154,9 @@ impl<'a> Writes<'_, 'a> {
             fields.push((format!("delete{many}"), MutationField::DeleteMany { object: object() }));
         }
         if self.upsert {
-            let field = MutationField::UpsertOne {
-                object: object(),
-                conflicts: conflicts(),
-            };
+            let field = MutationField::UpsertOne { object: object(), conflicts: conflicts() };
             fields.push((format!("upsert{one}"), field));
-            let field = MutationField::UpsertMany {
-                object: object(),
-                conflicts: conflicts(),
-            };
+            let field = MutationField::UpsertMany { object: object(), conflicts: conflicts() };
             fields.push((format!("upsert{many}"), field));
         }
         fields
@@ -188,11 +175,7 @@ fn insertable<'o, 'a>(object: &'o BoundObject<'a>, database: &Database<'_>) -> V
         let writing = database.writing(object.relation, column.column);
         let again = fields.iter().any(|field| field.column.column.name == column.column.name);
         if writing != Writing::Never && !again {
-            fields.push(InsertField {
-                name,
-                column,
-                required: writing == Writing::Required,
-            });
+            fields.push(InsertField { name, column, required: writing == Writing::Required });
         }
     }
     fields
@@ -207,10 +190,7 @@ fn key_arguments(key: &[&str]) -> Vec<KeyArgument> {
             argument.push_str("Key");
         }
         taken.push(argument.clone());
-        arguments.push(KeyArgument {
-            argument,
-            field: (*field).to_owned(),
-        });
+        arguments.push(KeyArgument { argument, field: (*field).to_owned() });
     }
     arguments
 }
@@ -303,7 +283,9 @@ fn complete(
         .relation
         .columns
         .iter()
-        .filter(|column| database.writing(object.relation, column) == Writing::Required && lacks(&column.name))
+        .filter(|column| {
+            database.writing(object.relation, column) == Writing::Required && lacks(&column.name)
+        })
         .map(|column| column.name.as_str())
         .collect();
     if missing.is_empty() {

@@ -106,6 +106,7 @@ registry! {
 
     RUN_ALREADY = "FQ-RUN-001", Machine, "the project is running already";
     RUN_SEED = "FQ-RUN-002", Project, "the project's data cannot be loaded";
+    RUN_INTERRUPTED = "FQ-RUN-004", Interrupted, "interrupted before the work was done";
     RUN_INTERNAL = "FQ-RUN-003", Internal, "a bug in fraiseql";
 }
 

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 const AFTER: &str = "\
 Exit codes: 0 done, 1 a bug, 2 the command line or the settings, 3 the project's own files,
-4 the database, 5 the machine (port, disk, missing program).
+4 the database, 5 the machine (port, disk, missing program), 130 interrupted.
 
 Every error has a code; `fraiseql explain FQ-SDL-007` tells more about it.";
 

@@ -100,8 +100,10 @@ fn values(
         let sections = item.as_table_like().into_iter().flat_map(toml_edit::TableLike::iter);
         for (name, section) in sections {
             environments.push(name.to_owned());
-            let mut keep = |value| {
-                if chosen == Some(name) {
+            // Of an environment that is not chosen only mistakes count.
+            let mut keep = |value: FileValue| {
+                let known = SETTINGS.iter().any(|setting| setting.key == value.key);
+                if chosen == Some(name) || !known {
                     found.push((value, Some(name.to_owned())));
                 }
             };

@@ -26,10 +26,7 @@ pub struct InitOptions {
 
 impl Default for InitOptions {
     fn default() -> Self {
-        Self {
-            writes: true,
-            role: "fraiseql_service".to_owned(),
-        }
+        Self { writes: true, role: "fraiseql_service".to_owned() }
     }
 }
 
@@ -61,18 +58,11 @@ pub fn init(catalog: &Catalog, options: &InitOptions) -> InitOutput {
         let writable = writable(&text, catalog, &mut notes);
         text = schema(&database, &proposal, &writable);
     }
-    let source = Source {
-        file: "schema.graphql",
-        text: &text,
-    };
+    let source = Source { file: "schema.graphql", text: &text };
     let artifact = compile(source, catalog, "").artifact;
-    let grants = artifact.map_or_else(String::new, |artifact| grants::grants(&artifact, catalog, &options.role));
-    InitOutput {
-        schema: text,
-        directives: DIRECTIVES.to_owned(),
-        grants,
-        notes,
-    }
+    let grants =
+        artifact.map_or_else(String::new, |artifact| grants::grants(&artifact, catalog, &options.role));
+    InitOutput { schema: text, directives: DIRECTIVES.to_owned(), grants, notes }
 }
 
 /// Returns what can be written through each type of a schema without writes.

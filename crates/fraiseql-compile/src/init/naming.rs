@@ -10,16 +10,8 @@ use crate::scalar;
 use crate::write::stems;
 
 /// What is generated for an object type, by the end of its name.
-const OBJECT_SUFFIXES: &[&str] = &[
-    "",
-    "Filter",
-    "ListFilter",
-    "OrderBy",
-    "InsertInput",
-    "SetInput",
-    "Conflict",
-    "MutationResult",
-];
+const OBJECT_SUFFIXES: &[&str] =
+    &["", "Filter", "ListFilter", "OrderBy", "InsertInput", "SetInput", "Conflict", "MutationResult"];
 /// What is generated for an enum, by the end of its name.
 const ENUM_SUFFIXES: &[&str] = &["", "Filter", "ListFilter"];
 /// Types that are always there, or may be generated for any schema.

@@ -67,7 +67,11 @@ impl ProposedColumn<'_> {
     /// Returns the field's type as SDL.
     pub(crate) fn type_text(&self) -> String {
         let bang = if self.column.nullability == Nullability::Nullable { "" } else { "!" };
-        if self.element.list { format!("[{}]{bang}", self.graphql) } else { format!("{}{bang}", self.graphql) }
+        if self.element.list {
+            format!("[{}]{bang}", self.graphql)
+        } else {
+            format!("{}{bang}", self.graphql)
+        }
     }
 
     /// Returns true when the column is not the field's name in snake case.
@@ -89,11 +93,7 @@ impl<'c> Proposal<'c> {
             .map(|(relation, columns)| {
                 let mut members = MemberNames::default();
                 let columns = name_columns(columns, &enums, &mut members);
-                let linker = Linker {
-                    database,
-                    relation,
-                    types: &types,
-                };
+                let linker = Linker { database, relation, types: &types };
                 let references = linker.references(&mut members, &mut notes);
                 ProposedObject {
                     name: types[&relation.name].clone(),
@@ -300,8 +300,11 @@ fn name_roots(database: &Database<'_>, objects: &mut [ProposedObject<'_>]) {
     for object in objects.iter_mut() {
         let one = uncapitalised(&object.name);
         for lookup in object.lookups.iter_mut().filter(|lookup| !lookup.primary) {
-            let fields: Vec<String> =
-                lookup.arguments.iter().map(|(field, _)| capitalised(field.trim_start_matches('_'))).collect();
+            let fields: Vec<String> = lookup
+                .arguments
+                .iter()
+                .map(|(field, _)| capitalised(field.trim_start_matches('_')))
+                .collect();
             lookup.name = names.take(&[format!("{one}By{}", fields.join("And"))]);
         }
     }
@@ -320,11 +323,7 @@ fn lookups(database: &Database<'_>, object: &ProposedObject<'_>) -> Vec<Lookup> 
             continue;
         }
         seen.push(key.columns);
-        found.push(Lookup {
-            name: String::new(),
-            arguments,
-            primary: key.primary,
-        });
+        found.push(Lookup { name: String::new(), arguments, primary: key.primary });
     }
     found
 }

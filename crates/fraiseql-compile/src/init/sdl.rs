@@ -101,7 +101,8 @@ fn enumeration(database: &Database<'_>, name: &QualifiedName, graphql: &str) -> 
     sdl.push_str(&format!("enum {graphql}{bound} {{\n"));
     let labels = database.enums().find(|(found, _)| *found == name).map_or(&[][..], |(_, labels)| labels);
     for (value, label) in enum_values(labels).iter().zip(labels) {
-        let renamed = if value == label { String::new() } else { format!(" @label(name: {})", string(label)) };
+        let renamed =
+            if value == label { String::new() } else { format!(" @label(name: {})", string(label)) };
         sdl.push_str(&format!("  {value}{renamed}\n"));
     }
     sdl.push_str("}\n");

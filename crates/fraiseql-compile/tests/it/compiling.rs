@@ -8,14 +8,12 @@ use crate::world::world;
 
 #[track_caller]
 pub fn artifact(text: &str, catalog: &Catalog) -> Artifact {
-    let source = Source {
-        file: "schema.graphql",
-        text,
-    };
+    let source = Source { file: "schema.graphql", text };
     let compiled = compile(source, catalog, "0.0.0-test");
     let told: Vec<String> = compiled.diagnostics.iter().map(|found| found.render(Some(text))).collect();
     let artifact = compiled.artifact.unwrap_or_else(|| panic!("{}", told.concat()));
-    fraiseql_engine::Schema::load(artifact.clone()).unwrap_or_else(|error| panic!("{error}\n{}", artifact.sdl));
+    fraiseql_engine::Schema::load(artifact.clone())
+        .unwrap_or_else(|error| panic!("{error}\n{}", artifact.sdl));
     artifact
 }
 
@@ -445,4 +443,187 @@ enum OrderDirection {
   "functions": {}
 }
 "#);
+}
+
+#[test]
+fn functions_of_every_shape() {
+    let artifact = artifact(
+        r#"
+type Query {
+  top(n: Int! = 3, kinds: [Mood!]): [Artist!]! @function
+  newest: Artist! @function(name: "newest_artist") @neverNull
+  total(of: Int!): BigInt @function(name: "count_albums")
+  odd(x: Int!, y: Int = null): Int @function
+  moods: [Mood!]! @function @neverNull
+  blob(id: UUID!): Bytes @function(name: "twin")
+  blobByName(name: String!): Bytes @function(name: "twin")
+}
+type Artist @relation(name: "artist") { artistId: Int!  mood: Mood }
+enum Mood { happy  so_so @label(name: "so so") }
+type Mutation {
+  rename(artist: Int!, title: String): Artist @function(schema: "shop")
+  log(line: String! @parameter(name: "p_line")): Boolean! @function
+  "Two ways."
+  tags(ids: [ID!]!): [String] @function @deprecated
+}
+"#,
+        &world(
+            "
+table artist
+  artist_id int4 pk
+  mood mood?
+enum mood happy \"so so\"
+function top(n int8, kinds mood[] =) -> setof row artist
+function newest_artist() -> row artist
+function count_albums(of int4) -> int8
+function odd(int4, int4) -> int4
+function moods() -> setof mood
+function twin(id uuid) -> bytea
+function twin(name text) -> bytea
+function shop.rename(artist int4, title text =) -> row artist volatile
+function log(p_line text) -> void volatile
+function tags(ids int8[]) -> text[] volatile
+",
+        ),
+    );
+    insta::assert_snapshot!(artifact.sdl.split("input ArtistFilter").next().unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&artifact.query).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&artifact.mutation).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&artifact.manifest).unwrap(), @"");
+}
+
+/// The convention of three ids: the integer key is never shown, the UUID is.
+#[test]
+fn a_hidden_key_is_written_through_another() {
+    let artifact = artifact(
+        r#"
+type Query { user(id: ID!): User }
+type User @relation(name: "tb_user") @write(insert: true, update: true, delete: true, upsert: true) { id: ID!  email: String!  age: Int }
+"#,
+        &world(
+            "
+table tb_user
+  pk_user int4 pk always
+  id uuid unique default
+  email email unique
+  age positive?
+  added timestamptz default
+  first_id int4?
+domain email = citext
+domain positive = int4
+",
+        ),
+    );
+    let mutations = artifact.sdl.split("type Mutation").nth(1).unwrap();
+    insta::assert_snapshot!(mutations.split("input IDFilter").next().unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&artifact.manifest).unwrap(), @"");
+    assert_eq!(artifact.objects["User"].key, ["pk_user"]);
+}
+
+#[test]
+fn views_follow_the_keys_of_their_tables() {
+    let catalog = world(
+        "
+table artist
+  artist_id int4 pk
+  name varchar
+table album
+  album_id int4 pk
+  artist_id int4 -> artist.artist_id
+  title text
+view v_album
+  id int4 from album.album_id
+  artist int4 from album.artist_id
+  title text? from album.title
+  artist_name varchar from artist.name
+view v_artist updatable
+  id int4 from artist.artist_id
+  name varchar from artist.name
+  shout text?
+",
+    );
+    let text = r#"
+type Query { albums: [Album!]!  album(id: Int!): Album  artist(id: Int!): Artist }
+type Album @relation(name: "v_album", key: ["id"]) { id: Int!  title: String! @neverNull  by: Artist! @neverNull }
+type Artist @relation(name: "v_artist") @write(insert: true, update: true) { id: Int!  name: String!  shout: String  albums: [Album!]! }
+"#;
+    let artifact = artifact(text, &catalog);
+    insta::assert_snapshot!(serde_json::to_string(&artifact.objects["Album"]).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string(&artifact.objects["Artist"]).unwrap(), @"");
+    let input = artifact.sdl.split("input ArtistInsertInput").nth(1).unwrap();
+    insta::assert_snapshot!(input.split('}').next().unwrap(), @"");
+    let source = Source { file: "schema.graphql", text };
+    let told: Vec<String> =
+        compile(source, &catalog, "").diagnostics.iter().map(|found| found.message.clone()).collect();
+    assert_eq!(told, ["public.album has no index on artist_id"]);
+}
+
+#[test]
+fn filters_offer_what_postgresql_can_compare() {
+    let artifact = artifact(
+        r#"
+type Query { samples: [Sample!]! }
+type Sample @relation(name: "sample") {
+  a: Boolean  b: Int  c: ID  d: ID  e: ID  f: Mood  g: String  h: String  i: String  j: JSON  k: JSON
+  l: [Int]  m: [JSON]  n: Bytes  o: DateRange  p: Feeling  q: [Feeling]  r: [String]  s: Float
+}
+enum Mood { sad }
+enum Feeling @enum(name: "mood") { sad }
+"#,
+        &world(
+            "
+domain feeling = mood
+composite address street text
+enum mood sad
+table sample
+  a bool?
+  b int2?
+  c int8?
+  d uuid?
+  e text?
+  f mood?
+  g mood?
+  h inet?
+  i xml?
+  j jsonb?
+  k address?
+  l int4[]?
+  m jsonb[]?
+  n bytea?
+  o daterange?
+  p feeling?
+  q feeling[]?
+  r text[]?
+  s float4?
+",
+        ),
+    );
+    let filter = artifact.sdl.split("input SampleFilter").nth(1).unwrap();
+    insta::assert_snapshot!(filter.split("enum OrderDirection").next().unwrap(), @"");
+    let Some(fraiseql_model::artifact::Field::Column(listed)) = artifact.objects["Sample"].fields.get("q") else {
+        panic!("a column");
+    };
+    assert_eq!(listed.value.sql, "\"public\".\"feeling\"", "PostgreSQL compares arrays of one type only");
+}
+
+#[test]
+fn what_the_author_says_stays_and_what_binds_goes() {
+    let artifact = artifact(
+        r#"
+"""
+The root.
+"""
+type Query { artist(
+  "Which one."
+  artistId: Int!): Artist @deprecated(reason: "say \"artists\"") }
+extend type Query { artists: [Artist!]! }
+"Named."
+scalar BigInt @specifiedBy(url: "https://example.org/bigint")
+type Artist @relation(name: "artist") { "Its number." artistId: Int!  sold: BigInt }
+extend type Artist { mood: Mood }
+"How it feels." enum Mood { "Good." happy @deprecated }
+"#,
+        &world("table artist\n  artist_id int4 pk\n  sold int8?\n  mood mood?\nenum mood happy"),
+    );
+    insta::assert_snapshot!(artifact.sdl.split("input ArtistFilter").next().unwrap(), @"");
 }

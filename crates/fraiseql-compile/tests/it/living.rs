@@ -41,7 +41,8 @@ async fn what_init_writes_for_the_nastiest_database_compiles() {
     let database = Database::new().await;
     database.execute(&nasty_sql()).await;
     let client = database.client().await;
-    let sql = "SELECT array_agg(nspname::text) FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$'";
+    let sql =
+        "SELECT array_agg(nspname::text) FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$'";
     let schemas: Vec<String> = client.query_one(sql, &[]).await.unwrap().get(0);
     let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();
     let catalog = catalog(&database, &schemas).await;

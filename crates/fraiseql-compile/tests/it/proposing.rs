@@ -10,10 +10,7 @@ use crate::world::{chinook, world};
 #[track_caller]
 fn proposed(catalog: &Catalog) -> InitOutput {
     let output = init(catalog, &InitOptions::default());
-    let source = Source {
-        file: "schema.graphql",
-        text: &output.schema,
-    };
+    let source = Source { file: "schema.graphql", text: &output.schema };
     let compiled = compile(source, catalog, "0.0.0-test");
     let errors: Vec<String> = compiled
         .diagnostics

@@ -57,10 +57,7 @@ function words() -> setof text
 ";
 
 fn told(text: &str, catalog: &Catalog) -> String {
-    let source = Source {
-        file: "schema.graphql",
-        text,
-    };
+    let source = Source { file: "schema.graphql", text };
     let compiled = compile(source, catalog, "0.0.0-test");
     let told: Vec<String> = compiled.diagnostics.iter().map(|found| found.render(Some(text))).collect();
     told.join("\n")

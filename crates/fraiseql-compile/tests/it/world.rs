@@ -42,32 +42,21 @@ pub fn world(text: &str) -> Catalog {
             }
             "enum" => catalog.types.push(sql_type(
                 words[1],
-                SqlTypeKind::Enum {
-                    labels: words[2..].iter().map(|word| (*word).to_owned()).collect(),
-                },
+                SqlTypeKind::Enum { labels: words[2..].iter().map(|word| (*word).to_owned()).collect() },
             )),
             "domain" => catalog.types.push(sql_type(
                 words[1],
-                SqlTypeKind::Domain {
-                    base: type_ref(words[3]),
-                    not_null: words.contains(&"notnull"),
-                },
+                SqlTypeKind::Domain { base: type_ref(words[3]), not_null: words.contains(&"notnull") },
             )),
-            "range" => catalog.types.push(sql_type(
-                words[1],
-                SqlTypeKind::Range {
-                    subtype: type_ref(words[2]),
-                },
-            )),
+            "range" => {
+                catalog.types.push(sql_type(words[1], SqlTypeKind::Range { subtype: type_ref(words[2]) }))
+            }
             "composite" => catalog.types.push(sql_type(
                 words[1],
                 SqlTypeKind::Composite {
                     attributes: words[2..]
                         .chunks(2)
-                        .map(|pair| Attribute {
-                            name: pair[0].to_owned(),
-                            sql_type: type_ref(pair[1]),
-                        })
+                        .map(|pair| Attribute { name: pair[0].to_owned(), sql_type: type_ref(pair[1]) })
                         .collect(),
                 },
             )),
@@ -81,7 +70,18 @@ pub fn world(text: &str) -> Catalog {
 }
 
 fn is_head(words: &[&str]) -> bool {
-    let heads = ["table", "view", "matview", "partitioned", "foreign", "enum", "domain", "range", "composite", "function"];
+    let heads = [
+        "table",
+        "view",
+        "matview",
+        "partitioned",
+        "foreign",
+        "enum",
+        "domain",
+        "range",
+        "composite",
+        "function",
+    ];
     heads.contains(&words[0])
 }
 
@@ -119,11 +119,7 @@ pub fn name(text: &str) -> QualifiedName {
 }
 
 fn sql_type(text: &str, kind: SqlTypeKind) -> SqlType {
-    SqlType {
-        name: name(text),
-        comment: None,
-        kind,
-    }
+    SqlType { name: name(text), comment: None, kind }
 }
 
 fn relation(kind: &str, text: &str, words: &[&str]) -> Relation {
@@ -197,10 +193,7 @@ fn column(relation: &mut Relation, words: &[&str]) {
         comment: after("comment").map(str::to_owned),
         origin: after("from").map(|origin| {
             let (table, column) = origin.rsplit_once('.').unwrap();
-            ColumnOrigin {
-                relation: name(table),
-                column: column.to_owned(),
-            }
+            ColumnOrigin { relation: name(table), column: column.to_owned() }
         }),
     });
     if has("pk") {
@@ -220,18 +213,14 @@ fn column(relation: &mut Relation, words: &[&str]) {
 
 fn set_primary(relation: &mut Relation, columns: Vec<String>) {
     relation.indexes.push(columns.clone());
-    relation.primary_key = Some(Key {
-        name: format!("{}_pkey", relation.name.name),
-        columns,
-    });
+    relation.primary_key = Some(Key { name: format!("{}_pkey", relation.name.name), columns });
 }
 
 fn add_unique(relation: &mut Relation, columns: Vec<String>) {
     relation.indexes.push(columns.clone());
-    relation.unique_keys.push(Key {
-        name: format!("{}_{}_key", relation.name.name, columns.join("_")),
-        columns,
-    });
+    relation
+        .unique_keys
+        .push(Key { name: format!("{}_{}_key", relation.name.name, columns.join("_")), columns });
 }
 
 fn add_foreign(
@@ -271,18 +260,20 @@ fn function(line: &str) -> Function {
     let head = head.trim().strip_prefix("function ").unwrap();
     let (function_name, parameters) = head.split_once('(').unwrap();
     let parameters = parameters.trim_end_matches(')');
-    let parameters = parameters.split(',').filter(|parameter| !parameter.trim().is_empty()).map(|parameter| {
-        let words: Vec<&str> = parameter.split_whitespace().collect();
-        let has_default = words.contains(&"=");
-        let variadic = words.contains(&"variadic");
-        let plain: Vec<&str> = words.iter().filter(|word| !["=", "variadic"].contains(*word)).copied().collect();
-        Parameter {
-            name: if plain.len() > 1 { plain[0].to_owned() } else { String::new() },
-            sql_type: type_ref(plain.last().unwrap()),
-            has_default,
-            variadic,
-        }
-    });
+    let parameters =
+        parameters.split(',').filter(|parameter| !parameter.trim().is_empty()).map(|parameter| {
+            let words: Vec<&str> = parameter.split_whitespace().collect();
+            let has_default = words.contains(&"=");
+            let variadic = words.contains(&"variadic");
+            let plain: Vec<&str> =
+                words.iter().filter(|word| !["=", "variadic"].contains(*word)).copied().collect();
+            Parameter {
+                name: if plain.len() > 1 { plain[0].to_owned() } else { String::new() },
+                sql_type: type_ref(plain.last().unwrap()),
+                has_default,
+                variadic,
+            }
+        });
     let words: Vec<&str> = result.split_whitespace().collect();
     let set = words[0] == "setof";
     let rest = if set { &words[1..] } else { &words[..] };
@@ -292,22 +283,13 @@ fn function(line: &str) -> Function {
         parameters: parameters.collect(),
         returns: match rest[0] {
             "void" => FunctionResult::Void,
-            "row" => FunctionResult::Row {
-                relation: name(rest[1]),
-                set,
-            },
+            "row" => FunctionResult::Row { relation: name(rest[1]), set },
             "table" => FunctionResult::Table {
-                columns: vec![Attribute {
-                    name: "x".to_owned(),
-                    sql_type: type_ref("int4"),
-                }],
+                columns: vec![Attribute { name: "x".to_owned(), sql_type: type_ref("int4") }],
                 set: true,
             },
             "trigger" => FunctionResult::Other,
-            other => FunctionResult::Value {
-                sql_type: type_ref(other),
-                set,
-            },
+            other => FunctionResult::Value { sql_type: type_ref(other), set },
         },
         volatility: if words.contains(&"volatile") { Volatility::Volatile } else { Volatility::Stable },
         strict: false,

@@ -3,4 +3,6 @@
 mod chinook;
 mod fixture;
 mod hostile;
+mod mutations;
+mod nasty;
 mod world;

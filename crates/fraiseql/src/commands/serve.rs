@@ -24,6 +24,7 @@ use super::compile::live_catalog;
 use super::signals::Stop;
 
 const RETRY: Duration = Duration::from_secs(1);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(), Failure> {
@@ -78,7 +79,15 @@ pub(crate) fn flags(arguments: &args::Serve) -> Vec<(&'static str, String, &'sta
 
 /// Fails when the database lacks what the artifact reads or writes.
 async fn check(url: &str, manifest: &Manifest) -> Result<(), Failure> {
-    let catalog = live_catalog(url, &schemas(manifest)).await?;
+    let wanted = schemas(manifest);
+    let reading = tokio::time::timeout(CHECK_TIMEOUT, live_catalog(url, &wanted));
+    let Ok(catalog) = reading.await else {
+        return Err(Failure::new(
+            &errors::PG_CONNECT,
+            "read the catalog: the database does not answer in time",
+        ));
+    };
+    let catalog = catalog?;
     let missing = missing(manifest, &catalog);
     if missing.is_empty() {
         return Ok(());

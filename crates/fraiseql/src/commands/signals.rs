@@ -4,8 +4,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
 
-/// SIGINT and SIGTERM.
+/// SIGINT, SIGTERM, and SIGHUP, which comes when the terminal is closed.
 pub(crate) struct Stop {
+    hang_up: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -15,6 +16,7 @@ impl Stop {
     pub(crate) fn listen() -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::internal("listen for signals", &error);
         Ok(Self {
+            hang_up: signal(SignalKind::hangup()).map_err(failed)?,
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
         })
@@ -23,6 +25,7 @@ impl Stop {
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
         tokio::select! {
+            _ = self.hang_up.recv() => {}
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }

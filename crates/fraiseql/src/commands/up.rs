@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fraiseql_model::artifact::Artifact;
+use fraiseql_model::errors;
 use fraiseql_serve::{Server, ServerHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -36,13 +37,21 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let project = Project::open(&arguments.project, &flags(&arguments))?;
     let _lock = Lock::take(&project.dir)?;
     let mut embedded = None;
-    let started = tokio::select! {
-        started = database(&project, printer, &mut embedded) => started,
-        () = stop.next() => Ok(None),
+    // Never dropped half-way: a server that is being started must be known before it is stopped.
+    let started = {
+        let starting = database(&project, printer, &mut embedded);
+        tokio::pin!(starting);
+        tokio::select! {
+            started = &mut starting => started.map(Some),
+            () = stop.next() => {
+                printer.say("stopping once PostgreSQL has started");
+                starting.await.and(Ok(None))
+            }
+        }
     };
     let served = match started {
         Ok(Some(url)) => serve(&project, &url, printer, &mut embedded, &mut stop).await,
-        Ok(None) => Ok(()),
+        Ok(None) => Err(Failure::new(&errors::RUN_INTERRUPTED, "finish starting: it was interrupted")),
         Err(failure) => Err(failure),
     };
     if let Some(embedded) = embedded {
@@ -61,12 +70,11 @@ async fn database(
     project: &Project,
     printer: &Printer,
     embedded: &mut Option<Embedded>,
-) -> Result<Option<String>, Failure> {
-    if let Some(url) = project.settings.text("database.url") {
-        return Ok(Some(url.to_owned()));
+) -> Result<String, Failure> {
+    match project.settings.text("database.url") {
+        Some(url) => Ok(url.to_owned()),
+        None => Embedded::start(project, printer, embedded).await,
     }
-    let started = Embedded::start(project, printer, embedded).await?;
-    Ok(Some(started))
 }
 
 async fn serve(
@@ -84,6 +92,10 @@ async fn serve(
     let server = Server::bind(options(artifact, pool.clone(), settings, Arc::new(log.clone()))?).await?;
     let mut watch = Watch::begin(&project.dir)?;
     let handle = server.handle();
+    if printer.is_json() {
+        let url = format!("http://{}", server.local_addr());
+        printer.data_json(&serde_json::json!({ "url": url, "try": queries }));
+    }
     greet(printer, server.local_addr().port(), settings.text("server.graphiql") != Some("off"), &queries);
     let shutdown = CancellationToken::new();
     let serving = server.run(shutdown.clone().cancelled_owned());

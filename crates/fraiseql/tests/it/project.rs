@@ -30,6 +30,14 @@ type Album @relation(name: "album") {
 }
 "#;
 
+/// The tables of [`MUSIC`].
+pub const TABLES: &str = "
+CREATE TABLE artist (artist_id int PRIMARY KEY, name text);
+CREATE TABLE album (album_id int PRIMARY KEY, title text NOT NULL,
+    artist_id int NOT NULL REFERENCES artist);
+CREATE INDEX ON album (artist_id);
+";
+
 /// A folder with a project named `shop` in it.
 #[derive(Debug)]
 pub struct Project {
@@ -37,13 +45,18 @@ pub struct Project {
 }
 
 impl Project {
-    /// Makes a project that has only a schema.
-    pub fn new(schema: &str) -> Self {
+    /// Makes a folder without a project.
+    pub fn none() -> Self {
         let root = tempfile::Builder::new().prefix("fraiseql-it-").tempdir().expect("a folder");
         // PostgreSQL runs as another user when the tests run as root.
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(root.path(), open).expect("it is ours");
-        let project = Self { root };
+        Self { root }
+    }
+
+    /// Makes a project that has only a schema.
+    pub fn new(schema: &str) -> Self {
+        let project = Self::none();
         fs::create_dir(project.dir()).expect("it is new");
         project.write("schema.graphql", schema);
         project
@@ -174,6 +187,16 @@ pub fn database(sql: &str) -> Database {
         database.execute(sql).await;
         database
     })
+}
+
+/// Runs statements in the database behind a connection string.
+#[track_caller]
+pub fn execute(url: &str, sql: &str) {
+    block_on(async {
+        let target = fraiseql_postgres::Target::parse(url).expect("a connection string");
+        let client = fraiseql_postgres::connect_control(&target).await.expect("it answers");
+        client.batch_execute(sql).await.expect("legal statements");
+    });
 }
 
 /// Returns a port on which nothing listens.

@@ -1,19 +1,13 @@
 //! Bad input, and all that is said about it.
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 
 use fraiseql_testkit::{Scratch, ScratchOptions};
 
 use crate::process::run;
-use crate::project::{MUSIC, Project, block_on, chinook, database, free_port};
-
-const TABLES: &str = "
-CREATE TABLE artist (artist_id int PRIMARY KEY, name text);
-CREATE TABLE album (album_id int PRIMARY KEY, title text NOT NULL,
-    artist_id int NOT NULL REFERENCES artist);
-CREATE INDEX ON album (artist_id);
-";
+use crate::project::{MUSIC, Project, TABLES, block_on, chinook, database, execute, free_port};
 
 /// A project that is compiled, and the database that it was compiled against.
 fn compiled() -> (Project, String) {
@@ -55,16 +49,29 @@ fn no_socket_is_there() {
 
 #[test]
 fn the_password_is_wrong() {
+    let project = Project::new(MUSIC);
+    let rules = project.root().join("rules");
+    let mut file = fs::File::create(&rules).expect("the folder is ours");
+    let lines = b"local all all trust\nhost all all 127.0.0.0/8 scram-sha-256\n";
+    file.write_all(lines).expect("there is room");
     // Every address of 127.0.0.0/8 is this machine: one that no other test process has.
     let [.., high, low] = std::process::id().to_be_bytes();
     let address = format!("127.77.{high}.{low}");
-    let settings = vec![format!("listen_addresses={address}")];
-    let server = block_on(Scratch::start(ScratchOptions { settings, ..Default::default() })).expect("a server");
-    let rules = server.folder().join("data/pg_hba.conf");
-    append(&rules, "host all all 127.0.0.0/8 scram-sha-256\n");
-    let sql = "CREATE ROLE app LOGIN PASSWORD 'right-one'; SELECT pg_reload_conf();";
-    block_on(execute(&server.url("postgres"), sql));
-    let project = Project::new(MUSIC);
+    let settings = vec![
+        format!("listen_addresses={address}"),
+        format!("hba_file={}", rules.display()),
+        "password_encryption=scram-sha-256".to_owned(),
+    ];
+    let options = ScratchOptions { settings, ..Default::default() };
+    let server = block_on(Scratch::start(options)).expect("a server");
+    execute(&server.url("postgres"), "CREATE ROLE app LOGIN PASSWORD 'right-one'");
+    let right = project.run(&[
+        "init",
+        "new",
+        "--from-database",
+        &format!("postgres://app:right-one@{address}/postgres"),
+    ]);
+    assert!(right.stderr.contains("FQ-CAT-002"), "{}", right.shown(&[]));
     let ended = project.compile(&format!("postgres://app:wrong-one@{address}/postgres"));
     insta::assert_snapshot!(ended.shown(&[(&address, "[ADDRESS]")]), @"");
 }
@@ -192,8 +199,8 @@ fn a_file_is_a_folder() {
 #[test]
 fn a_file_is_not_text() {
     let project = Project::new(MUSIC);
-    let file = fs::File::create(project.dir().join("schema.graphql")).expect("the folder is ours");
-    std::io::Write::write_all(&mut &file, b"type Query { \xff }").expect("there is room");
+    let mut file = fs::File::create(project.dir().join("schema.graphql")).expect("the folder is ours");
+    file.write_all(b"type Query { \xff }").expect("there is room");
     insta::assert_snapshot!(project.compile(&database(TABLES).url()).shown(&[]), @"");
 }
 

@@ -1,7 +1,7 @@
 //! The embedded database of a project: started, filled once, supervised, stopped.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fraiseql_cluster::{Cluster, ClusterOptions, Programs, Progress, default_data_dir};
 use fraiseql_model::diagnostic::{Diagnostic, Span};
@@ -19,6 +19,8 @@ use crate::{files, settings_file};
 const DATABASE: &str = "app";
 const LOADING: &str = "app_loading";
 const STATE_FORMAT: u32 = 1;
+const DROP_ATTEMPTS: usize = 50;
+const DROP_PAUSE: Duration = Duration::from_millis(100);
 
 /// The running embedded database.
 pub(crate) struct Embedded {
@@ -147,7 +149,19 @@ async fn fill(project: &Project, printer: &Printer, admin: &str, loading: &str) 
         return Ok(());
     }
     let run = async |sql: String| admin.batch_execute(&sql).await.map_err(PostgresError::from);
-    run(format!("DROP DATABASE IF EXISTS {LOADING}")).await?;
+    // The sessions of a loader that was killed may not have noticed yet.
+    let sessions =
+        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1::text::name";
+    for attempt in 1..=DROP_ATTEMPTS {
+        admin.query(sessions, &[&LOADING]).await.map_err(PostgresError::from)?;
+        match run(format!("DROP DATABASE IF EXISTS {LOADING}")).await {
+            Err(_) if attempt < DROP_ATTEMPTS => tokio::time::sleep(DROP_PAUSE).await,
+            dropped => {
+                dropped?;
+                break;
+            }
+        }
+    }
     run(format!("CREATE DATABASE {LOADING}")).await?;
     let target = Target::parse(loading)?;
     for name in project.settings.list("embedded.seed") {
@@ -181,7 +195,10 @@ fn seed_failure(path: &Path, text: &str, offset: usize, statement: &str, error: 
     let end = offset + statement.lines().next().map_or(1, str::len);
     let span = Span { file: path.display().to_string(), start: offset, end };
     let mut diagnostic = Diagnostic::error(&errors::RUN_SEED, "PostgreSQL refuses this statement").at(span);
-    diagnostic.why = Some(error.to_string());
+    diagnostic.why = Some(match &error {
+        PostgresError::Sql(said) => said.message.clone(),
+        other => other.to_string(),
+    });
     if statement.starts_with('\\') {
         diagnostic.hint =
             Some("commands of psql, which begin with a backslash, are not SQL: take them out".to_owned());

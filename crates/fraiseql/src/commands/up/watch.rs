@@ -15,6 +15,8 @@ const QUIET: Duration = Duration::from_millis(150);
 /// Watches a project's folder.
 pub(crate) struct Watch {
     changes: Receiver<()>,
+    /// True while a change waits for quiet, also when [`Watch::changed`] was dropped meanwhile.
+    pending: bool,
     _watcher: RecommendedWatcher,
 }
 
@@ -34,15 +36,17 @@ impl Watch {
         };
         let mut watcher = notify::recommended_watcher(told).map_err(failed)?;
         watcher.watch(dir, RecursiveMode::NonRecursive).map_err(failed)?;
-        Ok(Self { changes, _watcher: watcher })
+        Ok(Self { changes, pending: false, _watcher: watcher })
     }
 
-    /// Waits for a change, then for quiet.
+    /// Waits for a change, then for quiet. Dropping the call loses no change.
     pub(crate) async fn changed(&mut self) {
-        if self.changes.recv().await.is_none() {
+        if !self.pending && self.changes.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
+        self.pending = true;
         while tokio::time::timeout(QUIET, self.changes.recv()).await.is_ok_and(|change| change.is_some()) {}
+        self.pending = false;
     }
 }
 
