@@ -213,6 +213,12 @@ impl<'a> Caller<'a, '_> {
             findings.add(default.location().or(place), Diagnostic::error(&errors::SDL_ARGUMENT, message));
             return None;
         }
+        if shape.non_null && argument.default_value.is_none() && argument.directives.has("deprecated") {
+            let message = format!("{owner} is required and cannot be deprecated");
+            let error = Diagnostic::error(&errors::SDL_INVALID, message);
+            findings.add(place, error.why("nobody could leave it out"));
+            return None;
+        }
         if !parameter.has_default && !shape.non_null && argument.default_value.is_none() {
             let message = format!("{source} must be given, but {owner} may be left out");
             let error = Diagnostic::error(&errors::SDL_ARGUMENT, message)

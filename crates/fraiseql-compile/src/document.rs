@@ -280,6 +280,15 @@ impl<'d> Authored<'d> {
             findings.add(place, Diagnostic::error(&errors::SDL_NAME_TAKEN, message));
             return false;
         }
+        if crate::input::SHARED_FILTERS
+            .iter()
+            .any(|filter| filter.strip_suffix("Filter") == Some(name.as_str()))
+        {
+            let message = format!("{name}Filter is the filter of several scalars");
+            let error = Diagnostic::error(&errors::SDL_NAME_TAKEN, message);
+            findings.add(place, error.hint(format!("call the type otherwise than {name}")));
+            return false;
+        }
         if self.names.insert(name, place).is_some() {
             let message = format!("there are two types named {name}");
             let error = Diagnostic::error(&errors::SDL_INVALID, message)

@@ -42,6 +42,10 @@ pub(crate) struct Model<'o, 'a> {
     orderable: BTreeSet<&'a str>,
 }
 
+/// Filters that are not called after the scalar or enum that they are for.
+pub(crate) const SHARED_FILTERS: &[&str] =
+    &["NullFilter", "ExactStringFilter", "OrderedStringFilter", "TextIDFilter"];
+
 const EQUALITY: &[&str] = &["eq", "neq", "in", "nin", "isnull"];
 const ORDER: &[&str] = &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte"];
 const TEXT: &[&str] = &[

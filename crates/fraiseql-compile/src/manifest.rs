@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fraiseql_model::artifact::{FunctionReturn, MutationField, NonNull};
 use fraiseql_model::catalog::{Function, FunctionResult, Relation};
-use fraiseql_model::manifest::{CalledFunction, DecodedType, Insert, Manifest, Read, Write};
+use fraiseql_model::manifest::{CalledFunction, Insert, Manifest, Read, Write};
 
 use crate::analysis::Analysis;
 use crate::call::BoundCall;
@@ -165,7 +165,7 @@ impl Ledger {
     ) {
         for name in &element.met {
             self.graphql.entry(name.to_string()).or_default().insert(graphql.to_owned());
-            let entry = self.manifest.types.entry(name.to_string()).or_insert_with(DecodedType::default);
+            let entry = self.manifest.types.entry(name.to_string()).or_default();
             let bound = analysis.enums.get(graphql).and_then(|bound| bound.binding.as_ref());
             let Some(binding) = bound.filter(|binding| binding.sql_type == *name) else { continue };
             let labels = binding.labels.values().cloned();

@@ -31,7 +31,7 @@ pub(crate) struct BoundRoot<'a> {
 pub(crate) enum RootBinding<'a> {
     List { object: &'a str },
     Lookup { object: &'a str, key: Vec<KeyArgument> },
-    Call(BoundCall<'a>),
+    Call(Box<BoundCall<'a>>),
 }
 
 /// The directives of the root types' fields, read.
@@ -134,7 +134,7 @@ impl<'a> RootBinder<'a, '_> {
     ) -> Option<BoundRoot<'a>> {
         let caller = Caller { owner, field, drafts: self.drafts, words: self.words, query };
         let call = caller.bind(findings)?;
-        Some(BoundRoot { name: &field.definition.name, binding: RootBinding::Call(call) })
+        Some(BoundRoot { name: &field.definition.name, binding: RootBinding::Call(Box::new(call)) })
     }
 
     fn check_null(

@@ -134,14 +134,16 @@ pub(crate) fn validate(findings: &mut Findings, document: &Document) {
         .adopt_orphan_extensions()
         .parse(known, "directives.graphql")
         .add_ast(&prelude)
-        .build()
-        .and_then(|schema| schema.validate().map_err(Into::into));
-    if let Err(invalid) = built {
-        for error in invalid.errors.iter() {
-            let place: Place = error.error.location();
-            let message = error.error.to_string();
-            findings.add(place, Diagnostic::error(&errors::SDL_INVALID, message));
-        }
+        .build();
+    let invalid = match built {
+        Ok(schema) => schema.validate().err(),
+        Err(invalid) => Some(invalid),
+    };
+    for error in invalid.iter().flat_map(|invalid| invalid.errors.iter()) {
+        // The author's file only: others are ours.
+        let place: Place = error.error.location();
+        let place = place.filter(|place| document.sources.contains_key(&place.file_id()));
+        findings.add(place, Diagnostic::error(&errors::SDL_INVALID, error.error.to_string()));
     }
 }
 

@@ -51,8 +51,8 @@ fn survives_as_block(text: &str) -> bool {
     let starts_flush = |line: &&str| !line.starts_with([' ', '\t']) && !line.is_empty();
     !text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t'))
         && !text.ends_with('\\')
-        && !lines.first().is_some_and(|line| blank(line))
-        && !lines.last().is_some_and(|line| blank(line))
+        && !lines.first().is_some_and(blank)
+        && !lines.last().is_some_and(blank)
         && lines.iter().all(|line| line.is_empty() || !blank(line))
         && lines.iter().any(starts_flush)
 }

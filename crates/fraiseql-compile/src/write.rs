@@ -16,13 +16,16 @@ use crate::plural::plural_or_many;
 /// `ON CONFLICT` on partitioned tables came with this `server_version_num`.
 const PARTITIONED_UPSERT: u32 = 110_000;
 
-/// What can be written through an object type; each refusal is ready to be shown.
+/// Why something cannot be written, ready to be shown.
+pub(crate) type Refusal = Box<Diagnostic>;
+
+/// What can be written through an object type.
 #[derive(Debug)]
 pub(crate) struct Possible<'o, 'a> {
-    pub(crate) insert: Result<(), Diagnostic>,
-    pub(crate) update: Result<(), Diagnostic>,
-    pub(crate) delete: Result<(), Diagnostic>,
-    pub(crate) upsert: Result<(), Diagnostic>,
+    pub(crate) insert: Result<(), Refusal>,
+    pub(crate) update: Result<(), Refusal>,
+    pub(crate) delete: Result<(), Refusal>,
+    pub(crate) upsert: Result<(), Refusal>,
     /// Fields that an insert may give.
     inserted: Vec<InsertField<'o, 'a>>,
     /// Fields of the key that picks one row.
@@ -72,7 +75,7 @@ pub(crate) fn bind<'o, 'a>(
         }
         let possible = possible(object, database, server_version);
         let results = [&possible.insert, &possible.update, &possible.delete, &possible.upsert];
-        let mut told: Vec<&Diagnostic> = Vec::new();
+        let mut told: Vec<&Refusal> = Vec::new();
         for (name, (asked, result)) in
             ["insert", "update", "delete", "upsert"].iter().zip(asked.iter().zip(results))
         {
@@ -80,7 +83,7 @@ pub(crate) fn bind<'o, 'a>(
                 && !told.contains(&refusal)
             {
                 told.push(refusal);
-                findings.add(usage.place_of(name), refusal.clone());
+                findings.add(usage.place_of(name), (**refusal).clone());
             }
         }
         let [insert, update, delete, upsert] = asked;
@@ -225,7 +228,7 @@ fn conflicts(
     found
 }
 
-fn writable(object: &BoundObject<'_>) -> Result<(), Diagnostic> {
+fn writable(object: &BoundObject<'_>) -> Result<(), Refusal> {
     let relation = object.relation;
     if !relation.updatable {
         let what = match relation.kind {
@@ -235,38 +238,41 @@ fn writable(object: &BoundObject<'_>) -> Result<(), Diagnostic> {
             RelationKind::Table | RelationKind::PartitionedTable => "a table that cannot be written",
         };
         let message = format!("{} is {what}", relation.name);
-        return Err(Diagnostic::error(&errors::SDL_NOT_WRITABLE, message)
-            .hint("take @write away, or write a function and call it with @function"));
+        let error = Diagnostic::error(&errors::SDL_NOT_WRITABLE, message);
+        let hint = "take @write away, or write a function and call it with @function";
+        return Err(Box::new(error.hint(hint)));
     }
     if object.draft.key.is_empty() {
         let message = format!("{} has no key to find written rows again by", relation.name);
         let error = Diagnostic::error(&errors::SDL_NO_KEY, message);
-        return Err(match relation.kind {
+        return Err(Box::new(match relation.kind {
             RelationKind::View => {
                 error.hint(format!("say it: @relation(name: \"{}\", key: [...])", relation.name.name))
             }
             _ => error.hint("add a primary key, or take @write away"),
-        });
+        }));
     }
     Ok(())
 }
 
-fn not_granted(relation: &Relation, verb: &str) -> Diagnostic {
+fn not_granted(relation: &Relation, verb: &str) -> Refusal {
     let message = format!("the role that read the catalog has no {verb} on {}", relation.name);
-    Diagnostic::error(&errors::SDL_NOT_WRITABLE, message)
-        .hint(format!("GRANT {verb} ON {} TO ...; or take it out of @write", relation.name.sql()))
+    let hint = format!("GRANT {verb} ON {} TO ...; or take it out of @write", relation.name.sql());
+    Box::new(Diagnostic::error(&errors::SDL_NOT_WRITABLE, message).hint(hint))
 }
 
-fn no_key_fields(object: &BoundObject<'_>) -> Diagnostic {
+fn no_key_fields(object: &BoundObject<'_>) -> Refusal {
     let message = format!("no unique key of {} has all of its columns as fields", object.relation.name);
-    Diagnostic::error(&errors::SDL_NO_KEY, message)
+    let error = Diagnostic::error(&errors::SDL_NO_KEY, message)
         .why("a client must be able to say which row it means")
-        .hint(format!("add fields for {}", listed(&object.draft.key)))
+        .hint(format!("add fields for {}", listed(&object.draft.key)));
+    Box::new(error)
 }
 
-fn nothing_to_set(object: &BoundObject<'_>) -> Diagnostic {
+fn nothing_to_set(object: &BoundObject<'_>) -> Refusal {
     let message = format!("{} has no field that can be written", object.name);
-    Diagnostic::error(&errors::SDL_NOT_WRITABLE, message).why("the database computes every column")
+    let error = Diagnostic::error(&errors::SDL_NOT_WRITABLE, message);
+    Box::new(error.why("the database computes every column"))
 }
 
 /// Tells whether an insert can give every column that the relation requires.
@@ -274,7 +280,7 @@ fn complete(
     object: &BoundObject<'_>,
     database: &Database<'_>,
     inserted: &[InsertField<'_, '_>],
-) -> Result<(), Diagnostic> {
+) -> Result<(), Refusal> {
     if inserted.is_empty() {
         return Err(nothing_to_set(object));
     }
@@ -292,21 +298,22 @@ fn complete(
         return Ok(());
     }
     let message = format!("{} has no field for {}", object.name, listed(&missing));
-    Err(Diagnostic::error(&errors::SDL_NOT_WRITABLE, message)
+    let error = Diagnostic::error(&errors::SDL_NOT_WRITABLE, message)
         .why("every insert must give what is NOT NULL without a default")
-        .hint("add the field, give the column a default, or take insert and upsert out of @write"))
+        .hint("add the field, give the column a default, or take insert and upsert out of @write");
+    Err(Box::new(error))
 }
 
 fn can_upsert(
     object: &BoundObject<'_>,
     server_version: u32,
     conflicts: &BTreeMap<String, Vec<String>>,
-) -> Result<(), Diagnostic> {
+) -> Result<(), Refusal> {
     let relation = object.relation;
     let refuse = |why: &str| {
         let message = format!("{} cannot be upserted", relation.name);
         let error = Diagnostic::error(&errors::SDL_NOT_WRITABLE, message);
-        Err(error.why(why.to_owned()).hint("take upsert out of @write"))
+        Err(Box::new(error.why(why.to_owned()).hint("take upsert out of @write")))
     };
     match relation.kind {
         RelationKind::ForeignTable => refuse("PostgreSQL has no ON CONFLICT DO UPDATE for foreign tables"),
@@ -315,9 +322,10 @@ fn can_upsert(
         }
         _ if conflicts.is_empty() => {
             let message = format!("no unique key of {} can be given by an insert", relation.name);
-            Err(Diagnostic::error(&errors::SDL_NO_KEY, message)
+            let error = Diagnostic::error(&errors::SDL_NO_KEY, message)
                 .why("ON CONFLICT needs a unique constraint, all of whose columns are fields")
-                .hint("take upsert out of @write"))
+                .hint("take upsert out of @write");
+            Err(Box::new(error))
         }
         _ => Ok(()),
     }

@@ -18,10 +18,18 @@ pub struct Completed {
 
 /// Completes the JSON text of the root field `key`; `None` is SQL NULL.
 ///
-/// Text that is not JSON (which PostgreSQL's json functions never give) counts as null.
+/// Text that is not JSON, which PostgreSQL's json functions never give, is null with an error of its own.
 pub fn complete(shape: &ResponseShape, key: &str, json: Option<&[u8]>) -> Completed {
-    let value = json.and_then(|json| serde_json::from_slice(json).ok()).unwrap_or(Value::Null);
     let mut walk = Walk { path: vec![PathSegment::Key(key.to_owned())], errors: Vec::new() };
+    let value = match json.map(serde_json::from_slice) {
+        None => Value::Null,
+        Some(Ok(value)) => value,
+        Some(Err(_)) => {
+            let error = GraphqlError::new(Code::Internal, "the database's answer cannot be understood");
+            walk.errors.push(error.at(shape.location).on(walk.path.clone()));
+            Value::Null
+        }
+    };
     let value = walk.value(shape, value);
     Completed { value, errors: walk.errors }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fraiseql_model::catalog::QualifiedName;
 
 use crate::casing::{camel_case, capitalised, is_name, pascal_case, words};
+use crate::input::SHARED_FILTERS;
 use crate::plural::singular;
 use crate::scalar;
 use crate::write::stems;
@@ -15,16 +16,7 @@ const OBJECT_SUFFIXES: &[&str] =
 /// What is generated for an enum, by the end of its name.
 const ENUM_SUFFIXES: &[&str] = &["", "Filter", "ListFilter"];
 /// Types that are always there, or may be generated for any schema.
-const RESERVED: &[&str] = &[
-    "Query",
-    "Mutation",
-    "Subscription",
-    "OrderDirection",
-    "NullFilter",
-    "ExactStringFilter",
-    "OrderedStringFilter",
-    "TextIDFilter",
-];
+const RESERVED: &[&str] = &["Query", "Mutation", "Subscription", "OrderDirection"];
 /// Beginnings of relations' names that say what they are and not what is in them.
 const PREFIXES: &[&str] = &["tb_", "tv_", "mv_", "vw_", "v_"];
 
@@ -37,6 +29,7 @@ pub(crate) struct TypeNames {
 impl TypeNames {
     pub(crate) fn new() -> Self {
         let mut taken: BTreeSet<String> = RESERVED.iter().map(|name| (*name).to_owned()).collect();
+        taken.extend(SHARED_FILTERS.iter().map(|name| (*name).to_owned()));
         for name in scalar::names() {
             taken.extend(ENUM_SUFFIXES.iter().map(|suffix| format!("{name}{suffix}")));
         }

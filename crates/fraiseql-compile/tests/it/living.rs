@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
+use apollo_compiler::Schema;
+use apollo_compiler::ast::Type;
+use apollo_compiler::schema::ExtendedType;
 use fraiseql_compile::{DIRECTIVES, InitOptions, Source, compile, init};
+use fraiseql_engine::{Document, Limits, MutationStep, Plan, Variables, plan};
+use fraiseql_model::artifact::QueryField;
 use fraiseql_model::catalog::Catalog;
 use fraiseql_model::diagnostic::Severity;
 use fraiseql_postgres::{Target, connect_control, read_catalog};
@@ -99,5 +104,133 @@ async fn the_grants_are_enough_and_no_more() {
     ] {
         let outcome = service.batch_execute(sql).await;
         assert_eq!(outcome.is_ok(), allowed, "{sql}: {outcome:?}");
+    }
+}
+
+/// Every operator of every filter, every order and every write is SQL that PostgreSQL understands.
+#[tokio::test]
+async fn whatever_is_offered_can_be_planned() {
+    let database = Database::new().await;
+    database.execute(&nasty_sql()).await;
+    let catalog = catalog(&database, &["public"]).await;
+    let text = init(&catalog, &InitOptions::default()).schema;
+    let artifact =
+        compile(Source { file: "schema.graphql", text: &text }, &catalog, "test").artifact.unwrap();
+    let schema = fraiseql_engine::Schema::load(artifact.clone()).unwrap();
+    let graphql = Schema::parse_and_validate(&artifact.sdl, "schema.graphql").unwrap();
+    let client = database.client().await;
+    let mut operations = Vec::new();
+    for (field, binding) in &artifact.query {
+        let QueryField::List { object } = binding else { continue };
+        if object.starts_with("Many") && object != "Many1" {
+            continue;
+        }
+        for input in ["Filter", "OrderBy"] {
+            let Some(definition) = graphql.get_input_object(&format!("{object}{input}")) else { continue };
+            for member in definition.fields.values() {
+                for value in samples(&graphql, &member.ty, 1) {
+                    let argument = if input == "Filter" { "where" } else { "orderBy" };
+                    operations.push(format!(
+                        "{{ {field}({argument}: {{ {}: {value} }}) {{ __typename }} }}",
+                        member.name
+                    ));
+                }
+            }
+        }
+    }
+    for field in graphql.get_object("Mutation").unwrap().fields.values() {
+        let mut calls = vec![String::new()];
+        for argument in &field.arguments {
+            let values = samples(&graphql, &argument.ty, 2);
+            calls = calls
+                .iter()
+                .flat_map(|call| values.iter().map(move |value| format!("{call} {}: {value}", argument.name)))
+                .collect();
+        }
+        operations.extend(
+            calls.iter().map(|call| format!("mutation {{ {}({call}) {{ __typename }} }}", field.name)),
+        );
+    }
+    assert!(operations.len() > 1_000, "{}", operations.len());
+    let mut refused = Vec::new();
+    for operation in &operations {
+        for sql in planned(&schema, operation) {
+            if let Err(error) = client.prepare(&sql).await {
+                let why =
+                    error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+                refused.push(format!("{operation}\n  {why}"));
+            }
+        }
+    }
+    assert!(refused.is_empty(), "{} of {}:\n{}", refused.len(), operations.len(), refused.join("\n"));
+}
+
+fn planned(schema: &fraiseql_engine::Schema, operation: &str) -> Vec<String> {
+    let limits = Limits::default();
+    let document =
+        Document::parse(schema, operation, &limits).unwrap_or_else(|error| panic!("{operation}: {error:?}"));
+    let variables = Variables::coerce(schema, &document, None, &serde_json::Map::new()).unwrap();
+    match plan(schema, &document, None, &variables, &limits)
+        .unwrap_or_else(|error| panic!("{operation}: {error:?}"))
+    {
+        Plan::Query(query) => {
+            query.statement.into_iter().map(|statement| statement.sql.to_string()).collect()
+        }
+        Plan::Mutation(mutation) => mutation
+            .fields
+            .into_iter()
+            .flat_map(|field| match field {
+                MutationStep::Write(write) => write.statements,
+                MutationStep::Static { .. } => Vec::new(),
+            })
+            // The second statement of a write reads what the first one left in the session.
+            .map(|statement| statement.sql.to_string())
+            .collect(),
+    }
+}
+
+/// Literals of a type: one for each field of an input object, or one whole for an input of a write.
+fn samples(graphql: &Schema, ty: &Type, depth: usize) -> Vec<String> {
+    if ty.is_list() {
+        return samples(graphql, ty.item_type(), depth).iter().map(|item| format!("[{item}]")).collect();
+    }
+    let name = ty.inner_named_type().as_str();
+    let literal = match name {
+        "Int" => "1",
+        "Float" => "1.5",
+        "Boolean" => "true",
+        "JSON" => "{a: 1}",
+        "UUID" => "\"123e4567-e89b-12d3-a456-426614174000\"",
+        "Bytes" => "\"aGk=\"",
+        "Date" => "\"2026-01-31\"",
+        "DateTime" | "LocalDateTime" => "\"2026-01-31T23:59:59\"",
+        "Time" => "\"23:59:59\"",
+        "BigInt" | "Decimal" | "ID" => "\"1\"",
+        _ => "\"x\"",
+    };
+    match graphql.types.get(name) {
+        Some(ExtendedType::Enum(found)) => found.values.keys().take(1).map(ToString::to_string).collect(),
+        Some(ExtendedType::InputObject(found)) if name.ends_with("Input") => {
+            let fields: Vec<String> = found
+                .fields
+                .values()
+                .flat_map(|field| {
+                    samples(graphql, &field.ty, depth)
+                        .into_iter()
+                        .map(move |value| format!("{}: {value}", field.name))
+                })
+                .collect();
+            vec![format!("{{ {} }}", fields.join(", "))]
+        }
+        Some(ExtendedType::InputObject(_)) if depth == 0 => vec!["{}".to_owned()],
+        Some(ExtendedType::InputObject(found)) => found
+            .fields
+            .values()
+            .flat_map(|field| {
+                let values = samples(graphql, &field.ty, depth - 1);
+                values.into_iter().map(move |value| format!("{{ {}: {value} }}", field.name))
+            })
+            .collect(),
+        _ => vec![literal.to_owned()],
     }
 }

@@ -828,6 +828,7 @@ type Date @relation(name: "album") { albumId: Int!  _and: String @column(name: "
 type ArtistList @relation(name: "artist") { artistId: Int!  mood: Mood  artists: [Artist!]! @reference(columns: ["artist_id"], target: ["artist_id"])  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
 enum Mood { happy sad }
 enum OrderDirection { good bad }
+enum Null { good bad }
 extend type Mutation { insertArtist(a: String!): Boolean @function(name: "log") }
 extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
 type Artist @relation(name: "artist") { artistId: Int! }"#), @r#"
@@ -869,52 +870,59 @@ error[FQ-SDL-018]: enum OrderDirection stands for no enum of the database
   = why: no column of an enum type uses it, and its name is not that of one
   = help: enum OrderDirection @enum(name: "order_direction")
 
-error[FQ-SDL-014]: the name insertArtist is taken
- --> schema.graphql:8:24
+error[FQ-SDL-014]: NullFilter is the filter of several scalars
+ --> schema.graphql:8:6
   |
-8 | extend type Mutation { insertArtist(a: String!): Boolean @function(name: "log") }
+8 | enum Null { good bad }
+  |      ^^^^
+  = help: call the type otherwise than Null
+
+error[FQ-SDL-014]: the name insertArtist is taken
+ --> schema.graphql:9:24
+  |
+9 | extend type Mutation { insertArtist(a: String!): Boolean @function(name: "log") }
   |                        ^^^^^^^^^^^^
   = why: it is generated for Artist, which has @write
   = help: call your field otherwise
 
 error[FQ-SDL-019]: public.log has no parameter "a"
- --> schema.graphql:8:37
+ --> schema.graphql:9:37
   |
-8 | extend type Mutation { insertArtist(a: String!): Boolean @function(name: "log") }
+9 | extend type Mutation { insertArtist(a: String!): Boolean @function(name: "log") }
   |                                     ^
   = help: it is public.log(line text)
 
 error[FQ-SDL-015]: Artist has no field for plays
- --> schema.graphql:9:27
-  |
-9 | extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
-  |                           ^^^^^^^^^^^^
-  = why: every insert must give what is NOT NULL without a default
-  = help: add the field, give the column a default, or take insert and upsert out of @write
+  --> schema.graphql:10:27
+   |
+10 | extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
+   |                           ^^^^^^^^^^^^
+   = why: every insert must give what is NOT NULL without a default
+   = help: add the field, give the column a default, or take insert and upsert out of @write
 
 error[FQ-SDL-002]: Artist has two fields named artistId
- --> schema.graphql:9:43
-  |
-9 | extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
-  |                                           ^^^^^^^^
+  --> schema.graphql:10:43
+   |
+10 | extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
+   |                                           ^^^^^^^^
 
 error[FQ-SDL-002]: __x begins with two underscores
- --> schema.graphql:9:58
-  |
-9 | extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
-  |                                                          ^^^
-  = why: GraphQL keeps such names for introspection
+  --> schema.graphql:10:58
+   |
+10 | extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
+   |                                                          ^^^
+   = why: GraphQL keeps such names for introspection
 
 error[FQ-SDL-007]: public.artist has no column "__x"
- --> schema.graphql:9:58
-  |
-9 | extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
-  |                                                          ^^^
+  --> schema.graphql:10:58
+   |
+10 | extend type Artist @write(insert: true) { artistId: Int! __x: Int  lists: [ArtistList!]! @reference(columns: ["artist_id"], target: ["artist_id"]) }
+   |                                                          ^^^
 
 error[FQ-SDL-002]: there are two types named Artist
-  --> schema.graphql:10:6
+  --> schema.graphql:11:6
    |
-10 | type Artist @relation(name: "artist") { artistId: Int! }
+11 | type Artist @relation(name: "artist") { artistId: Int! }
    |      ^^^^^^
    = help: to add to a type, write `extend type Artist`
 "#);
@@ -1053,6 +1061,7 @@ extend type Query {
   topArtist(n: Int! = 99999999999): Artist @function
   fine(n: Int = 1, kind: String = null @deprecated): Artist @function(name: "top_artist")
   other(n: Int! = null): Artist @function(name: "top_artist")
+  late(n: Int! @deprecated): Artist @function(name: "top_artist")
 }"#), @r#"
 error[FQ-SDL-019]: "x" is no Int!
  --> schema.graphql:5:17
@@ -1071,6 +1080,13 @@ error[FQ-SDL-019]: null is no Int!
   |
 8 |   other(n: Int! = null): Artist @function(name: "top_artist")
   |                   ^^^^
+
+error[FQ-SDL-002]: argument n is required and cannot be deprecated
+ --> schema.graphql:9:8
+  |
+9 |   late(n: Int! @deprecated): Artist @function(name: "top_artist")
+  |        ^
+  = why: nobody could leave it out
 "#);
 }
 

@@ -74,6 +74,7 @@ fn a_load_that_is_killed_leaves_nothing_half_loaded() {
     for with_postgres in [false, true] {
         let mut up = project.up_starting();
         up.wait_for("loading shop/seed.sql");
+        project.wait_for_statement("SELECT pg_sleep");
         let postmaster = project.postmaster();
         up.kill();
         if with_postgres {

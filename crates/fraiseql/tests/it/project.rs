@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fraiseql_testkit::Database;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Ended, Running, fraiseql, run};
+use crate::process::{Ended, Running, fraiseql, run, signal_pid, wait_until};
 
 /// Artists that can be written, and their albums.
 pub const MUSIC: &str = r#"type Query {
@@ -143,6 +143,15 @@ impl Project {
         file.lines().next().expect("a line").trim().parse().expect("a pid")
     }
 
+    /// Waits until the embedded database runs a statement that begins so.
+    #[track_caller]
+    pub fn wait_for_statement(&self, beginning: &str) {
+        let admin = self.url().replacen("/app?", "/postgres?", 1);
+        let sql =
+            format!("SELECT 1 FROM pg_stat_activity WHERE query LIKE '{beginning}%' AND state = 'active'");
+        wait_until(beginning, || (query_rows(&admin, &sql) > 0).then_some(()));
+    }
+
     /// Returns every process that works in the project or was told its folder.
     pub fn processes(&self) -> Vec<u32> {
         let root = self.root().canonicalize().expect("it is there");
@@ -162,9 +171,7 @@ impl Project {
 impl Drop for Project {
     fn drop(&mut self) {
         for pid in self.processes() {
-            let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid is not 0");
-            // It may end by itself in this moment.
-            drop(kill_process(pid, Signal::KILL));
+            signal_pid(pid, Signal::KILL);
         }
     }
 }
@@ -197,6 +204,15 @@ pub fn execute(url: &str, sql: &str) {
         let client = fraiseql_postgres::connect_control(&target).await.expect("it answers");
         client.batch_execute(sql).await.expect("legal statements");
     });
+}
+
+/// Returns how many rows a query gives.
+fn query_rows(url: &str, sql: &str) -> usize {
+    block_on(async {
+        let target = fraiseql_postgres::Target::parse(url).expect("a connection string");
+        let client = fraiseql_postgres::connect_control(&target).await.expect("it answers");
+        client.query(sql, &[]).await.expect("a legal query").len()
+    })
 }
 
 /// Returns a port on which nothing listens.

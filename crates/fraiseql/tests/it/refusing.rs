@@ -82,7 +82,8 @@ fn the_server_has_no_such_database() {
     let url = chinook().url();
     let server = url.split_once('?').expect("a socket").1;
     let ended = project.compile(&format!("postgres://postgres@/shop_of_tomorrow?{server}"));
-    insta::assert_snapshot!(ended.shown(&[(server, "[SERVER]")]), @"");
+    let socket = fraiseql_postgres::Target::parse(&url).expect("our own URL").host().to_owned();
+    insta::assert_snapshot!(ended.shown(&[(&socket, "[SOCKET]")]), @"");
 }
 
 #[test]
@@ -98,7 +99,9 @@ fn the_port_is_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port().to_string();
     let ended = project.run(&["serve", "shop", "--port", &port, "--database-url", &url]);
-    insta::assert_snapshot!(ended.shown(&[(&port, "[PORT]")]), @"");
+    let name = fs::read_to_string("/proc/self/comm").expect("there is /proc");
+    let me = format!("{} ({})", std::process::id(), name.trim());
+    insta::assert_snapshot!(ended.shown(&[(&me, "[PID] ([NAME])"), (&port, "[PORT]")]), @"");
 }
 
 #[test]

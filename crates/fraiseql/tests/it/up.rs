@@ -92,5 +92,9 @@ fn an_interrupt_during_the_seed_ends_it_and_its_database() {
     let project = Project::seeded(MUSIC, &format!("{TABLES}\nSELECT pg_sleep(600);\n"));
     let mut up = project.up_starting();
     up.wait_for("loading shop/seed.sql");
-    interrupt(&project, up);
+    project.wait_for_statement("SELECT pg_sleep");
+    up.signal(Signal::INT);
+    let ended = up.end();
+    assert_eq!(ended.status.code(), Some(130), "{}", ended.shown(&[]));
+    assert_eq!(project.processes(), [0_u32; 0], "{}", ended.shown(&[]));
 }
