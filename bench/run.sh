@@ -16,7 +16,7 @@ command -v wrk >/dev/null || {
     say "installing wrk with apt"
     $as_root apt-get install -y -q --no-install-recommends wrk >/dev/null
 }
-pgbench=$(command -v pgbench || ls /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
+pgbench=$(command -v pgbench || find /usr/lib/postgresql -name pgbench | sort -V | tail -n 1)
 say "building for release"
 cargo build --quiet --release --package fraiseql
 
@@ -46,7 +46,7 @@ statement() {
     body=$(printf '{"query":"%s","variables":{"id":77}}' "$1")
     curl -sf "localhost:$port/graphql" -H 'content-type: application/json' -d "$body" >"$work/answer.json"
     database -c "SELECT query FROM pg_stat_activity WHERE application_name = 'fraiseql' AND query LIKE 'SELECT row_to_json%' ORDER BY query_start DESC LIMIT 1" |
-        sed -e 's/\$1/:id/g' -e 's/\$2/20/g'
+        sed -e "s/[\$]1/:id/g" -e "s/[\$]2/20/g"
 }
 
 query_of() { sed -n 's/^local query = "\(.*\)"$/\1/p' "bench/$1.lua"; }

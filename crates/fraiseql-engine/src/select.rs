@@ -146,6 +146,6 @@ pub(crate) fn shape(scope: Scope<'_>, group: &Group<'_>, parent: &str, kind: Sha
         non_null: field.ty().is_non_null(),
         kind,
         name: format!("{parent}.{}", field.name),
-        location: scope.document.location(field.name.location()),
+        location: scope.document.location(field.location()),
     }
 }

@@ -54,6 +54,7 @@ struct Inner {
     waiting: AtomicUsize,
     closed: AtomicBool,
     tasks: TaskTracker,
+    probe: tokio::sync::Mutex<Option<Connection>>,
 }
 
 /// The way back into the pool, with the permit that a session holds.
@@ -75,6 +76,7 @@ impl Pool {
             waiting: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             tasks: TaskTracker::new(),
+            probe: tokio::sync::Mutex::new(None),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -116,16 +118,25 @@ impl Pool {
         permit.map_err(|_| PostgresError::Timeout)?.map_err(|_| PostgresError::Closed)
     }
 
-    /// Asks the database for a sign of life over a connection of its own, and returns how long it took
-    /// on a connection that was open already.
+    /// Asks the database for a sign of life, and returns how long that took on an open connection.
+    ///
+    /// The connection is the probe's own, outside of the pool's limit, and is kept for the next call;
+    /// one that fails is replaced once, so that only a database that is away fails the probe.
     pub async fn probe(&self, timeout: Duration) -> Result<Duration, PostgresError> {
         let probe = async {
+            let mut kept = self.inner.probe.lock().await;
+            if let Some(mut connection) = kept.take().filter(Connection::is_idle) {
+                let start = Instant::now();
+                if connection.simple("SELECT 1").await.is_ok() {
+                    *kept = Some(connection);
+                    return Ok(start.elapsed());
+                }
+            }
             let mut connection = Connection::open(&self.inner.target, timeout).await?;
             let start = Instant::now();
             connection.simple("SELECT 1").await?;
-            let latency = start.elapsed();
-            connection.close().await;
-            Ok(latency)
+            *kept = Some(connection);
+            Ok(start.elapsed())
         };
         tokio::time::timeout(timeout, probe).await.map_err(|_| PostgresError::Timeout)?
     }
@@ -145,6 +156,9 @@ impl Pool {
     pub async fn close(&self) {
         self.inner.closed.store(true, Ordering::SeqCst);
         self.inner.permits.close();
+        if let Some(connection) = self.inner.probe.lock().await.take() {
+            connection.close().await;
+        }
         let idle = std::mem::take(&mut *self.inner.idle());
         for connection in idle {
             self.inner.open.fetch_sub(1, Ordering::Relaxed);

@@ -100,6 +100,9 @@ impl Observe for Log {
             Event::AcceptFailed { error } => {
                 self.line("error", &format!("cannot accept a connection: {error}"));
             }
+            Event::Panicked { request_id, message } => {
+                self.write("error", &format!("a bug: {message}"), &json!({ "id": request_id }));
+            }
             other => self.line("info", &format!("{other:?}")),
         }
     }

@@ -1,10 +1,12 @@
 //! Servers that last, and servers that do not, against the real programs.
 
+#![expect(clippy::disallowed_methods, reason = "half a file of a test harms nobody")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fraiseql_cluster::{
-    Cluster, ClusterError, ClusterOptions, ProcessId, Progress, Programs, Scratch, ScratchOptions, is_alive,
+    Cluster, ClusterError, ClusterOptions, ProcessId, Programs, Progress, Scratch, ScratchOptions, is_alive,
 };
 use fraiseql_postgres::{Target, connect_control};
 use rustix::process::Signal;

@@ -13,9 +13,19 @@ async fn lists_and_lookups() {
     w.check("{artist(artistId:1){name}}", "{}", "select json_build_object('artist', (select json_build_object('name', name) from artist where artist_id = 1))").await;
     w.check("{artist(artistId:999999){name}}", "{}", "select json_build_object('artist', null)").await;
     w.check("query($id:Int!){artist(artistId:$id){name}}", r#"{"id":22}"#, "select json_build_object('artist', (select json_build_object('name', name) from artist where artist_id = 22))").await;
-    w.check("{playlistTrack(playlistId:1,trackId:3402){playlistId trackId}}", "{}", "select json_build_object('playlistTrack', json_build_object('playlistId', 1, 'trackId', 3402))").await;
+    w.check(
+        "{playlistTrack(playlistId:1,trackId:3402){playlistId trackId}}",
+        "{}",
+        "select json_build_object('playlistTrack', json_build_object('playlistId', 1, 'trackId', 3402))",
+    )
+    .await;
     w.check("{a:artist(artistId:1){n:name} b:artist(artistId:2){n:name} __typename}", "{}", "select json_build_object('a', (select json_build_object('n', name) from artist where artist_id=1), 'b', (select json_build_object('n', name) from artist where artist_id=2), '__typename', 'Query')").await;
-    w.check("{artist(artistId:1){__typename artistId}}", "{}", "select json_build_object('artist', json_build_object('__typename','Artist','artistId',1))").await;
+    w.check(
+        "{artist(artistId:1){__typename artistId}}",
+        "{}",
+        "select json_build_object('artist', json_build_object('__typename','Artist','artistId',1))",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -111,14 +121,35 @@ async fn logic_and_relations_in_filters() {
         ("_and:[]", "true"),
         ("_not:{trackId:{gt:5}}", "not track_id > 5"),
         ("_not:{_or:[{trackId:{gt:5}},{composer:{isnull:true}}]}", "not (track_id > 5 or composer is null)"),
-        ("_or:[{_and:[{trackId:{gt:5}},{trackId:{lt:9}}]},{trackId:{eq:1}}],genreId:{eq:1}", "((track_id > 5 and track_id < 9) or track_id = 1) and genre_id = 1"),
-        ("album:{title:{startswith:\"B\"}}", "album_id in (select album_id from album where title like 'B%')"),
-        ("album:{artist:{name:{eq:\"AC/DC\"}}}", "album_id in (select album_id from album join artist using (artist_id) where name = 'AC/DC')"),
-        ("invoiceLines:{some:{quantity:{gte:1}}}", "exists (select 1 from invoice_line l where l.track_id = t.track_id and quantity >= 1)"),
+        (
+            "_or:[{_and:[{trackId:{gt:5}},{trackId:{lt:9}}]},{trackId:{eq:1}}],genreId:{eq:1}",
+            "((track_id > 5 and track_id < 9) or track_id = 1) and genre_id = 1",
+        ),
+        (
+            "album:{title:{startswith:\"B\"}}",
+            "album_id in (select album_id from album where title like 'B%')",
+        ),
+        (
+            "album:{artist:{name:{eq:\"AC/DC\"}}}",
+            "album_id in (select album_id from album join artist using (artist_id) where name = 'AC/DC')",
+        ),
+        (
+            "invoiceLines:{some:{quantity:{gte:1}}}",
+            "exists (select 1 from invoice_line l where l.track_id = t.track_id and quantity >= 1)",
+        ),
         ("invoiceLines:{none:{}}", "not exists (select 1 from invoice_line l where l.track_id = t.track_id)"),
-        ("invoiceLines:{every:{unitPrice:{gt:\"1\"}}}", "not exists (select 1 from invoice_line l where l.track_id = t.track_id and not unit_price > 1)"),
-        ("invoiceLines:{some:{invoice:{customer:{country:{eq:\"Brazil\"}}}},none:{invoice:{customer:{country:{eq:\"USA\"}}}}}", "exists (select 1 from invoice_line l join invoice using (invoice_id) join customer using (customer_id) where l.track_id = t.track_id and country = 'Brazil') and not exists (select 1 from invoice_line l join invoice using (invoice_id) join customer using (customer_id) where l.track_id = t.track_id and country = 'USA')"),
-        ("_not:{invoiceLines:{some:{}}}", "not exists (select 1 from invoice_line l where l.track_id = t.track_id)"),
+        (
+            "invoiceLines:{every:{unitPrice:{gt:\"1\"}}}",
+            "not exists (select 1 from invoice_line l where l.track_id = t.track_id and not unit_price > 1)",
+        ),
+        (
+            "invoiceLines:{some:{invoice:{customer:{country:{eq:\"Brazil\"}}}},none:{invoice:{customer:{country:{eq:\"USA\"}}}}}",
+            "exists (select 1 from invoice_line l join invoice using (invoice_id) join customer using (customer_id) where l.track_id = t.track_id and country = 'Brazil') and not exists (select 1 from invoice_line l join invoice using (invoice_id) join customer using (customer_id) where l.track_id = t.track_id and country = 'USA')",
+        ),
+        (
+            "_not:{invoiceLines:{some:{}}}",
+            "not exists (select 1 from invoice_line l where l.track_id = t.track_id)",
+        ),
     ] {
         w.check_filter("tracks", "trackId", "track t", "track_id", filter, sql).await;
     }
@@ -130,13 +161,32 @@ async fn logic_and_relations_in_filters() {
 async fn filters_by_variables() {
     let w = world().await;
     let query = "query($f:TrackFilter){tracks(where:$f,orderBy:{trackId:ASC}){trackId}}";
-    let expect = |sql: &str| format!("select json_build_object('tracks', coalesce((select json_agg(json_build_object('trackId', track_id) order by track_id) from track where {sql}), '[]'))");
+    let expect = |sql: &str| {
+        format!(
+            "select json_build_object('tracks', coalesce((select json_agg(json_build_object('trackId', track_id) order by track_id) from track where {sql}), '[]'))"
+        )
+    };
     w.check(query, r#"{"f":{"trackId":{"in":[3,1,2]}}}"#, &expect("track_id in (1,2,3)")).await;
-    w.check(query, r#"{"f":{"_or":[{"name":{"contains":"Rock"}},{"album":{"title":{"like":"L%"}}}]}}"#, &expect("name like '%Rock%' or album_id in (select album_id from album where title like 'L%')")).await;
+    w.check(
+        query,
+        r#"{"f":{"_or":[{"name":{"contains":"Rock"}},{"album":{"title":{"like":"L%"}}}]}}"#,
+        &expect("name like '%Rock%' or album_id in (select album_id from album where title like 'L%')"),
+    )
+    .await;
     w.check(query, "{}", &expect("true")).await;
     w.check(query, r#"{"f":null}"#, &expect("true")).await;
-    w.check("query($a:Int,$b:Int){tracks(where:{trackId:{in:[$a,7,$b]}},orderBy:{trackId:ASC}){trackId}}", r#"{"a":5,"b":9}"#, &expect("track_id in (5,7,9)")).await;
-    w.check("query($n:String!){tracks(where:{name:{contains:$n}},orderBy:{trackId:ASC}){trackId}}", r#"{"n":"100%"}"#, &expect("position('100%' in name) > 0")).await;
+    w.check(
+        "query($a:Int,$b:Int){tracks(where:{trackId:{in:[$a,7,$b]}},orderBy:{trackId:ASC}){trackId}}",
+        r#"{"a":5,"b":9}"#,
+        &expect("track_id in (5,7,9)"),
+    )
+    .await;
+    w.check(
+        "query($n:String!){tracks(where:{name:{contains:$n}},orderBy:{trackId:ASC}){trackId}}",
+        r#"{"n":"100%"}"#,
+        &expect("position('100%' in name) > 0"),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -146,11 +196,21 @@ async fn fragments_aliases_and_directives() {
         "select json_build_object('artists', (select json_agg(json_build_object('artistId', artist_id, 'albums', (select json_agg(json_build_object('title', title)) from (select title from album b where b.artist_id = a.artist_id order by album_id limit 1) x), 'name', name)) from (select * from artist order by artist_id limit 2) a))").await;
     w.check("{artist(artistId:1){albums(orderBy:{albumId:ASC}){title} albums(orderBy:{albumId:ASC}){albumId}}}", "{}", "select json_build_object('artist', json_build_object('albums', (select json_agg(json_build_object('title', title, 'albumId', album_id) order by album_id) from album where artist_id = 1)))").await;
     w.check("query($y:Boolean!,$n:Boolean!){artist(artistId:1){name @include(if:$y) artistId @include(if:$n) x:name @skip(if:$y) z:name @skip(if:$n)}}", r#"{"y":true,"n":false}"#, "select json_build_object('artist', json_build_object('name', 'AC/DC', 'z', 'AC/DC'))").await;
-    w.check("{artist(artistId:1){name @skip(if:true)}}", "{}", "select json_build_object('artist', '{}'::json)").await;
+    w.check(
+        "{artist(artistId:1){name @skip(if:true)}}",
+        "{}",
+        "select json_build_object('artist', '{}'::json)",
+    )
+    .await;
     w.check("{artist(artistId:1) @skip(if:true){name}}", "{}", "select '{}'::json").await;
     for length in [62, 63, 64, 65, 200] {
         let alias = "a".repeat(length);
-        w.check(&format!("{{artist(artistId:1){{{alias}:name}}}}"), "{}", &format!("select json_build_object('artist', json_build_object('{alias}', 'AC/DC'))")).await;
+        w.check(
+            &format!("{{artist(artistId:1){{{alias}:name}}}}"),
+            "{}",
+            &format!("select json_build_object('artist', json_build_object('{alias}', 'AC/DC'))"),
+        )
+        .await;
         w.check(&format!("{{{alias}:artists(limit:1){{{alias}:albums(limit:1,orderBy:{{albumId:ASC}}){{{alias}:title {alias}b:artist{{{alias}:name}}}}}}}}"), "{}", &format!("select json_build_object('{alias}', json_build_array(json_build_object('{alias}', json_build_array(json_build_object('{alias}', title, '{alias}b', json_build_object('{alias}', 'AC/DC')))))) from album where artist_id = 1 order by album_id limit 1")).await;
     }
     let wide: String = (0..1_700).map(|index| format!("c{index}:name ")).collect();
@@ -168,12 +228,23 @@ async fn self_references_and_several_keys_to_one_table() {
 #[tokio::test]
 async fn values_travel_whole() {
     let w = world().await;
-    w.execute("insert into artist values (9001, E'quote '' double \" back\\\\slash \\n tab\\t \\u0001 🎸 ünïcode')").await;
+    w.execute(
+        "insert into artist values (9001, E'quote '' double \" back\\\\slash \\n tab\\t \\u0001 🎸 ünïcode')",
+    )
+    .await;
     w.execute("insert into artist select g, 'artist ' || g from generate_series(10001, 20000) g").await;
     w.check("{artist(artistId:9001){name}}", "{}", "select json_build_object('artist', json_build_object('name', (select name from artist where artist_id = 9001)))").await;
     w.check("{artists(where:{artistId:{gt:10000}},orderBy:{artistId:ASC}){artistId name}}", "{}", "select json_build_object('artists', (select json_agg(json_build_object('artistId', artist_id, 'name', name) order by artist_id) from artist where artist_id > 10000))").await;
     w.check("{invoices(limit:3,orderBy:{invoiceId:ASC}){invoiceDate total}}", "{}", "select json_build_object('invoices', (select json_agg(json_build_object('invoiceDate', to_char(invoice_date, 'YYYY-MM-DD\"T\"HH24:MI:SS'), 'total', total::text) order by invoice_id) from (select * from invoice order by invoice_id limit 3) i))").await;
-    w.check_filter("invoices", "invoiceId", "invoice", "invoice_id", "invoiceDate:{gte:\"2022-01-01T00:00:00\",lt:\"2022-06-01\"}", "invoice_date >= '2022-01-01' and invoice_date < '2022-06-01'").await;
+    w.check_filter(
+        "invoices",
+        "invoiceId",
+        "invoice",
+        "invoice_id",
+        "invoiceDate:{gte:\"2022-01-01T00:00:00\",lt:\"2022-06-01\"}",
+        "invoice_date >= '2022-01-01' and invoice_date < '2022-06-01'",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -195,7 +266,12 @@ async fn injection_finds_no_way_in() {
             let query = format!("query($a:String!){{artists(where:{{name:{{{operator}:$a}}}}){{name}}}}");
             w.check(&query, &variables, "select '{\"artists\":[]}'::json").await;
         }
-        w.check("query($l:[String!]){artists(where:{name:{in:$l}}){name}}", &variables, "select '{\"artists\":[]}'::json").await;
+        w.check(
+            "query($l:[String!]){artists(where:{name:{in:$l}}){name}}",
+            &variables,
+            "select '{\"artists\":[]}'::json",
+        )
+        .await;
         let quoted = serde_json::to_string(attack).expect("a string");
         w.check(&format!("{{artists(where:{{name:{{eq:{quoted}}}}}){{name}}}}"), "{}", &format!("select json_build_object('artists', coalesce((select json_agg(json_build_object('name', name)) from artist where name = '{literal}'), '[]'))")).await;
     }

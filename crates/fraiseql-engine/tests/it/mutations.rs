@@ -44,7 +44,12 @@ async fn world() -> World {
 }
 
 #[track_caller]
-fn check<'w>(w: &'w World, text: &'w str, variables: &'w str, expected: &'w str) -> impl Future<Output = ()> + 'w {
+fn check<'w>(
+    w: &'w World,
+    text: &'w str,
+    variables: &'w str,
+    expected: &'w str,
+) -> impl Future<Output = ()> + 'w {
     let caller = std::panic::Location::caller();
     async move {
         let found = w.run(text, variables).await.unwrap_or_else(|error| panic!("{caller}: {text}: {error}"));
@@ -56,32 +61,76 @@ fn check<'w>(w: &'w World, text: &'w str, variables: &'w str, expected: &'w str)
 #[tokio::test]
 async fn inserts_read_their_own_write() {
     let w = world().await;
-    check(&w, r#"mutation{insertAuthor(object:{id:1,name:"A"}){id name note books{id} __typename}}"#, "{}",
-        r#"{"insertAuthor":{"id":1,"name":"A","note":"none","books":[],"__typename":"Author"}}"#).await;
+    check(
+        &w,
+        r#"mutation{insertAuthor(object:{id:1,name:"A"}){id name note books{id} __typename}}"#,
+        "{}",
+        r#"{"insertAuthor":{"id":1,"name":"A","note":"none","books":[],"__typename":"Author"}}"#,
+    )
+    .await;
     check(&w, r#"mutation($o:[BookInsertInput!]!){insertBooks(objects:$o){affectedRows returning{title author{name books{id}}} __typename}}"#,
         r#"{"o":[{"id":2,"title":"b","authorId":1},{"id":1,"title":"a","authorId":1}]}"#,
         r#"{"insertBooks":{"affectedRows":2,"returning":[{"title":"b","author":{"name":"A","books":[{"id":2},{"id":1}]}},{"title":"a","author":{"name":"A","books":[{"id":2},{"id":1}]}}],"__typename":"BookMutationResult"}}"#).await;
-    check(&w, r#"mutation{insertAuthors(objects:[{id:5,name:"x"},{id:6,name:"y",note:null}]){returning{id note}}}"#, "{}",
-        r#"{"insertAuthors":{"returning":[{"id":5,"note":"none"},{"id":6,"note":null}]}}"#).await;
-    check(&w, "mutation{insertAuthors(objects:[]){affectedRows returning{id}}}", "{}",
-        r#"{"insertAuthors":{"affectedRows":0,"returning":[]}}"#).await;
-    check(&w, r#"mutation{insertAuthors(objects:[{id:7,name:"z"}]){n:affectedRows}}"#, "{}", r#"{"insertAuthors":{"n":1}}"#).await;
+    check(
+        &w,
+        r#"mutation{insertAuthors(objects:[{id:5,name:"x"},{id:6,name:"y",note:null}]){returning{id note}}}"#,
+        "{}",
+        r#"{"insertAuthors":{"returning":[{"id":5,"note":"none"},{"id":6,"note":null}]}}"#,
+    )
+    .await;
+    check(
+        &w,
+        "mutation{insertAuthors(objects:[]){affectedRows returning{id}}}",
+        "{}",
+        r#"{"insertAuthors":{"affectedRows":0,"returning":[]}}"#,
+    )
+    .await;
+    check(
+        &w,
+        r#"mutation{insertAuthors(objects:[{id:7,name:"z"}]){n:affectedRows}}"#,
+        "{}",
+        r#"{"insertAuthors":{"n":1}}"#,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn updates_and_deletes_return_what_they_touched() {
     let w = world().await;
     w.execute("insert into author values (1,'a','n'),(2,'b','n'),(3,'c',null); insert into book values (1,'t',1),(2,'u',1)").await;
-    check(&w, r#"mutation{updateAuthor(id:1,set:{name:"A",note:null}){id name note books(orderBy:{id:ASC}){id}}}"#, "{}",
-        r#"{"updateAuthor":{"id":1,"name":"A","note":null,"books":[{"id":1},{"id":2}]}}"#).await;
+    check(
+        &w,
+        r#"mutation{updateAuthor(id:1,set:{name:"A",note:null}){id name note books(orderBy:{id:ASC}){id}}}"#,
+        "{}",
+        r#"{"updateAuthor":{"id":1,"name":"A","note":null,"books":[{"id":1},{"id":2}]}}"#,
+    )
+    .await;
     check(&w, r#"mutation{updateAuthor(id:99,set:{name:"A"}){id}}"#, "{}", r#"{"updateAuthor":null}"#).await;
-    check(&w, r#"mutation($s:AuthorSetInput!){updateAuthors(where:{id:{gte:2}},set:$s){affectedRows}}"#, r#"{"s":{"note":"all"}}"#,
-        r#"{"updateAuthors":{"affectedRows":2}}"#).await;
-    assert_eq!(w.run("mutation{updateAuthor(id:1,set:{}){id}}", "{}").await.unwrap_err(), "BAD_USER_INPUT: \"set\" must name at least one field");
-    check(&w, "mutation{deleteAuthor(id:1){name books(orderBy:{id:ASC}){title}}}", "{}",
-        r#"{"deleteAuthor":{"name":"A","books":[{"title":"t"},{"title":"u"}]}}"#).await;
-    check(&w, "mutation{deleteAuthors(where:{note:{eq:\"all\"}}){affectedRows returning{id}}}", "{}",
-        r#"{"deleteAuthors":{"affectedRows":2,"returning":[{"id":2},{"id":3}]}}"#).await;
+    check(
+        &w,
+        r#"mutation($s:AuthorSetInput!){updateAuthors(where:{id:{gte:2}},set:$s){affectedRows}}"#,
+        r#"{"s":{"note":"all"}}"#,
+        r#"{"updateAuthors":{"affectedRows":2}}"#,
+    )
+    .await;
+    assert_eq!(
+        w.run("mutation{updateAuthor(id:1,set:{}){id}}", "{}").await.unwrap_err(),
+        "BAD_USER_INPUT: \"set\" must name at least one field"
+    );
+    check(
+        &w,
+        "mutation{deleteAuthor(id:1){name books(orderBy:{id:ASC}){title}}}",
+        "{}",
+        r#"{"deleteAuthor":{"name":"A","books":[{"title":"t"},{"title":"u"}]}}"#,
+    )
+    .await;
+    check(
+        &w,
+        "mutation{deleteAuthors(where:{note:{eq:\"all\"}}){affectedRows returning{id}}}",
+        "{}",
+        r#"{"deleteAuthors":{"affectedRows":2,"returning":[{"id":2},{"id":3}]}}"#,
+    )
+    .await;
     assert_eq!(w.scalar("select count(*)::text from book").await, "0");
 }
 
@@ -89,33 +138,68 @@ async fn updates_and_deletes_return_what_they_touched() {
 async fn upserts_write_only_what_was_given() {
     let w = world().await;
     w.execute("insert into author values (1,'a','keep')").await;
-    check(&w, r#"mutation{upsertAuthor(object:{id:1,name:"b"},onConflict:PRIMARY_KEY){name note}}"#, "{}",
-        r#"{"upsertAuthor":{"name":"b","note":"keep"}}"#).await;
+    check(
+        &w,
+        r#"mutation{upsertAuthor(object:{id:1,name:"b"},onConflict:PRIMARY_KEY){name note}}"#,
+        "{}",
+        r#"{"upsertAuthor":{"name":"b","note":"keep"}}"#,
+    )
+    .await;
     check(&w, r#"mutation{upsertAuthors(objects:[{name:"b",note:"n"},{name:"c",note:"m"}],onConflict:NAME){affectedRows returning{name note}}}"#, "{}",
         r#"{"upsertAuthors":{"affectedRows":2,"returning":[{"name":"b","note":"n"},{"name":"c","note":"m"}]}}"#).await;
-    check(&w, r#"mutation{upsertAuthor(object:{name:"b"},onConflict:NAME){id note}}"#, "{}", r#"{"upsertAuthor":{"id":1,"note":"n"}}"#).await;
-    let uneven = r#"mutation{upsertAuthors(objects:[{name:"b"},{name:"c",note:"m"}],onConflict:NAME){affectedRows}}"#;
+    check(
+        &w,
+        r#"mutation{upsertAuthor(object:{name:"b"},onConflict:NAME){id note}}"#,
+        "{}",
+        r#"{"upsertAuthor":{"id":1,"note":"n"}}"#,
+    )
+    .await;
+    let uneven =
+        r#"mutation{upsertAuthors(objects:[{name:"b"},{name:"c",note:"m"}],onConflict:NAME){affectedRows}}"#;
     assert!(w.run(uneven, "{}").await.unwrap_err().starts_with("BAD_USER_INPUT"));
 }
 
 #[tokio::test]
 async fn functions_return_rows_values_and_nothing() {
     let w = world().await;
-    check(&w, r#"mutation{hire(name:"Ann"){id name note books{title}}}"#, "{}",
-        r#"{"hire":{"id":1,"name":"Ann","note":"hired","books":[{"title":"first"}]}}"#).await;
-    check(&w, r#"mutation($n:String){hire(name:"Bob",note:$n){note}}"#, r#"{"n":null}"#, r#"{"hire":{"note":null}}"#).await;
-    check(&w, r#"mutation($n:String){hire(name:"Cid",note:$n){note}}"#, "{}", r#"{"hire":{"note":"hired"}}"#).await;
-    check(&w, r#"{total find(pattern:"%i%",orderBy:{name:ASC}){name books{id}}}"#, "{}",
-        r#"{"total":"3","find":[{"name":"Cid","books":[{"id":300}]}]}"#).await;
-    check(&w, r#"mutation{fire(name:"Bob"){name books{id}} bump touch nobody{id}}"#, "{}",
-        r#"{"fire":[{"name":"Bob","books":[]}],"bump":"2","touch":true,"nobody":null}"#).await;
+    check(
+        &w,
+        r#"mutation{hire(name:"Ann"){id name note books{title}}}"#,
+        "{}",
+        r#"{"hire":{"id":1,"name":"Ann","note":"hired","books":[{"title":"first"}]}}"#,
+    )
+    .await;
+    check(
+        &w,
+        r#"mutation($n:String){hire(name:"Bob",note:$n){note}}"#,
+        r#"{"n":null}"#,
+        r#"{"hire":{"note":null}}"#,
+    )
+    .await;
+    check(&w, r#"mutation($n:String){hire(name:"Cid",note:$n){note}}"#, "{}", r#"{"hire":{"note":"hired"}}"#)
+        .await;
+    check(
+        &w,
+        r#"{total find(pattern:"%i%",orderBy:{name:ASC}){name books{id}}}"#,
+        "{}",
+        r#"{"total":"3","find":[{"name":"Cid","books":[{"id":300}]}]}"#,
+    )
+    .await;
+    check(
+        &w,
+        r#"mutation{fire(name:"Bob"){name books{id}} bump touch nobody{id}}"#,
+        "{}",
+        r#"{"fire":[{"name":"Bob","books":[]}],"bump":"2","touch":true,"nobody":null}"#,
+    )
+    .await;
     assert_eq!(w.scalar("select string_agg(distinct note, ',') from author").await, "touched");
 }
 
 #[tokio::test]
 async fn each_field_is_a_transaction_of_its_own() {
     let w = world().await;
-    let query = r#"mutation{a:insertAuthor(object:{id:1,name:"a"}){id} b:insertAuthor(object:{id:1,name:"b"}){id}}"#;
+    let query =
+        r#"mutation{a:insertAuthor(object:{id:1,name:"a"}){id} b:insertAuthor(object:{id:1,name:"b"}){id}}"#;
     assert!(w.run(query, "{}").await.unwrap_err().starts_with("23505"));
     assert_eq!(w.scalar("select string_agg(name, ',') from author").await, "a");
 }

@@ -47,7 +47,10 @@ async fn every_kind_of_value_makes_the_round_trip() {
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(same_number(&found[key]), same_number(value), "{key}");
     }
-    assert_eq!(w.scalar("select feeling::text || moods::text || octet_length(raw)::text from kinds").await, "so so{SAD}3");
+    assert_eq!(
+        w.scalar("select feeling::text || moods::text || octet_length(raw)::text from kinds").await,
+        "so so{SAD}3"
+    );
 }
 
 /// Numbers are equal by value: `0.0000001` and `1e-7` are one float.
@@ -99,11 +102,17 @@ async fn filters_work_on_every_kind() {
         ("raw:{eq:\"AQ==\"}", 1),
     ] {
         let query = format!("{{kinds(where:{{{filter}}}){{id}}}}");
-        let sql = format!("select '{{\"kinds\":[{{\"id\":\"00000000-0000-0000-0000-00000000000{id}\"}}]}}'::json");
+        let sql =
+            format!("select '{{\"kinds\":[{{\"id\":\"00000000-0000-0000-0000-00000000000{id}\"}}]}}'::json");
         w.check(&query, "{}", &sql).await;
     }
     let by_variable = "query($m:[Mood!],$j:JSON){kinds(where:{feeling:{in:$m},jb:{contains:$j}}){big}}";
-    w.check(by_variable, r#"{"m":["so_so"],"j":{"b":2}}"#, "select '{\"kinds\":[{\"big\":\"9007199254740992\"}]}'::json").await;
+    w.check(
+        by_variable,
+        r#"{"m":["so_so"],"j":{"b":2}}"#,
+        "select '{\"kinds\":[{\"big\":\"9007199254740992\"}]}'::json",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -136,5 +145,10 @@ async fn names_that_are_traps_can_be_written() {
         insertUpperCase(object: {firstName: "n", firstName2: "m", quoteD: "q", backSlash: "\\"}) { id firstName firstName2 firstName3 quoteD backSlash }
         insertUserRow(object: {mail: "a@b", backup: "c@d"}) { id mail } }"#;
     w.check(insert, "{}", r#"select '{"insertSelect":{"from":1,"where":"w","order":2,"and":"a","and2":"b","or":null},"insertUpperCase":{"id":1,"firstName":"n","firstName2":"m","firstName3":null,"quoteD":"q","backSlash":"\\"},"insertUserRow":{"id":"1","mail":"a@b"}}'::json"#).await;
-    w.check("{selects(where:{_not:{and:{isnull:true}},and2:{eq:\"b\"}},orderBy:[{order:DESC},{from:ASC}]){from}}", "{}", r#"select '{"selects":[{"from":1}]}'::json"#).await;
+    w.check(
+        "{selects(where:{_not:{and:{isnull:true}},and2:{eq:\"b\"}},orderBy:[{order:DESC},{from:ASC}]){from}}",
+        "{}",
+        r#"select '{"selects":[{"from":1}]}'::json"#,
+    )
+    .await;
 }

@@ -2,9 +2,13 @@
 
 use bytes::Bytes;
 use fraiseql_compile::{Source, compile};
-use fraiseql_engine::{Document, FieldValue, Limits, MutationStep, Plan, Schema, Statement, Variables, bind, plan};
+use fraiseql_engine::{
+    Document, FieldValue, Limits, MutationStep, Plan, Schema, Statement, Variables, bind, plan,
+};
 use fraiseql_model::catalog::Catalog;
-use fraiseql_postgres::{Pool, PoolOptions, PostgresError, Query, Session, Target, connect_control, read_catalog};
+use fraiseql_postgres::{
+    Pool, PoolOptions, PostgresError, Query, Session, Target, connect_control, read_catalog,
+};
 use fraiseql_testkit::{Database, chinook_sql};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -84,9 +88,10 @@ impl World {
                 for field in query.fields {
                     let value = match field.value {
                         FieldValue::Static(json) => parse(&json),
-                        FieldValue::Column(column) => {
-                            rows.first().and_then(|row| row[column].as_ref()).map_or(Value::Null, |json| parse(json))
-                        }
+                        FieldValue::Column(column) => rows
+                            .first()
+                            .and_then(|row| row[column].as_ref())
+                            .map_or(Value::Null, |json| parse(json)),
                         FieldValue::Rows => rows
                             .iter()
                             .map(|row| row[0].as_ref().map_or(Value::Null, |json| parse(json)))
@@ -117,14 +122,24 @@ impl World {
     pub(crate) fn check(&self, text: &str, variables: &str, sql: &str) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
-            let expected = parse(self.scalar(&format!("select x::text from ({sql}) as q(x)")).await.as_bytes());
-            let found = self.run(text, variables).await.unwrap_or_else(|error| panic!("{caller}: {text}: {error}"));
+            let expected =
+                parse(self.scalar(&format!("select x::text from ({sql}) as q(x)")).await.as_bytes());
+            let found =
+                self.run(text, variables).await.unwrap_or_else(|error| panic!("{caller}: {text}: {error}"));
             assert_eq!(found, expected, "{caller}: {text}");
         }
     }
 
     /// Asserts that a filter on a list finds the rows for which the SQL condition holds.
-    pub(crate) async fn check_filter(&self, list: &str, field: &str, table: &str, column: &str, filter: &str, condition: &str) {
+    pub(crate) async fn check_filter(
+        &self,
+        list: &str,
+        field: &str,
+        table: &str,
+        column: &str,
+        filter: &str,
+        condition: &str,
+    ) {
         let query = format!("{{{list}(where:{{{filter}}},orderBy:{{{field}:ASC}}){{{field}}}}}");
         let sql = format!(
             "select json_build_object('{list}', coalesce((select json_agg(json_build_object('{field}', {column}) \

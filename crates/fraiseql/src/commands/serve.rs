@@ -101,7 +101,10 @@ async fn check(url: &str, manifest: &Manifest) -> Result<(), Failure> {
 
 /// Checks once the database is back, and says what it lacks.
 async fn check_later(needed: bool, url: &str, manifest: &Manifest, log: &Log) {
-    while needed {
+    if !needed {
+        return;
+    }
+    loop {
         tokio::time::sleep(RETRY).await;
         match check(url, manifest).await {
             Ok(()) => return,

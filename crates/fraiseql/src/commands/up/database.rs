@@ -83,7 +83,7 @@ impl Embedded {
 /// Returns the connection string recorded in a project, if that database answers.
 pub(crate) async fn running_url(dir: &Path) -> Option<String> {
     let state = read_state(dir)?;
-    let target = Target::parse(&state.url).map_err(|_unusable| ()).map_or(None, Some)?;
+    let Ok(target) = Target::parse(&state.url) else { return None };
     connect_control(&target).await.is_ok().then_some(state.url)
 }
 
@@ -92,9 +92,12 @@ fn state_path(dir: &Path) -> PathBuf {
 }
 
 fn read_state(dir: &Path) -> Option<State> {
-    let bytes = files::read_bytes(&state_path(dir)).map_or(None, Some)?;
-    let state: Result<State, _> = serde_json::from_slice(&bytes);
-    state.map_or(None, Some).filter(|state| state.format == STATE_FORMAT)
+    // A state that cannot be used is one that is not there: it is written anew by the next start.
+    let Ok(bytes) = files::read_bytes(&state_path(dir)) else { return None };
+    match serde_json::from_slice::<State>(&bytes) {
+        Ok(state) if state.format == STATE_FORMAT => Some(state),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 fn record(project: &Project, state: &State) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! Tells when a file of the project has changed and has been quiet for a moment.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use fraiseql_model::errors;
@@ -26,7 +26,8 @@ impl Watch {
         let (sender, changes) = channel(1);
         let told = move |event: notify::Result<Event>| {
             let relevant = event.is_ok_and(|event| {
-                !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_source(path))
+                !matches!(event.kind, EventKind::Access(_))
+                    && event.paths.iter().any(|path| is_source(path.as_path()))
             });
             // A full channel already says that something changed.
             if relevant && sender.try_send(()).is_err() {}
@@ -50,6 +51,6 @@ impl Watch {
     }
 }
 
-fn is_source(path: &PathBuf) -> bool {
+fn is_source(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "schema.graphql")
 }
