@@ -218,22 +218,46 @@ impl<'c> Database<'c> {
 
     /// Returns how a column of a relation is written.
     pub(crate) fn writing(&self, relation: &Relation, column: &Column) -> Writing {
-        let base = match relation.kind {
-            RelationKind::View => {
-                let Some(origin) = &column.origin else { return Writing::Never };
-                let table = self.relation(&origin.relation);
-                table.and_then(|table| table.column(&origin.column)).unwrap_or(column)
-            }
-            _ => column,
-        };
-        match base.generated {
-            Generated::Expression | Generated::IdentityAlways => Writing::Never,
-            Generated::IdentityByDefault => Writing::Optional,
-            Generated::No if base.nullability != Nullability::Nullable && !base.has_default => {
-                Writing::Required
-            }
-            Generated::No => Writing::Optional,
+        if relation.kind != RelationKind::View {
+            return own_writing(column);
         }
+        let Some(origin) = &column.origin else { return Writing::Never };
+        let table = self.relation(&origin.relation);
+        // Of a table that is not in the catalog no default is known: PostgreSQL decides.
+        table.and_then(|table| table.column(&origin.column)).map_or(Writing::Optional, own_writing)
+    }
+
+    /// Returns the columns that every insert must give, by their names in the relation; those of the
+    /// table below a view that the view does not show, by their names in the table.
+    pub(crate) fn required(&self, relation: &Relation) -> Vec<String> {
+        let is_required = |column: &&Column| own_writing(column) == Writing::Required;
+        if relation.kind != RelationKind::View {
+            return relation.columns.iter().filter(is_required).map(|column| column.name.clone()).collect();
+        }
+        let tables: BTreeSet<&QualifiedName> =
+            relation.columns.iter().filter_map(|column| Some(&column.origin.as_ref()?.relation)).collect();
+        let mut required = Vec::new();
+        for table in tables.into_iter().filter_map(|name| self.relation(name)) {
+            for base in table.columns.iter().filter(is_required) {
+                let shown = relation.columns.iter().find(|column| {
+                    let origin = column.origin.as_ref();
+                    origin.is_some_and(|origin| origin.relation == table.name && origin.column == base.name)
+                });
+                required.push(shown.unwrap_or(base).name.clone());
+            }
+        }
+        required
+    }
+}
+
+fn own_writing(column: &Column) -> Writing {
+    match column.generated {
+        Generated::Expression | Generated::IdentityAlways => Writing::Never,
+        Generated::IdentityByDefault => Writing::Optional,
+        Generated::No if column.nullability != Nullability::Nullable && !column.has_default => {
+            Writing::Required
+        }
+        Generated::No => Writing::Optional,
     }
 }
 

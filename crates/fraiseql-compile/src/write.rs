@@ -285,15 +285,8 @@ fn complete(
         return Err(nothing_to_set(object));
     }
     let lacks = |name: &str| !inserted.iter().any(|field| field.column.column.name == name);
-    let missing: Vec<&str> = object
-        .relation
-        .columns
-        .iter()
-        .filter(|column| {
-            database.writing(object.relation, column) == Writing::Required && lacks(&column.name)
-        })
-        .map(|column| column.name.as_str())
-        .collect();
+    let mut missing = database.required(object.relation);
+    missing.retain(|name| lacks(name));
     if missing.is_empty() {
         return Ok(());
     }

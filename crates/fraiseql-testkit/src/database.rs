@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fraiseql_cluster::{Scratch, ScratchOptions};
+use fraiseql_cluster::{Programs, Scratch, ScratchOptions};
 use fraiseql_postgres::{Target, connect_control};
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
@@ -27,10 +27,18 @@ fn server() -> &'static Scratch {
         // A thread of its own: a test's runtime cannot wait within itself.
         let start = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(Scratch::start(ScratchOptions::default()))
+            runtime.expect("a runtime").block_on(Scratch::start(options()))
         };
         std::thread::spawn(start).join().expect("the thread ends").expect("a scratch server starts")
     })
+}
+
+/// The server of another major version, when FRAISEQL_TEST_BIN_DIR names its programs.
+fn options() -> ScratchOptions {
+    let dir = std::env::var_os("FRAISEQL_TEST_BIN_DIR").map(std::path::PathBuf::from);
+    let path = std::env::var_os("PATH");
+    let found = Programs::find(dir.as_deref(), &[], path.as_deref());
+    ScratchOptions { programs: Some(found.expect("PostgreSQL is installed")), settings: Vec::new() }
 }
 
 impl Database {

@@ -25,6 +25,9 @@ table archive.paper
   id int4 pk
 table attic.paper
   id int4 pk
+view titles updatable
+  album_id int4 from album.album_id
+  title varchar from album.title
 view artist_names
   artist_id int4 from artist.artist_id
   label text?
@@ -760,6 +763,7 @@ type Names @relation(name: "artist_names") @write(update: true) { label: String 
 type Entry @relation(name: "entry", schema: "audit") @write(delete: true) { line: String }
 type Secret @relation(name: "secret") @write(insert: true, update: true, delete: true) { code: String! }
 type Album @relation(name: "album") @write(insert: true, upsert: true) { title: String! }
+type Title @relation(name: "titles") @write(insert: true, update: true) { albumId: Int!  title: String! }
 type Counter @relation(name: "counter") @write(insert: true, update: true, upsert: true) { id: Int!  seen: Int! }"#), @r#"
 error[FQ-SDL-015]: public.stat is a materialised view
  --> schema.graphql:3:42

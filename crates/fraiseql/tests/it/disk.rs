@@ -37,7 +37,14 @@ fn no_file_may_grow() {
     let project = Project::new(MUSIC);
     let url = database(TABLES).url();
     let ended = compile_without_room(&project, &url);
-    insta::assert_snapshot!(without_temporary_path(&ended.shown(&[])), @"");
+    insta::assert_snapshot!(without_temporary_path(&ended.shown(&[])), @r"
+    exit status: 5
+    -- stdout
+    -- stderr
+    error[FQ-IO-005]: write shop/schema.compiled.json
+      = cause: File too large (os error 27)
+      = help: make room and run the command again; what was there before is unchanged
+    ");
     assert_eq!(names(&project.dir()), ["schema.graphql"]);
 
     project.compile(&url).ok();
@@ -97,7 +104,14 @@ fn the_disk_is_full() {
     project.write("schema.graphql", &format!("type Query {{\n{fields}}}\n{schema}"));
     let ended = compile(&project);
     let root = project.root().display().to_string();
-    insta::assert_snapshot!(without_temporary_path(&ended.shown(&[(&root, "[ROOT]")])), @"");
+    insta::assert_snapshot!(without_temporary_path(&ended.shown(&[(&root, "[ROOT]")])), @r"
+    exit status: 5
+    -- stdout
+    -- stderr
+    error[FQ-IO-005]: write [ROOT]/disk/schema.compiled.json
+      = cause: No space left on device (os error 28)
+      = help: make room and run the command again; what was there before is unchanged
+    ");
     assert_eq!(std::fs::read_to_string(&out).expect("it is there"), old);
     assert_eq!(names(&at), ["schema.compiled.json"]);
     drop(disk);

@@ -102,9 +102,60 @@ fn what_init_writes_and_says() {
     let dry = project.run(&[&arguments[..], &["--dry-run"]].concat());
     assert!(dry.status.success(), "{}", dry.shown(&[]));
     assert!(!project.dir().exists());
-    insta::assert_snapshot!(project.run(&arguments).shown(&[]), @"");
-    insta::assert_snapshot!(project.read("schema.graphql"), @"");
-    insta::assert_snapshot!(project.read("fraiseql.toml"), @"");
+    insta::assert_snapshot!(project.run(&arguments).shown(&[]), @r"
+    exit status: 0
+    -- stdout
+    -- stderr
+    wrote shop/schema.graphql
+    wrote shop/directives.graphql
+    wrote shop/grants.sql
+    wrote shop/catalog.json
+    wrote shop/fraiseql.toml
+    wrote shop/.gitignore
+
+    Next:
+      psql -f shop/grants.sql        # a least-privileged role for the service
+      fraiseql compile shop
+      fraiseql serve shop
+    ");
+    insta::assert_snapshot!(project.read("schema.graphql"), @r#"
+    # The API of this project. Fields read the column of their name in snake case, object fields follow
+    # foreign keys; directives.graphql documents what the directives say. Change what you like and compile.
+
+    type Query {
+      albums: [Album!]!
+      album(albumId: Int!): Album
+      artists: [Artist!]!
+      artist(artistId: Int!): Artist
+    }
+
+    type Album @relation(name: "album") @write(insert: true, update: true, delete: true, upsert: true) {
+      albumId: Int!
+      title: String!
+      artistId: Int!
+      artist: Artist!
+    }
+
+    type Artist @relation(name: "artist") @write(insert: true, update: true, delete: true, upsert: true) {
+      artistId: Int!
+      name: String
+      albums: [Album!]!
+    }
+    "#);
+    insta::assert_snapshot!(project.read("fraiseql.toml"), @r#"
+    # Settings of this project. `fraiseql config show` prints what is in force and why.
+    # No secrets here: the connection string comes from DATABASE_URL.
+
+    [database]
+    schemas = ["public"]
+
+    [server]
+    port = 4000
+
+    [env.production.server]
+    profile = "production"
+    address = "0.0.0.0"
+    "#);
 }
 
 #[test]

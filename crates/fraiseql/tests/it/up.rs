@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::http::{data, get};
-use crate::process::Running;
+use crate::process::{Running, wait_until};
 use crate::project::{MUSIC, Project, TABLES};
 
 /// Ends `up` as Ctrl-C does; it must succeed and leave nothing running.
@@ -25,7 +25,7 @@ fn it_starts_answers_and_stops_and_the_second_start_keeps_the_data() {
     let answer = data(port, "{ artists(limit: 2, orderBy: {artistId: ASC}) { artistId name } }");
     let expected = json!([{ "artistId": 1, "name": "AC/DC" }, { "artistId": 2, "name": "Accept" }]);
     assert_eq!(answer["artists"], expected);
-    assert_eq!(get(port, "/health/ready").expect("an answer").0, 200);
+    wait_until("it is ready", || (get(port, "/health/ready")?.0 == 200).then_some(()));
     let insert = "mutation { insertArtist(object: {artistId: 1000, name: \"Nina Simone\"}) { artistId } }";
     assert_eq!(data(port, insert), json!({ "insertArtist": { "artistId": 1000 } }));
     let said = interrupt(&project, up);
@@ -57,7 +57,13 @@ fn a_second_up_of_the_same_project_is_refused() {
     let (up, port) = project.up();
     let pid = up.pid().to_string();
     let second = project.up_starting().end();
-    insta::assert_snapshot!(second.shown(&[(&pid, "[PID]")]), @"");
+    insta::assert_snapshot!(second.shown(&[(&pid, "[PID]")]), @r"
+    exit status: 5
+    -- stdout
+    -- stderr
+    error[FQ-RUN-001]: run shop: it is running already, as process [PID]
+      = help: stop it with `kill [PID]`
+    ");
     assert_eq!(data(port, "{ artists { artistId } }"), json!({ "artists": [] }));
     interrupt(&project, up);
 }
@@ -69,7 +75,23 @@ fn an_error_in_the_seed_names_its_line_and_the_next_start_begins_anew() {
     );
     let project = Project::seeded(MUSIC, &broken);
     let ended = project.up_starting().end();
-    insta::assert_snapshot!(ended.shown(&[]), @"");
+    insta::assert_snapshot!(ended.shown(&[]), @r#"
+    exit status: 3
+    -- stdout
+    -- stderr
+    making a PostgreSQL data directory
+    starting PostgreSQL
+    loading shop/seed.sql
+    stopping PostgreSQL
+    error[FQ-RUN-002]: PostgreSQL refuses this statement
+     --> shop/seed.sql:9:1
+      |
+    9 | INSERT INTO artits VALUES (2, 'Accept');
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = why: relation "artits" does not exist
+
+    error[FQ-RUN-002]: load shop/seed.sql: 1 error
+    "#);
     assert_eq!(project.processes(), [0_u32; 0]);
 
     project.write("seed.sql", &broken.replace("artits", "artist"));
