@@ -228,6 +228,10 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             if !self.is_running() {
+                // A socket folder outside of the cluster's own place would be left behind for nobody.
+                if self.socket_dir.parent() != self.data_dir.parent() {
+                    drop(fs::remove_dir(&self.socket_dir));
+                }
                 return Ok(());
             }
         }

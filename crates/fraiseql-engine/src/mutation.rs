@@ -18,7 +18,7 @@ use crate::schema::Object;
 use crate::select::{Shapes, select, shape};
 use crate::shape::ShapeKind;
 use crate::sql::{DELETED, Writer};
-use crate::write::{Row, keep_keys, keep_rows, kept_count, row};
+use crate::write::{Row, keep_keys, keep_no_keys, keep_rows, kept_count, row};
 
 /// One root field of a mutation in the making.
 struct Step<'s, 'g> {
@@ -117,11 +117,11 @@ impl<'s> Step<'s, '_> {
         }
         let rows = items.iter().map(|item| row(self.scope, object, item)).collect::<Result<Vec<_>, _>>()?;
         if rows.is_empty() {
-            // INSERT needs a row, but nothing to insert is no error: update nothing instead.
-            let mut writer = self.writer();
-            let set: Vec<String> = object.key.iter().map(|key| key.column.clone()).collect();
-            let write = writer.update_nothing(object, &set);
-            return self.read_many(object, writer, write);
+            // INSERT needs a row, but nothing to insert is no error.
+            let first = self.writer().finish(keep_no_keys());
+            let mut reader = self.writer();
+            let (value, shapes) = self.payload(object, &mut reader, Source::WrittenKeys, &kept_count())?;
+            return Ok((vec![first, reader.finish(format!("SELECT {value}"))], 1, ShapeKind::Object(shapes)));
         }
         let (write, writer) = self.insert(object, &rows, conflict)?;
         self.read_many(object, writer, write)
@@ -293,15 +293,6 @@ struct Write {
 }
 
 impl Writer<'_> {
-    fn update_nothing(&mut self, object: &Object, set: &[String]) -> Write {
-        let alias = format!("\"{}\"", self.next_number());
-        let column =
-            set.first().map_or_else(String::new, |column| fraiseql_model::names::quote_identifier(column));
-        let sql =
-            format!("UPDATE {} AS {alias} SET {column} = {alias}.{column} WHERE false", object.relation);
-        Write { sql, alias: Some(alias) }
-    }
-
     fn text(&self, value: &str) -> String {
         format!("{}::pg_catalog.text", fraiseql_model::names::quote_literal(value))
     }

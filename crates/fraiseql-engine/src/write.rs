@@ -120,6 +120,11 @@ pub(crate) fn keep_keys(write: &str, object: &Object, alias: Option<&str>) -> St
     )
 }
 
+/// Returns the statement that leaves no keys in the session.
+pub(crate) fn keep_no_keys() -> String {
+    format!("SELECT set_config('{KEYS_SETTING}', '[]', true)")
+}
+
 /// Returns the statement that calls a function and leaves its rows in the session.
 pub(crate) fn keep_rows(writer: &mut Writer<'_>, call: &Call) -> String {
     let alias = format!("\"{}\"", writer.next_number());

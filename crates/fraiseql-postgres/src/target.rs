@@ -41,6 +41,12 @@ impl Target {
     ///
     /// Fails with [`PostgresError::Url`], which names what is wrong but never shows the string.
     pub fn parse(text: &str) -> Result<Self, PostgresError> {
+        if let Some((scheme, _)) = text.split_once("://")
+            && !matches!(scheme, "postgres" | "postgresql")
+        {
+            let reason = "it does not begin with postgres://".to_owned();
+            return Err(PostgresError::Url { reason });
+        }
         let mut words = Vec::new();
         let stripped = take_tls_words(text, &mut words);
         let mut config = Config::from_str(&stripped)

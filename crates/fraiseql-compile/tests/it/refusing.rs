@@ -816,10 +816,18 @@ error[FQ-SDL-015]: Album has no field for album_id and artist_id
   = why: every insert must give what is NOT NULL without a default
   = help: add the field, give the column a default, or take insert and upsert out of @write
 
-error[FQ-SDL-015]: Counter has no field that can be written
- --> schema.graphql:8:48
+error[FQ-SDL-015]: Title has no field for artist_id
+ --> schema.graphql:8:45
   |
-8 | type Counter @relation(name: "counter") @write(insert: true, update: true, upsert: true) { id: Int!  seen: Int! }
+8 | type Title @relation(name: "titles") @write(insert: true, update: true) { albumId: Int!  title: String! }
+  |                                             ^^^^^^^^^^^^
+  = why: every insert must give what is NOT NULL without a default
+  = help: add the field, give the column a default, or take insert and upsert out of @write
+
+error[FQ-SDL-015]: Counter has no field that can be written
+ --> schema.graphql:9:48
+  |
+9 | type Counter @relation(name: "counter") @write(insert: true, update: true, upsert: true) { id: Int!  seen: Int! }
   |                                                ^^^^^^^^^^^^
   = why: the database computes every column
 "#);

@@ -109,7 +109,7 @@ fn report(arguments: &args::Init, output: &InitOutput, files: &[(PathBuf, Vec<u8
     }
     let dir = arguments.dir.display();
     printer.say(&format!(
-        "\nNext:\n  psql -f {dir}/grants.sql        # a least-privileged role for the service\n  \
+        "\nNext:\n  psql \"$DATABASE_URL\" -f {dir}/grants.sql   # a least-privileged role for the service\n  \
          fraiseql compile {dir}\n  fraiseql serve {dir}"
     ));
 }

@@ -36,45 +36,58 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let mut stop = Stop::listen()?;
     let project = Project::open(&arguments.project, &flags(&arguments))?;
     let _lock = Lock::take(&project.dir)?;
-    let mut embedded = None;
-    // Never dropped half-way: a server that is being started must be known before it is stopped.
-    let started = {
-        let starting = database(&project, printer, &mut embedded);
-        tokio::pin!(starting);
-        tokio::select! {
-            started = &mut starting => started.map(Some),
-            () = stop.next() => {
-                printer.say("stopping once PostgreSQL has started");
-                starting.await.and(Ok(None))
-            }
+    let Some(url) = project.settings.text("database.url") else {
+        return embedded(&project, printer, &mut stop).await;
+    };
+    serve(&project, url, printer, &mut None, &mut stop).await
+}
+
+/// Starts the embedded database, serves from it, and stops it whatever comes.
+async fn embedded(project: &Project, printer: &Printer, stop: &mut Stop) -> Result<(), Failure> {
+    let starting = Embedded::start(project, printer);
+    tokio::pin!(starting);
+    let (started, told) = tokio::select! {
+        started = &mut starting => (started, false),
+        () = stop.next() => {
+            printer.say("stopping once PostgreSQL has started");
+            (starting.await, true)
         }
     };
-    let served = match started {
-        Ok(Some(url)) => serve(&project, &url, printer, &mut embedded, &mut stop).await,
-        Ok(None) => Err(Failure::new(&errors::RUN_INTERRUPTED, "finish starting: it was interrupted")),
-        Err(failure) => Err(failure),
-    };
+    let mut embedded = Some(started?);
+    let served =
+        if told { Err(interrupted()) } else { fill_and_serve(project, printer, &mut embedded, stop).await };
     if let Some(embedded) = embedded {
         embedded.stop(printer).await?;
     }
     served
 }
 
-/// Returns the embedded database's connection string while `up` runs in a project.
-pub(crate) async fn running_url(dir: &Path) -> Option<String> {
-    database::running_url(dir).await
-}
-
-/// Returns the connection string to use, after starting the embedded database if that is it.
-async fn database(
+async fn fill_and_serve(
     project: &Project,
     printer: &Printer,
     embedded: &mut Option<Embedded>,
-) -> Result<String, Failure> {
-    match project.settings.text("database.url") {
-        Some(url) => Ok(url.to_owned()),
-        None => Embedded::start(project, printer, embedded).await,
-    }
+    stop: &mut Stop,
+) -> Result<(), Failure> {
+    let prepared = async {
+        match &*embedded {
+            Some(embedded) => embedded.prepare(project, printer).await,
+            None => Err(interrupted()),
+        }
+    };
+    let url = tokio::select! {
+        url = prepared => url?,
+        () = stop.next() => return Err(interrupted()),
+    };
+    serve(project, &url, printer, embedded, stop).await
+}
+
+fn interrupted() -> Failure {
+    Failure::new(&errors::RUN_INTERRUPTED, "finish starting: it was interrupted")
+}
+
+/// Returns the embedded database's connection string while `up` runs in a project.
+pub(crate) async fn running_url(dir: &Path) -> Option<String> {
+    database::running_url(dir).await
 }
 
 async fn serve(

@@ -32,7 +32,7 @@ pub fn data(port: u16, document: &str) -> Value {
 }
 
 fn ask(port: u16, request: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_or(None, Some)?;
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return None };
     stream.set_read_timeout(Some(LIMIT)).expect("a limit");
     let mut answer = Vec::new();
     // A server that was killed closes in the middle: that is no answer.

@@ -114,7 +114,7 @@ fn what_init_writes_and_says() {
     wrote shop/.gitignore
 
     Next:
-      psql -f shop/grants.sql        # a least-privileged role for the service
+      psql "$DATABASE_URL" -f shop/grants.sql   # a least-privileged role for the service
       fraiseql compile shop
       fraiseql serve shop
     ");

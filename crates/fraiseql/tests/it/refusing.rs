@@ -120,7 +120,7 @@ fn the_connection_string_is_none() {
     exit status: 2
     -- stdout
     -- stderr
-    error[FQ-PG-001]: understand the connection string: unexpected EOF
+    error[FQ-PG-001]: understand the connection string: it does not begin with postgres://
       = help: write it as postgres://user:password@host:5432/database
     ");
 }

@@ -281,10 +281,11 @@ fn add_reference_fields(dice: &mut Dice, drafts: &mut [Draft]) {
         .flat_map(|(from, draft)| draft.table.foreign_keys.iter().map(move |key| (from, key.clone())))
         .collect();
     for (from, key) in &keys {
-        let between = |(other, key): &&(usize, ForeignKey)| {
-            [(*other, key.target), (key.target, *other)].contains(&(*from, key_target(&keys, *from, *other, key)))
+        let pair = |from: usize, target: usize| (from.min(target), from.max(target));
+        let same = |(other, other_key): &&(usize, ForeignKey)| {
+            pair(*other, other_key.target) == pair(*from, key.target)
         };
-        let only = keys.iter().filter(between).count() == 1;
+        let only = keys.iter().filter(same).count() == 1;
         let unique = drafts[*from].table.columns[key.column].unique;
         let silent = only && !unique && dice.chance(60);
         if dice.chance(85) {
@@ -301,4 +302,60 @@ fn add_reference_fields(dice: &mut Dice, drafts: &mut [Draft]) {
             }
         }
     }
+}
+
+fn add_to_one(dice: &mut Dice, drafts: &mut [Draft], from: usize, way: Way, silent: bool, proven: bool) {
+    let (rows, targets) = (&drafts[from].table.rows, &drafts[way.target].table.rows);
+    let found = |row: &Vec<Cell>| targets.iter().any(|target| target[way.remote] == row[way.local]);
+    let trusted = !proven && rows.iter().all(found) && dice.chance(40);
+    let non_null = trusted || (proven && dice.chance(60));
+    let mut directives = reference_directive(drafts, from, &way, silent);
+    directives.push_str(if trusted { " @neverNull" } else { "" });
+    let (name, _) = drafts[from].field_name(dice);
+    drafts[from].table.fields.push(Field { name, non_null, directives, binding: Binding::ToOne(way) });
+}
+
+fn add_to_many(dice: &mut Dice, drafts: &mut [Draft], from: usize, way: Way, silent: bool) {
+    let directives = reference_directive(drafts, from, &way, silent);
+    let (name, _) = drafts[from].field_name(dice);
+    drafts[from].table.fields.push(Field { name, non_null: true, directives, binding: Binding::ToMany(way) });
+}
+
+fn reference_directive(drafts: &[Draft], from: usize, way: &Way, silent: bool) -> String {
+    if silent {
+        return String::new();
+    }
+    let name = |table: usize, column: usize| graphql_string(&drafts[table].table.columns[column].name);
+    format!(
+        " @reference(columns: [{}], target: [{}])",
+        name(from, way.local),
+        name(way.target, way.remote)
+    )
+}
+
+/// Adds fields that follow equal values where there is no foreign key; they may lead nowhere.
+fn add_made_up_references(dice: &mut Dice, drafts: &mut [Draft]) {
+    for _ in 0..dice.count(0, 4) {
+        let (from, target) = (dice.count(0, drafts.len() - 1), dice.count(0, drafts.len() - 1));
+        let local = dice.count(0, drafts[from].table.columns.len() - 1);
+        let remote = if dice.chance(50) { 0 } else { dice.count(0, drafts[target].table.columns.len() - 1) };
+        let kind = drafts[from].table.columns[local].kind;
+        let fits = matches!(kind, Kind::Int | Kind::BigInt | Kind::Text | Kind::Date);
+        let way = Way { target, local, remote };
+        if !fits || kind != drafts[target].table.columns[remote].kind || (from == target && local == remote) {
+            continue;
+        }
+        let is_foreign = drafts[from].table.foreign_keys.iter().any(|key| key.column == local && key.target == target);
+        if remote == 0 && !is_foreign && dice.chance(70) {
+            add_to_one(dice, drafts, from, way, false, false);
+        } else if fan_out(drafts, from, &way) <= FAN_OUT_MAX {
+            add_to_many(dice, drafts, from, way, false);
+        }
+    }
+}
+
+fn fan_out(drafts: &[Draft], from: usize, way: &Way) -> usize {
+    let targets = &drafts[way.target].table.rows;
+    let matches = |row: &Vec<Cell>| targets.iter().filter(|target| target[way.remote] == row[way.local]).count();
+    drafts[from].table.rows.iter().map(matches).max().unwrap_or(0)
 }

@@ -38,23 +38,23 @@ struct State {
 }
 
 impl Embedded {
-    /// Starts the database, fills it if it is new, and returns its connection string.
-    ///
-    /// `slot` has the database as soon as it runs, so that the caller stops it whatever comes.
-    pub(crate) async fn start(
-        project: &Project,
-        printer: &Printer,
-        slot: &mut Option<Self>,
-    ) -> Result<String, Failure> {
+    /// Starts the server. Must not be dropped half-way: nobody would know the server.
+    pub(crate) async fn start(project: &Project, printer: &Printer) -> Result<Self, Failure> {
         let options = options(project)?;
         let cluster = Cluster::start(options.clone(), &|progress| tell(printer, progress)).await?;
+        Ok(Self { cluster: Some(cluster), options })
+    }
+
+    /// Fills the database if it is new, and returns its connection string. May be dropped at any
+    /// time: what is half filled is thrown away by the next call.
+    pub(crate) async fn prepare(&self, project: &Project, printer: &Printer) -> Result<String, Failure> {
+        let Some(cluster) = &self.cluster else {
+            return Err(Failure::new(&errors::PG_START, "use PostgreSQL: it does not run"));
+        };
         let url = cluster.url(DATABASE);
-        let admin = cluster.url("postgres");
         let state = State { format: STATE_FORMAT, data_dir: cluster.data_dir().to_owned(), url: url.clone() };
-        let loading = cluster.url(LOADING);
-        *slot = Some(Self { cluster: Some(cluster), options });
         record(project, &state)?;
-        fill(project, printer, &admin, &loading).await?;
+        fill(project, printer, &cluster.url("postgres"), &cluster.url(LOADING)).await?;
         Ok(url)
     }
 
