@@ -102,7 +102,7 @@ fn what_init_writes_and_says() {
     let dry = project.run(&[&arguments[..], &["--dry-run"]].concat());
     assert!(dry.status.success(), "{}", dry.shown(&[]));
     assert!(!project.dir().exists());
-    insta::assert_snapshot!(project.run(&arguments).shown(&[]), @r"
+    insta::assert_snapshot!(project.run(&arguments).shown(&[]), @r#"
     exit status: 0
     -- stdout
     -- stderr
@@ -117,7 +117,7 @@ fn what_init_writes_and_says() {
       psql "$DATABASE_URL" -f shop/grants.sql   # a least-privileged role for the service
       fraiseql compile shop
       fraiseql serve shop
-    ");
+    "#);
     insta::assert_snapshot!(project.read("schema.graphql"), @r#"
     # The API of this project. Fields read the column of their name in snake case, object fields follow
     # foreign keys; directives.graphql documents what the directives say. Change what you like and compile.
