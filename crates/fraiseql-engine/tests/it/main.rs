@@ -5,4 +5,5 @@ mod fixture;
 mod hostile;
 mod mutations;
 mod nasty;
+mod property;
 mod world;

@@ -70,6 +70,10 @@ async fn catalog(
         }
         return open_snapshot(&path);
     }
+    if !arguments.offline && !project.settings.list("embedded.seed").is_empty() {
+        printer.say("no database is configured: loading the project's data into a scratch database");
+        return super::up::scratch_catalog(project, printer).await;
+    }
     let message = "compile without a database: there is neither database.url nor a saved catalog";
     let hint = "set DATABASE_URL, or run `fraiseql up` beside it, or save a catalog with --snapshot";
     Err(Failure::new(&errors::CFG_MISSING, message).hint(hint))

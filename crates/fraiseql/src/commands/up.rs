@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fraiseql_model::artifact::Artifact;
+use fraiseql_model::catalog::Catalog;
 use fraiseql_model::errors;
 use fraiseql_serve::{Server, ServerHandle};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,11 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
         return embedded(&project, printer, &mut stop).await;
     };
     serve(&project, url, printer, &mut None, &mut stop).await
+}
+
+/// Returns the catalog that the project's own data makes, from a scratch server that is gone afterwards.
+pub(crate) async fn scratch_catalog(project: &Project, printer: &Printer) -> Result<Catalog, Failure> {
+    database::scratch_catalog(project, printer).await
 }
 
 /// Starts the embedded database, serves from it, and stops it whatever comes.

@@ -6,7 +6,7 @@ use fraiseql_testkit::{Database, nasty_sql};
 use serde_json::{Value, json};
 
 use crate::http::data;
-use crate::project::{Project, TABLES, chinook, database, execute};
+use crate::project::{MUSIC, Project, TABLES, chinook, database, execute};
 
 /// Every query field and every type's fields, enough to ask for everything.
 const INTROSPECTION: &str = "{ __schema { queryType { name } types { kind name fields {
@@ -192,4 +192,14 @@ fn compiling_twice_or_offline_gives_the_same_bytes() {
     let offline = project.run(&["compile", "shop", "--offline", "--out", "shop/offline.json"]);
     offline.ok();
     assert_eq!(project.read("offline.json"), first);
+}
+
+#[test]
+fn without_any_database_the_projects_own_data_is_compiled_against() {
+    let project = Project::seeded(MUSIC, TABLES);
+    let ended = project.run(&["compile", "shop", "--json"]);
+    assert!(ended.status.success(), "{}", ended.shown(&[]));
+    let artifact: Value =
+        serde_json::from_str(&project.read("schema.compiled.json")).expect("an artifact is JSON");
+    assert!(artifact["objects"]["Artist"].is_object());
 }

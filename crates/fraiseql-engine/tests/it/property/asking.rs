@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::dice::Dice;
 use super::document::{Asked, Directive, Fragment, Operation, Selection, Term, Variable};
-use super::model::{Binding, Field, Lookup, Model};
+use super::model::{Binding, Cell, Field, Lookup, Model};
 use super::values;
 
 const DEPTH_MAX: usize = 4;
@@ -48,6 +48,8 @@ struct Merged {
 pub(super) enum Need {
     /// May be left out.
     Optional,
+    /// May be left out, but not every value of the type will do.
+    Particular,
     /// May be null for the schema, but the answer would not be determined.
     Given,
     /// Not null.
@@ -129,7 +131,7 @@ impl Asker<'_> {
             if given {
                 let count = Term::Number(self.dice.between(0, most).to_string());
                 let count = if ordered && self.dice.chance(5) { Term::Null } else { count };
-                let need = if ordered { Need::Optional } else { Need::Given };
+                let need = if ordered { Need::Particular } else { Need::Given };
                 arguments.push((name.to_owned(), self.lift(count, "Int", need)));
             }
         }
@@ -267,27 +269,25 @@ impl Asker<'_> {
             return value;
         }
         let required = format!("{of}!");
-        if self.dice.chance(15) {
+        // An ID may be a text or a number, of 32 or 64 bits.
+        let shares = !matches!(need, Need::Particular | Need::Given) && !of.trim_start_matches('[').starts_with("ID");
+        if shares && self.dice.chance(15) {
             let fits = |variable: &&Variable| {
                 let given = variable.sent.as_ref().or(variable.default.as_ref());
                 let present = given.is_some_and(|given| *given != Term::Null);
                 let certain = variable.of == required || (variable.of == of && variable.default.is_some());
-                match need {
-                    Need::Optional => (certain || variable.of == of) && given != Some(&Term::Null),
-                    Need::Given => (certain || variable.of == of) && present,
-                    Need::NonNull => certain && present,
-                }
+                let optional = need == Need::Optional && variable.of == of && given != Some(&Term::Null);
+                optional || (certain && present)
             };
             let known: Vec<String> = self.variables.iter().filter(fits).map(|variable| variable.name.clone()).collect();
-            // Another order does not end with the key, another null is not meant.
-            if need != Need::Given && value != Term::Null && !known.is_empty() {
+            if !known.is_empty() {
                 return Term::Variable(self.dice.pick(&known).clone());
             }
         }
         let name = self.new_name("v");
         let loose = need != Need::NonNull;
         let (of, default, sent) = match self.dice.count(0, 9) {
-            0 if need == Need::Optional => (of.to_owned(), None, None),
+            0 if matches!(need, Need::Optional | Need::Particular) => (of.to_owned(), None, None),
             1 => (of.to_owned(), Some(value), None),
             2 if value != Term::Null => (required, Some(value.clone()), Some(value)),
             3..=5 if value != Term::Null => (required, None, Some(value)),
@@ -300,7 +300,12 @@ impl Asker<'_> {
 
     /// Returns a value to compare a column with; often one that is there.
     pub(super) fn operand(&mut self, table: usize, column: usize, id: bool) -> Term {
-        let cell = self.cell_of(table, column);
+        let mut cell = self.cell_of(table, column);
+        if let Cell::Decimal(value) = &mut cell
+            && self.dice.chance(10)
+        {
+            *value += 500;
+        }
         values::term(self.dice, &cell, self.model.tables[table].columns[column].kind, id)
     }
 }

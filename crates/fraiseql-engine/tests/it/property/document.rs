@@ -219,13 +219,13 @@ fn write_directives(text: &mut String, directives: &[Directive]) {
 }
 
 #[derive(Default)]
-struct Uses<'o> {
-    fragments: BTreeSet<&'o str>,
-    variables: BTreeSet<&'o str>,
+struct Uses {
+    fragments: BTreeSet<String>,
+    variables: BTreeSet<String>,
 }
 
-impl<'o> Uses<'o> {
-    fn selections(&mut self, selections: &'o [Selection]) {
+impl Uses {
+    fn selections(&mut self, selections: &[Selection]) {
         for selection in selections {
             let (directives, below): (_, &[Selection]) = match selection {
                 Selection::Field(field) => {
@@ -236,7 +236,7 @@ impl<'o> Uses<'o> {
                 }
                 Selection::Inline { directives, selections, .. } => (directives, selections),
                 Selection::Spread { name, directives } => {
-                    self.fragments.insert(name);
+                    self.fragments.insert(name.clone());
                     (directives, &[])
                 }
             };
@@ -247,10 +247,10 @@ impl<'o> Uses<'o> {
         }
     }
 
-    fn term(&mut self, term: &'o Term) {
+    fn term(&mut self, term: &Term) {
         match term {
             Term::Variable(name) => {
-                self.variables.insert(name);
+                self.variables.insert(name.clone());
             }
             Term::List(items) => items.iter().for_each(|item| self.term(item)),
             Term::Object(fields) => fields.iter().for_each(|(_, value)| self.term(value)),

@@ -20,7 +20,8 @@ impl Asker<'_> {
     pub(super) fn filter(&mut self, table: usize, levels: usize) -> Term {
         let mut fields: Vec<(String, Term)> = Vec::new();
         let most = if levels > 1 { 3 } else { 2 };
-        for _ in 0..self.dice.count(usize::from(!self.dice.chance(4)), most) {
+        let least = usize::from(!self.dice.chance(4));
+        for _ in 0..self.dice.count(least, most) {
             let (name, value) = match self.dice.count(0, 9) {
                 0 | 1 if levels > 0 => self.junction(table, levels - 1),
                 2 if levels > 0 => {
@@ -145,7 +146,7 @@ impl Asker<'_> {
                 } else {
                     values::part(self.dice, &of, pattern)
                 };
-                self.lift(Term::Text(text), "String", Need::Optional)
+                self.lift(Term::Text(text), "String", Need::Particular)
             }
         }
     }
@@ -204,7 +205,8 @@ impl Asker<'_> {
 
     fn order_item(&mut self, table: usize, levels: usize) -> Term {
         let mut fields: Vec<(String, Term)> = Vec::new();
-        for _ in 0..self.dice.count(usize::from(!self.dice.chance(5)), 2) {
+        let least = usize::from(!self.dice.chance(5));
+        for _ in 0..self.dice.count(least, 2) {
             let found = &self.model.tables[table];
             let field = self.dice.pick(&found.fields);
             if fields.iter().any(|(known, _)| *known == field.name) {

@@ -140,7 +140,7 @@ pub(super) fn like_pattern(dice: &mut Dice, of: &str) -> String {
 pub(super) fn regex_pattern(dice: &mut Dice) -> String {
     let mut pattern = String::from(if dice.chance(40) { "^" } else { "" });
     for _ in 0..dice.count(1, 3) {
-        pattern.push_str(if dice.chance(25) { "." } else { dice.pick(PLAIN) });
+        pattern.push_str(if dice.chance(25) { "." } else { *dice.pick(PLAIN) });
     }
     pattern.push_str(if dice.chance(40) { "$" } else { "" });
     pattern
@@ -155,7 +155,11 @@ pub(super) fn term(dice: &mut Dice, cell: &Cell, kind: Kind, id: bool) -> Term {
         Cell::Text(text) | Cell::Date(text) => Term::Text(text.clone()),
         Cell::Boolean(value) => Term::Boolean(*value),
         Cell::Decimal(value) => {
-            let places = if value % 1_000_000 == 0 { *dice.pick(&[0, 1, 3, 6]) } else { *dice.pick(&[3, 5]) };
+            let places = match value {
+                whole if whole % 1_000_000 == 0 => *dice.pick(&[0, 1, 3, 6]),
+                exact if exact % 1_000 == 0 => *dice.pick(&[3, 5]),
+                _ => 6,
+            };
             let digits = decimal_text(*value, places);
             if dice.chance(50) { Term::Number(digits) } else { Term::Text(digits) }
         }

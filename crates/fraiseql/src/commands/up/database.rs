@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fraiseql_cluster::{Cluster, ClusterOptions, Programs, Progress, default_data_dir};
+use fraiseql_cluster::{
+    Cluster, ClusterOptions, Programs, Progress, Scratch, ScratchOptions, default_data_dir,
+};
+use fraiseql_model::catalog::Catalog;
 use fraiseql_model::diagnostic::{Diagnostic, Span};
 use fraiseql_model::errors;
 use fraiseql_postgres::{PostgresError, Target, connect_control};
@@ -14,6 +17,8 @@ use crate::printer::Printer;
 use crate::project::Project;
 use crate::statements::statements;
 use crate::{files, settings_file};
+
+use super::super::compile::live_catalog;
 
 /// The database that requests go to, and the name it has while it is filled.
 const DATABASE: &str = "app";
@@ -106,10 +111,27 @@ fn record(project: &Project, state: &State) -> Result<(), Failure> {
     files::write(&state_path(&project.dir), &bytes)
 }
 
-fn options(project: &Project) -> Result<ClusterOptions, Failure> {
+/// Loads the project's data into a scratch server and reads its catalog.
+pub(crate) async fn scratch_catalog(project: &Project, printer: &Printer) -> Result<Catalog, Failure> {
+    let programs = Some(programs(project)?);
+    let scratch = Scratch::start(ScratchOptions { programs, settings: Vec::new() }).await?;
+    scratch.create_database(DATABASE).await?;
+    let url = scratch.url(DATABASE);
+    let target = Target::parse(&url)?;
+    for name in project.settings.list("embedded.seed") {
+        load(&project.dir.join(&name), &target, printer).await?;
+    }
+    live_catalog(&url, &project.settings.list("database.schemas")).await
+}
+
+fn programs(project: &Project) -> Result<Programs, Failure> {
     let configured = project.settings.text("embedded.bin_dir").map(PathBuf::from);
     let path = std::env::var_os("PATH");
-    let programs = Programs::find(configured.as_deref(), &fetched_programs(), path.as_deref())?;
+    Ok(Programs::find(configured.as_deref(), &fetched_programs(), path.as_deref())?)
+}
+
+fn options(project: &Project) -> Result<ClusterOptions, Failure> {
+    let programs = programs(project)?;
     let data_dir = match (project.settings.text("embedded.data_dir"), read_state(&project.dir)) {
         (Some(configured), _) => PathBuf::from(configured),
         (None, Some(state)) if state.data_dir.exists() => state.data_dir,

@@ -1,0 +1,83 @@
+//! Random schemas and random operations give the answer that a naive reference gives.
+//!
+//! Everything comes from [`SEED`]; a failure prints the seed of its world and what is left of the
+//! operation after everything that does not matter was taken away.
+
+mod answering;
+mod asking;
+mod conditions;
+mod dice;
+mod document;
+mod filtering;
+mod model;
+mod shrinking;
+mod values;
+mod worlds;
+
+use serde_json::Value;
+
+use crate::world::World;
+use dice::Dice;
+use document::Operation;
+use model::Model;
+
+const SEED: u64 = 20_260_131;
+const WORLDS: u64 = 12;
+const OPERATIONS: usize = 40;
+
+#[tokio::test]
+async fn random_operations_are_answered_as_by_the_reference() {
+    let n = std::env::var("N").map_or(WORLDS, |n| n.parse().unwrap());
+    let from = std::env::var("FROM").map_or(0, |n| n.parse().unwrap());
+    for world in from..from+n {
+        check_world(SEED + world).await;
+    }
+}
+
+async fn check_world(seed: u64) {
+    let mut dice = Dice::new(seed);
+    let model = worlds::model(&mut dice);
+    let (ddl, sdl) = (model.ddl(), model.sdl());
+    println!("seed {seed}"); if std::env::var("SHOW").is_ok() { println!("{ddl}{sdl}"); }
+    let world = World::made(&ddl, |_| sdl.clone()).await;
+    for number in 0..OPERATIONS {
+        let operation = asking::operation(&model, &mut dice);
+        if std::env::var("SHOW").is_ok() { println!("{}\n{}\n=> {}", operation.text(), operation.sent(), normal(&answering::answer(&model, &operation))); }
+        if differs(&world, &model, &operation).await {
+            let smaller = shrinking::smallest(&world, &model, operation.clone()).await;
+            panic!(
+                "seed {seed}, operation {number}\n{ddl}\n{sdl}\n{}\n{}",
+                operation.text(),
+                difference(&world, &model, &smaller).await
+            );
+        }
+    }
+}
+
+/// Returns true when the engine gives another answer than the reference, or none.
+async fn differs(world: &World, model: &Model, operation: &Operation) -> bool {
+    let found = world.run(&operation.text(), &operation.sent()).await;
+    found.map(|data| normal(&data)) != Ok(normal(&answering::answer(model, operation)))
+}
+
+async fn difference(world: &World, model: &Model, operation: &Operation) -> String {
+    let (text, sent) = (operation.text(), operation.sent());
+    let found = world.run(&text, &sent).await.map_or_else(|error| error, |data| normal(&data));
+    let expected = normal(&answering::answer(model, operation));
+    format!("smallest operation:\n{text}\nvariables: {sent}\nexpected:  {expected}\nfound:     {found}")
+}
+
+/// Returns JSON as text, keys in their order, with numbers that are equal written equally.
+fn normal(value: &Value) -> String {
+    fn same(value: &Value) -> Value {
+        match value {
+            Value::Number(number) => Value::from(number.as_f64().expect("a finite number")),
+            Value::Array(items) => items.iter().map(same).collect(),
+            Value::Object(fields) => {
+                Value::Object(fields.iter().map(|(key, value)| (key.clone(), same(value))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+    same(value).to_string()
+}
