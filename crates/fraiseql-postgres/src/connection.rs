@@ -260,6 +260,11 @@ fn auth_error(target: &Target, reason: &str) -> PostgresError {
 pub(crate) fn login_error(target: &Target, error: SqlError) -> PostgresError {
     match error.sqlstate.as_str() {
         "28000" | "28P01" => PostgresError::Auth { target: target.to_string(), reason: error.message },
+        // Starting up, shutting down, or in recovery: away for now.
+        "57P01" | "57P02" | "57P03" => PostgresError::Connect {
+            target: target.to_string(),
+            source: std::io::Error::new(std::io::ErrorKind::ConnectionRefused, error.message),
+        },
         "3D000" => PostgresError::NoDatabase { target: target.to_string() },
         _ => PostgresError::Sql(Box::new(error)),
     }

@@ -69,7 +69,10 @@ pub(crate) fn connect_error(target: &Target, error: &tokio_postgres::Error) -> P
     if reason.contains("TLS") {
         return PostgresError::Tls { target: target.to_string(), reason };
     }
-    PostgresError::Auth { target: target.to_string(), reason }
+    if ["password", "authentication", "SASL"].iter().any(|word| reason.contains(word)) {
+        return PostgresError::Auth { target: target.to_string(), reason };
+    }
+    PostgresError::Connect { target: target.to_string(), source: io::Error::other(reason) }
 }
 
 /// Returns a server's error as this crate's.

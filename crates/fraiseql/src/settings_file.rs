@@ -127,10 +127,11 @@ fn flatten(prefix: &str, item: &Item, file: &str, keep: &mut dyn FnMut(FileValue
         }
         return;
     }
-    let Some(value) = item.as_value() else { return };
-    let span = value.span().unwrap_or(0..0);
+    let span = item.span().unwrap_or(0..0);
     let span = Span { file: file.to_owned(), start: span.start, end: span.end };
-    keep(FileValue { key: prefix.to_owned(), text: text(value), span });
+    // `[[section]]` is a list of sections: no setting is one, so its name is refused as a key.
+    let text = item.as_value().map_or_else(String::new, text);
+    keep(FileValue { key: prefix.to_owned(), text, span });
 }
 
 fn text(value: &Value) -> String {

@@ -8,6 +8,7 @@ pub(crate) fn statements(sql: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let (mut start, mut at) = (0, 0);
     let mut content = None;
+    let mut body = Body::default();
     while at < bytes.len() {
         let next = match bytes[at] {
             b'-' if bytes[at..].starts_with(b"--") => end_of(bytes, at, b"\n"),
@@ -25,12 +26,20 @@ pub(crate) fn statements(sql: &str) -> Vec<(usize, &str)> {
                 content = content.or(Some(at));
                 dollar_end(bytes, at)
             }
-            b';' => {
+            b';' if body.depth == 0 => {
+                body = Body::default();
                 if let Some(first) = content.take() {
                     found.push((first, sql[first..=at].trim_end()));
                 }
                 start = at + 1;
                 start
+            }
+            byte if is_word(byte) => {
+                content = content.or(Some(at));
+                let end = at + bytes[at..].iter().take_while(|byte| is_word(**byte)).count();
+                body.word(&sql[at..end]);
+                // The quote behind E'' belongs to the word's string.
+                end
             }
             byte => {
                 if !byte.is_ascii_whitespace() {
@@ -45,6 +54,31 @@ pub(crate) fn statements(sql: &str) -> Vec<(usize, &str)> {
         found.push((first.max(start), sql[first..].trim_end()));
     }
     found
+}
+
+/// The body of a function in the SQL standard's form: `BEGIN ATOMIC ... END`, since PostgreSQL 14.
+#[derive(Default)]
+struct Body {
+    depth: usize,
+    begins: bool,
+}
+
+impl Body {
+    fn word(&mut self, word: &str) {
+        let is = |keyword: &str| word.eq_ignore_ascii_case(keyword);
+        if self.depth == 0 {
+            self.depth = usize::from(self.begins && is("atomic"));
+            self.begins = is("begin");
+        } else if is("case") {
+            self.depth += 1;
+        } else if is("end") {
+            self.depth -= 1;
+        }
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
 fn end_of(bytes: &[u8], from: usize, end: &[u8]) -> usize {
@@ -87,10 +121,9 @@ fn string_end(bytes: &[u8], from: usize, quote: u8, escapes: bool) -> usize {
 }
 
 fn dollar_end(bytes: &[u8], from: usize) -> usize {
-    let is_tag = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
-    let tag = bytes[from + 1..].iter().take_while(|byte| is_tag(byte)).count();
+    let tag = bytes[from + 1..].iter().take_while(|byte| is_word(**byte)).count();
     let closes = from + 1 + tag;
-    let begins_word = from > 0 && is_tag(&bytes[from - 1]);
+    let begins_word = from > 0 && is_word(bytes[from - 1]);
     if bytes.get(closes) != Some(&b'$') || begins_word || bytes[from + 1].is_ascii_digit() {
         return from + 1;
     }
@@ -118,6 +151,10 @@ mod tests {
         check("do $a$ $$;$$ $a$; x;", &["do $a$ $$;$$ $a$;", "x;"]);
         check("select $1; select a$b;", &["select $1;", "select a$b;"]);
         check(" ; ;\n-- nothing\n", &[]);
+        let body =
+            "create function f() returns int begin atomic select case when true then 1 end; select 2; end;";
+        check(&format!("{body} select 3"), &[body, "select 3"]);
+        check("begin; select 1; end; x", &["begin;", "select 1;", "end;", "x"]);
     }
 
     #[test]

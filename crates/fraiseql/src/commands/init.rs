@@ -59,7 +59,8 @@ pub(crate) async fn run(arguments: args::Init, printer: &Printer) -> Result<(), 
 
 fn connection_string(arguments: &args::Init) -> Result<String, Failure> {
     let given = arguments.from_database.clone().filter(|url| !url.is_empty());
-    given.or_else(|| std::env::var("DATABASE_URL").ok()).ok_or_else(|| {
+    let variable = || std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+    given.or_else(variable).ok_or_else(|| {
         let hint = "fraiseql init --from-database postgres://user:password@host:5432/database DIR";
         Failure::new(&errors::CFG_MISSING, "make a project: no database was named").hint(hint)
     })

@@ -139,12 +139,7 @@ pub(crate) fn options(
     settings: &Settings,
     observer: Arc<Log>,
 ) -> Result<ServeOptions, Failure> {
-    let production = settings.text("server.profile") == Some("production");
-    let graphiql = match settings.text("server.graphiql") {
-        Some("on") => true,
-        Some("off") => false,
-        _ => !production,
-    };
+    let production = is_production(settings);
     let size = |key: &str| usize::try_from(settings.integer(key)).unwrap_or(usize::MAX);
     let limits = Limits {
         tokens: size("limits.tokens"),
@@ -162,11 +157,24 @@ pub(crate) fn options(
         request_timeout: settings.duration("server.request_timeout_ms"),
         drain_delay: settings.duration("server.drain_delay_ms"),
         drain_timeout: settings.duration("server.drain_timeout_ms"),
-        graphiql,
+        graphiql: graphiql(settings),
         version: env!("CARGO_PKG_VERSION"),
         detailed_errors: !production,
         observer,
     })
+}
+
+fn is_production(settings: &Settings) -> bool {
+    settings.text("server.profile") == Some("production")
+}
+
+/// Returns whether GraphiQL is served.
+pub(crate) fn graphiql(settings: &Settings) -> bool {
+    match settings.text("server.graphiql") {
+        Some("on") => true,
+        Some("off") => false,
+        _ => !is_production(settings),
+    }
 }
 
 fn address(settings: &Settings) -> Result<SocketAddr, Failure> {

@@ -5,6 +5,7 @@ mod database;
 mod lock;
 mod watch;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::project::Project;
 use crate::try_queries::try_queries;
 
 use super::compile::{compiled, live_catalog};
-use super::serve::{flags, options, pool};
+use super::serve::{flags, graphiql, options, pool};
 use super::signals::Stop;
 use database::Embedded;
 use lock::Lock;
@@ -115,33 +116,58 @@ async fn serve(
         let url = format!("http://{}", server.local_addr());
         printer.data_json(&serde_json::json!({ "url": url, "try": queries }));
     }
-    greet(printer, server.local_addr().port(), settings.text("server.graphiql") != Some("off"), &queries);
+    greet(printer, server.local_addr(), graphiql(settings), &queries);
     let shutdown = CancellationToken::new();
     let serving = server.run(shutdown.clone().cancelled_owned());
     tokio::pin!(serving);
-    let mut pulse = tokio::time::interval(SUPERVISION);
+    // Beside the server, not between its accepts: a compilation or a start may take long.
+    let watching = async {
+        loop {
+            watch.changed().await;
+            reload(project, url, printer, &handle).await;
+        }
+    };
+    let supervising = supervise(embedded, printer, &log, &shutdown);
+    tokio::pin!(watching, supervising);
+    let mut supervised = false;
     let report = loop {
         tokio::select! {
-            report = &mut serving => break report?,
+            report = &mut serving => break report,
             () = stop.next() => if shutdown.is_cancelled() { handle.hasten() } else {
                 printer.say("stopping");
                 shutdown.cancel();
             },
-            () = watch.changed(), if !shutdown.is_cancelled() => reload(project, url, printer, &handle).await,
-            _ = pulse.tick(), if embedded.is_some() => {
-                if let Some(embedded) = embedded.as_mut()
-                    && let Err(failure) = embedded.supervise(printer).await
-                {
-                    log.line("error", &format!("{}: {}", failure.code.code, failure.message));
-                }
-            }
+            () = &mut watching, if !shutdown.is_cancelled() => {}
+            () = &mut supervising, if !supervised => supervised = true,
         }
     };
+    // However serving ended: a server that is being started must be known before it is stopped.
+    shutdown.cancel();
+    if !supervised {
+        supervising.await;
+    }
+    let report = report?;
     pool.close().await;
     if report.cut > 0 {
         printer.say(&format!("{} connections were cut off", report.cut));
     }
     Ok(())
+}
+
+/// Starts the embedded database again whenever it has died, until `shutdown`.
+async fn supervise(
+    embedded: &mut Option<Embedded>,
+    printer: &Printer,
+    log: &Log,
+    shutdown: &CancellationToken,
+) {
+    let Some(embedded) = embedded.as_mut() else { return };
+    let mut pulse = tokio::time::interval(SUPERVISION);
+    while shutdown.run_until_cancelled(pulse.tick()).await.is_some() {
+        if let Err(failure) = embedded.supervise(printer).await {
+            log.line("error", &format!("{}: {}", failure.code.code, failure.message));
+        }
+    }
 }
 
 async fn build(project: &Project, url: &str, printer: &Printer) -> Result<Artifact, Failure> {
@@ -168,8 +194,10 @@ async fn reload(project: &Project, url: &str, printer: &Printer, handle: &Server
     }
 }
 
-fn greet(printer: &Printer, port: u16, graphiql: bool, queries: &[String]) {
-    let base = format!("http://localhost:{port}");
+fn greet(printer: &Printer, address: SocketAddr, graphiql: bool, queries: &[String]) {
+    let local = address.ip().is_loopback() || address.ip().is_unspecified();
+    let base =
+        if local { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") };
     if graphiql {
         printer.say(&format!("\n  GraphiQL  {base}/"));
     }

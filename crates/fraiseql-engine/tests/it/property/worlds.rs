@@ -173,11 +173,10 @@ impl Draft {
             }
             directive = format!(" @column(name: {})", graphql_string(&column));
         }
-        if dice.chance(5) {
-            // Longer than an identifier of PostgreSQL.
-            self.taken_fields.remove(&field);
-            field = format!("{field}_{}", "long".repeat(16));
-            self.taken_fields.insert(field.clone());
+        let long = format!("{field}_{}", "long".repeat(16));
+        // Longer than an identifier of PostgreSQL.
+        if dice.chance(5) && self.taken_fields.insert(long.clone()) {
+            field = long;
             directive = format!(" @column(name: {})", graphql_string(&column));
         }
         self.taken_columns.insert(column.clone());
@@ -191,8 +190,8 @@ impl Draft {
         let (field, column) = *dice.pick(FIELDS);
         let (mut field, mut column) = (field.to_owned(), column.to_owned());
         while !self.taken_fields.insert(field.clone()) {
-            field.push('x');
-            column.push('x');
+            field.push('2');
+            column.push('2');
         }
         (field, column)
     }
