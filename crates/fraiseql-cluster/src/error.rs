@@ -30,6 +30,22 @@ pub enum ClusterError {
         /// The version, as the program tells it.
         found: String,
     },
+    /// A program that does not tell its version: a library is missing, or it is another program.
+    #[error("run {}: {output}", program.display())]
+    Broken {
+        /// The program.
+        program: PathBuf,
+        /// The first line that it printed.
+        output: String,
+    },
+    /// The server's user may not pass through a folder above, or may not run a program.
+    #[error("reach {} as user {uid}, whom the server runs as", path.display())]
+    Unreachable {
+        /// What that user needs.
+        path: PathBuf,
+        /// The user.
+        uid: u32,
+    },
     /// Running as root, and no other user to run the server as.
     #[error("find an unprivileged user: PostgreSQL refuses to run as root")]
     NoUser,
@@ -83,12 +99,13 @@ impl ClusterError {
     /// Returns the registered code.
     pub fn code(&self) -> &'static ErrorCode {
         match self {
-            Self::NoPrograms { .. } | Self::Incomplete { .. } => &errors::PG_NO_SERVER,
+            Self::NoPrograms { .. } | Self::Incomplete { .. } | Self::Broken { .. } => &errors::PG_NO_SERVER,
             Self::TooOld { .. } => &errors::PG_TOO_OLD,
             Self::NoUser => &errors::PG_NO_USER,
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 &errors::IO_DISK_FULL
             }
+            Self::Unreachable { .. } => &errors::IO_READ,
             Self::File { .. } => &errors::IO_WRITE,
             Self::Initdb { .. } => &errors::PG_INITDB,
             Self::Start { .. } => &errors::PG_START,
@@ -108,6 +125,14 @@ impl ClusterError {
             Self::Incomplete { .. } => {
                 Some("name a folder that has postgres and initdb with embedded.bin_dir".to_owned())
             }
+            Self::TooOld { .. } | Self::Broken { .. } => {
+                Some("install PostgreSQL 10 or newer, or name its folder with embedded.bin_dir".to_owned())
+            }
+            Self::Unreachable { .. } => Some(
+                "open the folders above it to every user with `chmod o+x`, or choose another place with \
+                 embedded.bin_dir or embedded.data_dir"
+                    .to_owned(),
+            ),
             Self::InUse { pid, .. } => Some(format!("stop it, for example with `kill {pid}`, and try again")),
             Self::OtherMajor { data, .. } => {
                 Some(format!("install PostgreSQL {data}, or name its folder with embedded.bin_dir"))

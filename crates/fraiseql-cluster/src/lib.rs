@@ -7,10 +7,15 @@ mod cluster;
 mod error;
 mod initdb;
 mod launch;
+mod pidfile;
 mod place;
 mod process;
 mod programs;
 mod scratch;
+mod server;
+mod start_lock;
+mod takeover;
+mod watcher;
 
 pub use cluster::{Cluster, ClusterOptions, Progress};
 pub use error::ClusterError;

@@ -1,15 +1,17 @@
 //! Where PostgreSQL's server programs are.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::error::ClusterError;
+use crate::account::Account;
+use crate::error::{ClusterError, file};
 use crate::process::number;
 
 /// A folder with `postgres` and `initdb`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Programs {
-    /// The folder.
+    /// The folder, with links resolved.
     pub bin_dir: PathBuf,
     /// The major version, 10 or more.
     pub major: u32,
@@ -17,19 +19,22 @@ pub struct Programs {
 
 const SYSTEM: &str = "/usr/lib/postgresql";
 const NEEDED: [&str; 2] = ["postgres", "initdb"];
+const MAJOR_MIN: u32 = 10;
 
 impl Programs {
     /// Looks in the configured folder only, if there is one; else in the system's newest
     /// `/usr/lib/postgresql/*/bin`, in `more`, and in the folders of `path` (`PATH`).
     ///
-    /// Fails when nothing is found, or when what is found is older than PostgreSQL 10.
+    /// Fails when nothing is found, and when nothing of what is found can be used: it is older than
+    /// PostgreSQL 10, it does not run, or the server's user may not run it.
     pub fn find(
         configured: Option<&Path>,
         more: &[PathBuf],
         path: Option<&std::ffi::OsStr>,
     ) -> Result<Self, ClusterError> {
+        let account = Account::of_servers()?;
         if let Some(dir) = configured {
-            return Self::in_folder(dir);
+            return Self::in_folder(dir, &account);
         }
         let mut looked_in = vec![format!("{SYSTEM}/*/bin")];
         let from_path: Vec<PathBuf> =
@@ -39,8 +44,9 @@ impl Programs {
         let candidates =
             system_folders(Path::new(SYSTEM)).into_iter().chain(more.iter().cloned()).chain(from_path);
         let mut refused = None;
-        for dir in candidates {
-            match Self::in_folder(&dir) {
+        // A relative folder in PATH would let whoever owns the current folder choose the program.
+        for dir in candidates.filter(|dir| dir.is_absolute()) {
+            match Self::in_folder(&dir, &account) {
                 Ok(programs) => return Ok(programs),
                 Err(ClusterError::Incomplete { .. }) => {}
                 Err(error) => refused = refused.or(Some(error)),
@@ -54,21 +60,32 @@ impl Programs {
         self.bin_dir.join(name)
     }
 
-    fn in_folder(dir: &Path) -> Result<Self, ClusterError> {
+    fn in_folder(dir: &Path, account: &Account) -> Result<Self, ClusterError> {
         for missing in NEEDED {
             if !dir.join(missing).is_file() {
                 return Err(ClusterError::Incomplete { dir: dir.to_owned(), missing });
             }
         }
-        let postgres = dir.join("postgres");
-        let output = Command::new(&postgres)
-            .arg("--version")
-            .output()
-            .map_err(crate::error::file("run", &postgres))?;
+        let bin_dir = dir.canonicalize().map_err(file("find", dir))?;
+        let postgres = bin_dir.join("postgres");
+        let mut command = Command::new(&postgres);
+        command.arg("--version");
+        account.dress(&mut command);
+        let output = command.output().map_err(|source| match source.kind() {
+            ErrorKind::PermissionDenied => {
+                ClusterError::Unreachable { path: postgres.clone(), uid: account.uid }
+            }
+            _ => file("run", &postgres)(source),
+        })?;
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         match major_of(&text) {
-            Some(major) if major >= 10 => Ok(Self { bin_dir: dir.to_owned(), major }),
-            _ => Err(ClusterError::TooOld { dir: dir.to_owned(), found: text }),
+            Some(major) if major >= MAJOR_MIN => Ok(Self { bin_dir, major }),
+            Some(_) => Err(ClusterError::TooOld { dir: bin_dir, found: text }),
+            None => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                let said = said.lines().next().unwrap_or(&text).to_owned();
+                Err(ClusterError::Broken { program: postgres, output: said })
+            }
         }
     }
 }
@@ -101,5 +118,16 @@ mod tests {
         assert_eq!(major_of("postgres (PostgreSQL) 18beta1"), Some(18));
         assert_eq!(major_of("postgres (PostgreSQL) 9.6.24"), Some(9));
         assert_eq!(major_of("something else"), None);
+    }
+
+    #[test]
+    fn the_newest_system_folder_comes_first_by_number() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["9.6", "10", "9", "17", "share"] {
+            std::fs::create_dir(root.path().join(name)).unwrap();
+        }
+        let found = system_folders(root.path());
+        let names: Vec<_> = found.iter().map(|bin| bin.parent().unwrap().file_name().unwrap()).collect();
+        assert_eq!(names, ["17", "10", "9"]);
     }
 }

@@ -6,14 +6,15 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fraiseql_cluster::{Programs, Scratch, ScratchOptions};
+use fraiseql_model::digest::sha256_hex;
 use fraiseql_postgres::{Target, connect_control};
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
 static SERVER: OnceLock<Scratch> = OnceLock::new();
 static NEXT: AtomicUsize = AtomicUsize::new(0);
-/// Templates that exist. Also keeps two databases from being created at once: PostgreSQL refuses to
-/// copy a template that somebody is connected to.
+/// Templates that exist. Held while one is filled: PostgreSQL refuses to copy a template that
+/// somebody is connected to.
 static TEMPLATES: Mutex<BTreeSet<String>> = Mutex::const_new(BTreeSet::new());
 
 /// A fresh database. It goes with the server, when the test process ends.
@@ -47,14 +48,15 @@ impl Database {
     /// # Panics
     /// When there is no PostgreSQL, as everything in this crate does.
     pub async fn new() -> Self {
-        let _one_at_a_time = TEMPLATES.lock().await;
-        Self::create("template1").await
+        // Nobody can connect to template0, so that databases can be made from it at the same time.
+        Self::create("template0").await
     }
 
-    /// Makes a copy of a template, which `setup` fills the first time in this process.
+    /// Makes a copy of a template, which `setup` fills the first time in this process. Another
+    /// `setup` under the same name is another template.
     pub async fn from_template(template: &str, setup: &str) -> Self {
         let mut templates = TEMPLATES.lock().await;
-        let name = format!("template_{template}");
+        let name = format!("template_{template}_{}", &sha256_hex(setup.as_bytes())[..8]);
         if !templates.contains(&name) {
             server().create_database(&name).await.expect("a template");
             let database = Self { name: name.clone() };

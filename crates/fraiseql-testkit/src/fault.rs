@@ -17,6 +17,8 @@ pub enum Fault {
     Hang,
     /// Open connections are cut, and new ones as soon as they are accepted.
     Cut,
+    /// Open connections are cut, and new ones refused: nobody listens.
+    Refuse,
 }
 
 /// A TCP listener on a free port of the loopback, before a PostgreSQL server's socket.
@@ -39,7 +41,7 @@ impl FaultProxy {
         let address = listener.local_addr().expect("a bound listener has an address");
         let (fault, state) = watch::channel(Fault::Pass);
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, socket, state));
+        tasks.spawn(serve(listener, address, socket, state));
         Self { address, fault, _tasks: tasks }
     }
 
@@ -48,22 +50,57 @@ impl FaultProxy {
         format!("postgres://postgres@{}/{database}?sslmode=disable", self.address)
     }
 
-    /// Changes what happens from now on.
+    /// Changes what happens from now on; [`Fault::Refuse`] takes effect a moment later.
     pub fn set(&self, fault: Fault) {
         self.fault.send_replace(fault);
     }
 }
 
-async fn accept(listener: TcpListener, socket: PathBuf, state: watch::Receiver<Fault>) {
+async fn serve(
+    mut listener: TcpListener,
+    address: SocketAddr,
+    socket: PathBuf,
+    mut state: watch::Receiver<Fault>,
+) {
+    let shared = state.clone();
+    loop {
+        tokio::select! {
+            () = accept(&listener, &socket, &shared) => return,
+            refused = wait_for(&mut state, |fault| fault == Fault::Refuse) => if !refused { return },
+        }
+        drop(listener);
+        if !wait_for(&mut state, |fault| fault != Fault::Refuse).await {
+            return;
+        }
+        listener = listen_again(address).await;
+    }
+}
+
+/// Returns false when the proxy is gone.
+async fn wait_for(state: &mut watch::Receiver<Fault>, wanted: impl Fn(Fault) -> bool) -> bool {
+    state.wait_for(|fault| wanted(*fault)).await.is_ok()
+}
+
+/// Another process may have the port for an outgoing connection: that passes.
+async fn listen_again(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, socket: &std::path::Path, state: &watch::Receiver<Fault>) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        connections.spawn(carry(client, socket.clone(), state.clone()));
+        connections.spawn(carry(client, socket.to_owned(), state.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
 async fn carry(client: TcpStream, socket: PathBuf, state: watch::Receiver<Fault>) {
-    if *state.borrow() == Fault::Cut {
+    if matches!(*state.borrow(), Fault::Cut | Fault::Refuse) {
         return;
     }
     let Ok(server) = UnixStream::connect(&socket).await else { return };
@@ -73,7 +110,7 @@ async fn carry(client: TcpStream, socket: PathBuf, state: watch::Receiver<Fault>
     tokio::select! {
         () = pump(client_read, server_write, state.clone()) => {}
         () = pump(server_read, client_write, state) => {}
-        _ = cut.wait_for(|fault| *fault == Fault::Cut) => {}
+        _ = cut.wait_for(|fault| matches!(fault, Fault::Cut | Fault::Refuse)) => {}
     }
 }
 

@@ -2,6 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "half a file of a test harms nobody")]
 
+mod owner;
+mod refusing;
+mod starting;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,8 +15,10 @@ use fraiseql_cluster::{
 use fraiseql_postgres::{Target, connect_control};
 use rustix::process::Signal;
 
+/// Of another major version, when FRAISEQL_TEST_BIN_DIR names its programs.
 fn programs() -> Programs {
-    Programs::find(None, &[], std::env::var_os("PATH").as_deref()).expect("PostgreSQL is installed")
+    let dir = std::env::var_os("FRAISEQL_TEST_BIN_DIR").map(PathBuf::from);
+    Programs::find(dir.as_deref(), &[], std::env::var_os("PATH").as_deref()).expect("PostgreSQL is installed")
 }
 
 /// A folder that the server's user can reach, removed at the end.
@@ -140,7 +146,9 @@ fn programs_that_are_missing_or_too_old_are_named() {
 
 #[tokio::test]
 async fn a_scratch_server_goes_with_its_owner() {
-    let scratch = Scratch::start(ScratchOptions::default()).await.unwrap();
+    let scratch = Scratch::start(ScratchOptions { programs: Some(programs()), ..ScratchOptions::default() })
+        .await
+        .unwrap();
     scratch.create_database("app").await.unwrap();
     let (process, folder) = (scratch.process(), scratch.folder().to_owned());
     assert!(is_alive(process) && folder.exists());

@@ -5,7 +5,7 @@ use std::path::Path;
 use fraiseql_compile::{Source, compile};
 use fraiseql_model::artifact::Artifact;
 use fraiseql_model::catalog::Catalog;
-use fraiseql_model::diagnostic::Severity;
+use fraiseql_model::diagnostic::{Diagnostic, Severity};
 use fraiseql_model::errors;
 use fraiseql_postgres::{Target, connect_control, read_catalog};
 use serde_json::json;
@@ -16,6 +16,15 @@ use crate::printer::Printer;
 use crate::project::{Project, open_snapshot};
 use crate::{files, settings_file};
 
+/// What a compilation gave.
+pub(crate) struct Built {
+    pub(crate) artifact: Artifact,
+    /// The artifact as it is written.
+    pub(crate) bytes: Vec<u8>,
+    /// What somebody should look at.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
 /// Compiles a project.
 pub(crate) async fn run(arguments: args::Compile, printer: &Printer) -> Result<(), Failure> {
     let project = Project::open(&arguments.project, &[])?;
@@ -24,7 +33,7 @@ pub(crate) async fn run(arguments: args::Compile, printer: &Printer) -> Result<(
         files::write(&project.snapshot(), &snapshot_bytes(&catalog)?)?;
         printer.say(&format!("wrote {}", project.snapshot().display()));
     }
-    let (artifact, bytes) = compiled(&project, &catalog, printer)?;
+    let Built { artifact, bytes, warnings } = compiled(&project, &catalog, printer)?;
     let out = arguments.out.unwrap_or_else(|| project.artifact());
     if !arguments.check {
         files::write(&out, &bytes)?;
@@ -32,7 +41,7 @@ pub(crate) async fn run(arguments: args::Compile, printer: &Printer) -> Result<(
     if printer.is_json() {
         let file = (!arguments.check).then(|| out.display().to_string());
         printer
-            .data_json(&json!({ "digest": artifact.digest, "file": file, "types": artifact.objects.len() }));
+            .data_json(&json!({ "digest": artifact.digest, "file": file, "types": artifact.objects.len(), "warnings": warnings }));
     } else {
         let done = if arguments.check { "checked".to_owned() } else { format!("wrote {}", out.display()) };
         printer.say(&format!("{done}: {} types, digest {}", artifact.objects.len(), &artifact.digest[..12]));
@@ -88,11 +97,7 @@ pub(crate) async fn live_catalog(url: &str, schemas: &[String]) -> Result<Catalo
 /// Compiles the project's schema and shows what was found.
 ///
 /// Fails with all errors in one failure; warnings are shown and do not fail.
-pub(crate) fn compiled(
-    project: &Project,
-    catalog: &Catalog,
-    printer: &Printer,
-) -> Result<(Artifact, Vec<u8>), Failure> {
+pub(crate) fn compiled(project: &Project, catalog: &Catalog, printer: &Printer) -> Result<Built, Failure> {
     let path = project.schema();
     let text = files::read_text(&path)?;
     let file = shown(&path);
@@ -102,7 +107,8 @@ pub(crate) fn compiled(
             for warning in &compiled.diagnostics {
                 printer.diagnostic(warning, Some(&text));
             }
-            Ok(artifact.seal())
+            let (artifact, bytes) = artifact.seal();
+            Ok(Built { artifact, bytes, warnings: compiled.diagnostics })
         }
         None => {
             let first = compiled.diagnostics.iter().find(|found| found.severity == Severity::Error);

@@ -172,9 +172,9 @@ async fn supervise(
 
 async fn build(project: &Project, url: &str, printer: &Printer) -> Result<Artifact, Failure> {
     let catalog = live_catalog(url, &project.settings.list("database.schemas")).await?;
-    let (artifact, bytes) = compiled(project, &catalog, printer)?;
-    files::write(&project.artifact(), &bytes)?;
-    Ok(artifact)
+    let built = compiled(project, &catalog, printer)?;
+    files::write(&project.artifact(), &built.bytes)?;
+    Ok(built.artifact)
 }
 
 /// Compiles again; when that fails the last good schema stays.

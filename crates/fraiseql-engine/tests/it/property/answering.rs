@@ -77,7 +77,8 @@ impl<'o> Answerer<'o> {
             Term::Variable(name) => (*self.given.get(name.as_str())?).clone(),
             Term::List(items) => Term::List(items.iter().filter_map(|item| self.resolved(item)).collect()),
             Term::Object(fields) => {
-                let fields = fields.iter().filter_map(|(key, value)| Some((key.clone(), self.resolved(value)?)));
+                let fields =
+                    fields.iter().filter_map(|(key, value)| Some((key.clone(), self.resolved(value)?)));
                 Term::Object(fields.collect())
             }
             other => other.clone(),
@@ -100,7 +101,9 @@ impl<'o> Answerer<'o> {
             }
             if let Some(lookup) = table.lookups.iter().find(|lookup| lookup.name == asked.name) {
                 let field = &table.fields[lookup.field];
-                let Binding::Column { column, .. } = field.binding else { unreachable!("lookups are by columns") };
+                let Binding::Column { column, .. } = field.binding else {
+                    unreachable!("lookups are by columns")
+                };
                 let value = self.argument(asked, &field.name).expect("the argument is required");
                 let wanted = conditions::operand(table.columns[column].kind, &value);
                 let found = table.rows.iter().find(|row| row[column] == wanted);
@@ -140,7 +143,8 @@ impl<'o> Answerer<'o> {
         }
         let order = self.argument(group[0], "orderBy").map_or(Vec::new(), |order| items(&order).to_vec());
         let (limit, offset) = (self.number(group[0], "limit"), self.number(group[0], "offset"));
-        if order.iter().all(|item| *item == Term::Object(Vec::new())) && (limit.is_some() || offset.is_some()) {
+        if order.iter().all(|item| *item == Term::Object(Vec::new())) && (limit.is_some() || offset.is_some())
+        {
             rows.sort_by(|left, right| compare(&left[0], &right[0]));
         }
         rows.sort_by(|left, right| {
@@ -161,7 +165,11 @@ impl<'o> Answerer<'o> {
 }
 
 /// Returns the rows that a reference leads to. Null equals nothing.
-pub(super) fn related<'m>(model: &'m Model, row: &[Cell], way: &Way) -> impl Iterator<Item = &'m Row> + use<'m> {
+pub(super) fn related<'m>(
+    model: &'m Model,
+    row: &[Cell],
+    way: &Way,
+) -> impl Iterator<Item = &'m Row> + use<'m> {
     let local = row[way.local].clone();
     let remote = way.remote;
     model.tables[way.target].rows.iter().filter(move |target| !local.is_null() && target[remote] == local)

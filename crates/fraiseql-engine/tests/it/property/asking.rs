@@ -10,12 +10,20 @@ use super::values;
 const DEPTH_MAX: usize = 4;
 /// Fields of an operation, fragments counted once.
 const FIELDS_MAX: usize = 60;
-const ALIASES: &[&str] = &["a", "b", "id", "name", "j", "o", "k", "v", "from", "select", "_", "x0", "X", "type", "null"];
+const ALIASES: &[&str] =
+    &["a", "b", "id", "name", "j", "o", "k", "v", "from", "select", "_", "x0", "X", "type", "null"];
 
 /// Returns a random operation.
 pub(super) fn operation(model: &Model, dice: &mut Dice) -> Operation {
-    let mut asker =
-        Asker { model, dice, variables: Vec::new(), fragments: Vec::new(), shared: Vec::new(), fields: 0, aliases: 0 };
+    let mut asker = Asker {
+        model,
+        dice,
+        variables: Vec::new(),
+        fragments: Vec::new(),
+        shared: Vec::new(),
+        fields: 0,
+        aliases: 0,
+    };
     let selections = asker.root();
     let Asker { variables, fragments, .. } = asker;
     let mut operation = Operation { variables, fragments, selections };
@@ -66,7 +74,11 @@ impl Asker<'_> {
                 1 => {
                     let on = self.dice.chance(50).then(|| "Query".to_owned());
                     let field = self.root_field(&mut merged);
-                    Selection::Inline { on, directives: self.directives(), selections: vec![Selection::Field(field)] }
+                    Selection::Inline {
+                        on,
+                        directives: self.directives(),
+                        selections: vec![Selection::Field(field)],
+                    }
                 }
                 2 => {
                     let field = self.root_field(&mut merged);
@@ -157,7 +169,10 @@ impl Asker<'_> {
                     self.fragments.push(Fragment { name: name.clone(), on: type_name.clone(), selections });
                     Selection::Spread { name, directives: self.directives() }
                 }
-                13..=18 => Selection::Spread { name: self.shared_fragment(table, levels), directives: self.directives() },
+                13..=18 => Selection::Spread {
+                    name: self.shared_fragment(table, levels),
+                    directives: self.directives(),
+                },
                 19..=30 => match self.repeated(merged, levels) {
                     Some(field) => Selection::Field(field),
                     None => Selection::Field(self.new_field(table, levels, merged)),
@@ -221,15 +236,22 @@ impl Asker<'_> {
             None => None,
         };
         let key = alias.as_ref().unwrap_or(&name);
-        let is_taken =
-            |(taken, _, _): &(Asked, Option<usize>, Merged)| taken.name != name || taken.arguments != arguments;
+        let is_taken = |(taken, _, _): &(Asked, Option<usize>, Merged)| {
+            taken.name != name || taken.arguments != arguments
+        };
         if merged.keys.get(key).is_some_and(is_taken) {
-            alias = Some(self.new_name("k"));
+            alias = Some(self.new_name("fresh"));
         }
         Asked { alias, name, arguments, directives: Vec::new(), selections: Vec::new() }
     }
 
-    fn with_selections(&mut self, merged: &mut Merged, mut asked: Asked, below: Option<usize>, levels: usize) -> Asked {
+    fn with_selections(
+        &mut self,
+        merged: &mut Merged,
+        mut asked: Asked,
+        below: Option<usize>,
+        levels: usize,
+    ) -> Asked {
         self.fields += 1;
         let (_, _, inner) = merged
             .keys
@@ -256,7 +278,8 @@ impl Asker<'_> {
         for include in [true, false] {
             if self.dice.chance(7) {
                 let condition = Term::Boolean(self.dice.chance(if include { 65 } else { 35 }));
-                directives.push(Directive { include, condition: self.lift(condition, "Boolean", Need::NonNull) });
+                directives
+                    .push(Directive { include, condition: self.lift(condition, "Boolean", Need::NonNull) });
             }
         }
         self.dice.shuffle(&mut directives);
@@ -270,7 +293,8 @@ impl Asker<'_> {
         }
         let required = format!("{of}!");
         // An ID may be a text or a number, of 32 or 64 bits.
-        let shares = !matches!(need, Need::Particular | Need::Given) && !of.trim_start_matches('[').starts_with("ID");
+        let shares =
+            !matches!(need, Need::Particular | Need::Given) && !of.trim_start_matches('[').starts_with("ID");
         if shares && self.dice.chance(15) {
             let fits = |variable: &&Variable| {
                 let given = variable.sent.as_ref().or(variable.default.as_ref());
@@ -279,7 +303,8 @@ impl Asker<'_> {
                 let optional = need == Need::Optional && variable.of == of && given != Some(&Term::Null);
                 optional || (certain && present)
             };
-            let known: Vec<String> = self.variables.iter().filter(fits).map(|variable| variable.name.clone()).collect();
+            let known: Vec<String> =
+                self.variables.iter().filter(fits).map(|variable| variable.name.clone()).collect();
             if !known.is_empty() {
                 return Term::Variable(self.dice.pick(&known).clone());
             }

@@ -83,7 +83,9 @@ fn condition(cell: &Cell, kind: Kind, operator: &str, value: &Term) -> Option<bo
             _ => order.is_le(),
         });
     }
-    let (Cell::Text(text), Term::Text(pattern)) = (cell, value) else { unreachable!("{operator} is for texts") };
+    let (Cell::Text(text), Term::Text(pattern)) = (cell, value) else {
+        unreachable!("{operator} is for texts")
+    };
     Some(text_condition(text, operator, pattern))
 }
 
@@ -102,12 +104,15 @@ fn texts(value: &Term) -> Vec<String> {
 
 fn list_condition(cells: &[Option<String>], operator: &str, values: &[String]) -> bool {
     let has = |value: &String| cells.iter().any(|cell| cell.as_ref() == Some(value));
-    let same = cells.len() == values.len() && cells.iter().zip(values).all(|(cell, value)| cell.as_ref() == Some(value));
+    let same = cells.len() == values.len()
+        && cells.iter().zip(values).all(|(cell, value)| cell.as_ref() == Some(value));
     match operator {
         "eq" => same,
         "neq" => !same,
         "array_contains" => values.iter().all(has),
-        "array_contained_by" => cells.iter().all(|cell| cell.as_ref().is_some_and(|cell| values.contains(cell))),
+        "array_contained_by" => {
+            cells.iter().all(|cell| cell.as_ref().is_some_and(|cell| values.contains(cell)))
+        }
         "array_overlaps" => values.iter().any(has),
         other => unreachable!("{other} is not for lists"),
     }
@@ -118,7 +123,8 @@ fn text_condition(text: &str, operator: &str, pattern: &str) -> bool {
         "nlike" | "nilike" | "nregex" | "niregex" => (true, &operator[1..]),
         other => (false, other),
     };
-    let fold = |text: &str| if operator.starts_with('i') { text.to_ascii_lowercase() } else { text.to_owned() };
+    let fold =
+        |text: &str| if operator.starts_with('i') { text.to_ascii_lowercase() } else { text.to_owned() };
     let (text, pattern) = (fold(text), fold(pattern));
     let characters: Vec<char> = text.chars().collect();
     let held = match operator.strip_prefix('i').unwrap_or(operator) {

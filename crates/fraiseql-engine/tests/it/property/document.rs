@@ -114,7 +114,8 @@ impl Term {
 }
 
 fn pairs(entries: &[(String, Term)]) -> String {
-    let entries: Vec<String> = entries.iter().map(|(key, value)| format!("{key}: {}", value.text())).collect();
+    let entries: Vec<String> =
+        entries.iter().map(|(key, value)| format!("{key}: {}", value.text())).collect();
     entries.join(", ")
 }
 

@@ -10,8 +10,29 @@ const DIRECTIONS: &[&str] =
 const EQUALITY: &[&str] = &["eq", "neq", "in", "nin", "isnull"];
 const ORDER: &[&str] = &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte"];
 const TEXT: &[&str] = &[
-    "eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte", "contains", "icontains", "startswith", "istartswith",
-    "endswith", "iendswith", "like", "ilike", "nlike", "nilike", "regex", "iregex", "nregex", "niregex",
+    "eq",
+    "neq",
+    "in",
+    "nin",
+    "isnull",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "contains",
+    "icontains",
+    "startswith",
+    "istartswith",
+    "endswith",
+    "iendswith",
+    "like",
+    "ilike",
+    "nlike",
+    "nilike",
+    "regex",
+    "iregex",
+    "nregex",
+    "niregex",
 ];
 const LIST: &[&str] = &["eq", "neq", "isnull", "array_contains", "array_contained_by", "array_overlaps"];
 

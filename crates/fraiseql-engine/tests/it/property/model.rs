@@ -68,7 +68,10 @@ pub(super) struct Field {
 #[derive(Clone, Debug)]
 pub(super) enum Binding {
     /// A column, and whether it is shown as an `ID`.
-    Column { column: usize, id: bool },
+    Column {
+        column: usize,
+        id: bool,
+    },
     ToOne(Way),
     ToMany(Way),
 }
@@ -165,7 +168,10 @@ impl Model {
             for lookup in &table.lookups {
                 let field = &table.fields[lookup.field];
                 let scalar = self.graphql(table, &field.binding);
-                query.push_str(&format!("  {}({}: {scalar}!): {}\n", lookup.name, field.name, table.type_name));
+                query.push_str(&format!(
+                    "  {}({}: {scalar}!): {}\n",
+                    lookup.name, field.name, table.type_name
+                ));
             }
             let relation = graphql_string(&table.name);
             types.push_str(&format!("type {} @relation(name: {relation}) {{\n", table.type_name));
@@ -236,8 +242,10 @@ impl Cell {
             Self::Decimal(value) => quote_literal(&decimal_text(*value, 6)),
             Self::Float(value) => quote_literal(&value.to_string()),
             Self::List(items) => {
-                let items: Vec<String> =
-                    items.iter().map(|item| item.as_deref().map_or("NULL".to_owned(), quote_literal)).collect();
+                let items: Vec<String> = items
+                    .iter()
+                    .map(|item| item.as_deref().map_or("NULL".to_owned(), quote_literal))
+                    .collect();
                 format!("ARRAY[{}]::text[]", items.join(", "))
             }
         }

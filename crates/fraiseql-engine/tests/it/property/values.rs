@@ -6,8 +6,9 @@ use super::model::{Cell, Kind, decimal_text};
 
 /// What texts are made of. Letters beyond ASCII have no other case here that would matter.
 const PIECES: &[&str] = &[
-    "", "a", "A", "b", "B", "ab", "aB", "abc", "%", "_", "\\", "'", "\"", " ", "é", "É", "日本", "🎸", "\n", "\t", ",", "{",
-    "}", "NULL", "null", "$1", "--", ";", "0", "-1", "\u{1}", "\u{7f}", "/*", "ß", "a\u{301}", "<&>",
+    "", "a", "A", "b", "B", "ab", "aB", "abc", "%", "_", "\\", "'", "\"", " ", "é", "É", "日本", "🎸", "\n",
+    "\t", ",", "{", "}", "NULL", "null", "$1", "--", ";", "0", "-1", "\u{1}", "\u{7f}", "/*", "ß",
+    "a\u{301}", "<&>",
 ];
 /// What a pattern of a regular expression may hold that means itself.
 const PLAIN: &[&str] = &["a", "A", "b", "B", "ab", "c", "é", "日", "0", "N", " "];
@@ -122,7 +123,9 @@ pub(super) fn like_pattern(dice: &mut Dice, of: &str) -> String {
             1 => pattern.push('%'),
             2 => {}
             3 => pattern.extend(['\\', character]),
-            _ if matches!(character, '%' | '_' | '\\') && dice.chance(60) => pattern.extend(['\\', character]),
+            _ if matches!(character, '%' | '_' | '\\') && dice.chance(60) => {
+                pattern.extend(['\\', character])
+            }
             _ if character == '\\' => pattern.push('_'),
             _ => pattern.push(character),
         }
@@ -140,7 +143,8 @@ pub(super) fn like_pattern(dice: &mut Dice, of: &str) -> String {
 pub(super) fn regex_pattern(dice: &mut Dice) -> String {
     let mut pattern = String::from(if dice.chance(40) { "^" } else { "" });
     for _ in 0..dice.count(1, 3) {
-        pattern.push_str(if dice.chance(25) { "." } else { *dice.pick(PLAIN) });
+        let letter = if dice.chance(25) { &"." } else { dice.pick(PLAIN) };
+        pattern.push_str(letter);
     }
     pattern.push_str(if dice.chance(40) { "$" } else { "" });
     pattern

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::dice::Dice;
-use super::model::{Binding, Cell, Column, Field, ForeignKey, Kind, Lookup, Model, Table, Way, graphql_string};
+use super::model::{
+    Binding, Cell, Column, Field, ForeignKey, Kind, Lookup, Model, Table, Way, graphql_string,
+};
 use super::values;
 
 /// Names of tables and their types.
@@ -25,7 +27,8 @@ const TABLES: &[(&str, &str)] = &[
     ("0", "Zero"),
 ];
 const LISTS: &[&str] = &[
-    "orders", "where", "limit", "on", "query", "fragment", "type", "select", "true", "null", "_rows", "a", "B", "from",
+    "orders", "where", "limit", "on", "query", "fragment", "type", "select", "true", "null", "_rows", "a",
+    "B", "from",
 ];
 /// Fields that read the column of their name in snake case.
 const FIELDS: &[(&str, &str)] = &[
@@ -69,8 +72,23 @@ const FIELDS: &[(&str, &str)] = &[
 ];
 /// Columns that no field is called after.
 const COLUMNS: &[&str] = &[
-    "Weird Name", "UPPER", "quo\"te", "back\\slash", "naïve", "%s", "$1", "0", "0r", "0j", "fieldName", "semi;", "it's",
-    "#", "?", "a.b", "order by",
+    "Weird Name",
+    "UPPER",
+    "quo\"te",
+    "back\\slash",
+    "naïve",
+    "%s",
+    "$1",
+    "0",
+    "0r",
+    "0j",
+    "fieldName",
+    "semi;",
+    "it's",
+    "#",
+    "?",
+    "a.b",
+    "order by",
 ];
 const TABLES_MAX: usize = 6;
 const ROWS_MAX: usize = 30;
@@ -84,7 +102,8 @@ pub(super) fn model(dice: &mut Dice) -> Model {
     dice.shuffle(&mut names);
     dice.shuffle(&mut lists);
     let count = dice.count(2, TABLES_MAX);
-    let mut drafts: Vec<Draft> = (0..count).map(|index| Draft::new(dice, names[index], lists[index])).collect();
+    let mut drafts: Vec<Draft> =
+        (0..count).map(|index| Draft::new(dice, names[index], lists[index])).collect();
     for index in 0..count {
         let keys = dice.count(0, 3);
         for _ in 0..keys {
@@ -197,12 +216,21 @@ impl Draft {
     }
 
     fn fill(&mut self, dice: &mut Dice, keys: &[Vec<Cell>]) {
-        let pools: Vec<Vec<Cell>> =
-            self.table.columns.iter().map(|column| values::pool(dice, column.kind, column.nullable)).collect();
+        let pools: Vec<Vec<Cell>> = self
+            .table
+            .columns
+            .iter()
+            .map(|column| values::pool(dice, column.kind, column.nullable))
+            .collect();
         for (number, key) in self.key_cells.iter().enumerate() {
             let mut row = vec![key.clone()];
             for (index, column) in self.table.columns.iter().enumerate().skip(1) {
-                let targets = self.table.foreign_keys.iter().find(|key| key.column == index).map(|key| &keys[key.target]);
+                let targets = self
+                    .table
+                    .foreign_keys
+                    .iter()
+                    .find(|key| key.column == index)
+                    .map(|key| &keys[key.target]);
                 let cell = match targets {
                     Some(targets) if column.unique => targets.get(number).cloned().unwrap_or(Cell::Null),
                     Some(targets) if !targets.is_empty() => dice.pick(targets).clone(),
@@ -231,7 +259,10 @@ impl Draft {
                 Cell::Float(value) => !value.is_finite(),
                 other => other.is_null(),
             };
-            if column.nullable && dice.chance(30) && !self.table.rows.iter().any(|row| shown_as_null(&row[index])) {
+            if column.nullable
+                && dice.chance(30)
+                && !self.table.rows.iter().any(|row| shown_as_null(&row[index]))
+            {
                 non_null = true;
                 directives.push_str(" @neverNull");
             }
@@ -325,11 +356,7 @@ fn reference_directive(drafts: &[Draft], from: usize, way: &Way, silent: bool) -
         return String::new();
     }
     let name = |table: usize, column: usize| graphql_string(&drafts[table].table.columns[column].name);
-    format!(
-        " @reference(columns: [{}], target: [{}])",
-        name(from, way.local),
-        name(way.target, way.remote)
-    )
+    format!(" @reference(columns: [{}], target: [{}])", name(from, way.local), name(way.target, way.remote))
 }
 
 /// Adds fields that follow equal values where there is no foreign key; they may lead nowhere.
@@ -344,7 +371,8 @@ fn add_made_up_references(dice: &mut Dice, drafts: &mut [Draft]) {
         if !fits || kind != drafts[target].table.columns[remote].kind || (from == target && local == remote) {
             continue;
         }
-        let is_foreign = drafts[from].table.foreign_keys.iter().any(|key| key.column == local && key.target == target);
+        let is_foreign =
+            drafts[from].table.foreign_keys.iter().any(|key| key.column == local && key.target == target);
         if remote == 0 && !is_foreign && dice.chance(70) {
             add_to_one(dice, drafts, from, way, false, false);
         } else if fan_out(drafts, from, &way) <= FAN_OUT_MAX {
@@ -355,6 +383,7 @@ fn add_made_up_references(dice: &mut Dice, drafts: &mut [Draft]) {
 
 fn fan_out(drafts: &[Draft], from: usize, way: &Way) -> usize {
     let targets = &drafts[way.target].table.rows;
-    let matches = |row: &Vec<Cell>| targets.iter().filter(|target| target[way.remote] == row[way.local]).count();
+    let matches =
+        |row: &Vec<Cell>| targets.iter().filter(|target| target[way.remote] == row[way.local]).count();
     drafts[from].table.rows.iter().map(matches).max().unwrap_or(0)
 }
