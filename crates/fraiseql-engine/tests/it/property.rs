@@ -22,7 +22,7 @@ use document::Operation;
 use model::Model;
 
 const SEED: u64 = 20_260_131;
-const WORLDS: u64 = 24;
+const WORLDS: u64 = 32;
 const OPERATIONS: usize = 40;
 
 #[tokio::test]

@@ -124,7 +124,8 @@ impl Asker<'_> {
         let type_name = &self.model.tables[table].type_name;
         let mut arguments = Vec::new();
         if self.dice.chance(50) {
-            let filter = self.filter(table, 3);
+            let levels = *self.dice.pick(&[0, 1, 3]);
+            let filter = self.filter(table, levels);
             let filter = self.lift(filter, &format!("{type_name}Filter"), Need::Optional);
             arguments.push(("where".to_owned(), filter));
         } else if self.dice.chance(3) {

@@ -9,16 +9,7 @@ const DIRECTIONS: &[&str] =
     &["ASC", "DESC", "ASC_NULLS_FIRST", "ASC_NULLS_LAST", "DESC_NULLS_FIRST", "DESC_NULLS_LAST"];
 const EQUALITY: &[&str] = &["eq", "neq", "in", "nin", "isnull"];
 const ORDER: &[&str] = &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte"];
-const TEXT: &[&str] = &[
-    "eq",
-    "neq",
-    "in",
-    "nin",
-    "isnull",
-    "gt",
-    "gte",
-    "lt",
-    "lte",
+const PATTERNS: &[&str] = &[
     "contains",
     "icontains",
     "startswith",
@@ -113,7 +104,7 @@ impl Asker<'_> {
         let Binding::Column { column, id } = field.binding else { unreachable!("only columns were kept") };
         let kind = self.model.tables[table].columns[column].kind;
         let operators = match kind {
-            Kind::Text => TEXT,
+            Kind::Text if self.dice.chance(70) => PATTERNS,
             Kind::TextList => LIST,
             Kind::Boolean => EQUALITY,
             _ => ORDER,

@@ -6,8 +6,8 @@ use super::model::{Cell, Kind, decimal_text};
 
 /// What texts are made of. Letters beyond ASCII have no other case here that would matter.
 const PIECES: &[&str] = &[
-    "", "a", "A", "b", "B", "ab", "aB", "abc", "%", "_", "\\", "'", "\"", " ", "é", "É", "日本", "🎸", "\n",
-    "\t", ",", "{", "}", "NULL", "null", "$1", "--", ";", "0", "-1", "\u{1}", "\u{7f}", "/*", "ß",
+    "", "a", "A", "b", "B", "ab", "aB", "Ab", "abc", "%", "%", "_", "_", "\\", "\\", "'", "\"", " ", "é",
+    "É", "日本", "🎸", "\n", ",", "{", "}", "NULL", "$1", "--", ";", "0", "\u{1}", "\u{7f}", "/*", "ß",
     "a\u{301}", "<&>",
 ];
 /// What a pattern of a regular expression may hold that means itself.
