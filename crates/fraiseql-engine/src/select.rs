@@ -1,6 +1,6 @@
 //! Selections on bound object types become [`Select`]s, together with the shape of their values.
 
-use fraiseql_model::artifact::{Field as Binding, NonNull, Reference};
+use fraiseql_model::artifact::{Encoding, Field as Binding, NonNull, Reference};
 use fraiseql_model::response::{Code, GraphqlError};
 use indexmap::IndexMap;
 
@@ -97,7 +97,11 @@ fn output<'s>(
     }
     match object.binding.fields.get(field.name.as_str()) {
         Some(Binding::Column(column)) => {
-            let guard = guard(column.non_null, &object.name, &field.name);
+            // NOT NULL proves nothing of a float: JSON has neither NaN nor infinities.
+            let float = column.value.encoding == Encoding::Float && !column.value.list;
+            let proof =
+                if float && column.non_null == NonNull::Proven { NonNull::Trusted } else { column.non_null };
+            let guard = guard(proof, &object.name, &field.name);
             Ok((OutputValue::Column { field: column, guard }, ShapeKind::Leaf))
         }
         Some(Binding::ToOne(reference)) => {

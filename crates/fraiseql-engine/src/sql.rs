@@ -248,7 +248,8 @@ impl<'s> Writer<'s> {
                 let column = column_sql(base, &field.column);
                 let encoded = self.encoded(&column, &field.value);
                 return match guard {
-                    Some(name) if self.guards => guarded(&column, &encoded, name),
+                    // The value as it is sent decides: NaN becomes null on the way.
+                    Some(name) if self.guards => guarded(&encoded, &encoded, name),
                     _ => encoded,
                 };
             }

@@ -152,3 +152,13 @@ async fn names_that_are_traps_can_be_written() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_float_that_json_lacks_is_an_error_where_null_may_not_be() {
+    let schema = "type Query { ts: [T!]! } type T @relation(name: \"t\") { id: Int! f: Float! }";
+    let sql = "create table t (id int primary key, f float8 not null); insert into t values (1, 1.5)";
+    let w = World::made(sql, |_| schema.to_owned()).await;
+    w.check("{ts{f}}", "{}", "select '{\"ts\":[{\"f\":1.5}]}'::json").await;
+    w.execute("update t set f = 'NaN'").await;
+    assert!(w.run("{ts{f}}", "{}").await.unwrap_err().starts_with("22P02"));
+}
