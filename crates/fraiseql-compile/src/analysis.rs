@@ -12,6 +12,7 @@ use crate::draft::Drafts;
 use crate::enumeration::{self, BoundEnum};
 use crate::findings::Findings;
 use crate::object::{self, BoundObject};
+use crate::reading::Reading;
 use crate::root::{BoundRoot, RootBinder, RootFields};
 use crate::write::{self, Writes};
 
@@ -26,6 +27,13 @@ pub(crate) struct Analysis<'o, 'a> {
     pub(crate) mutation: Vec<BoundRoot<'a>>,
     pub(crate) writes: Vec<Writes<'o, 'a>>,
     pub(crate) server_version: u32,
+}
+
+impl Analysis<'_, '_> {
+    /// Returns what is generated for the lists of an object type.
+    pub(crate) fn reading(&self, object: &str) -> Reading {
+        self.by_name.get(object).map_or_else(Reading::default, |object| object.reading)
+    }
 }
 
 /// Runs every pass, whatever the ones before it found, and hands the result to `then`.

@@ -68,7 +68,8 @@ fn check_mutation(findings: &mut Findings, analysis: &Analysis<'_, '_>) {
 }
 
 fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) -> Artifact {
-    let objects = analysis.objects.iter().map(|object| (object.name.to_owned(), object_type(object)));
+    let objects =
+        analysis.objects.iter().map(|object| (object.name.to_owned(), object_type(analysis, object)));
     let enums = analysis.enums.iter().filter_map(|(name, bound)| {
         let binding = bound.binding.clone()?;
         Some(((*name).to_owned(), binding))
@@ -88,7 +89,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
     artifact
 }
 
-fn object_type(object: &BoundObject<'_>) -> ObjectType {
+fn object_type(analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) -> ObjectType {
     let field = |binding: &Binding<'_>| match binding {
         Binding::Column(column) => Field::Column(ColumnField {
             column: column.column.name.clone(),
@@ -98,10 +99,15 @@ fn object_type(object: &BoundObject<'_>) -> ObjectType {
         Binding::ToOne(reference) => Field::ToOne(reference.clone()),
         Binding::ToMany(reference) => Field::ToMany(reference.clone()),
     };
+    let bound = object.fields.iter().map(|bound| (bound.name.to_owned(), field(&bound.binding)));
+    let derived = object.fields.iter().flat_map(|bound| match &bound.binding {
+        Binding::ToMany(reference) => analysis.reading(&reference.target).fields(bound.name),
+        _ => Vec::new(),
+    });
     ObjectType {
         relation: object.relation.name.clone(),
         key: object.draft.key.clone(),
-        fields: object.fields.iter().map(|bound| (bound.name.to_owned(), field(&bound.binding))).collect(),
+        fields: bound.chain(derived.map(|(name, derived)| (name, Field::Derived(derived)))).collect(),
     }
 }
 
@@ -113,8 +119,12 @@ fn query(analysis: &Analysis<'_, '_>) -> BTreeMap<String, QueryField> {
         }
         RootBinding::Call(call) => QueryField::Function(call.call.clone()),
     };
-    let roots = analysis.query.iter();
-    roots.map(|root| (root.name.to_owned(), field(&root.binding))).collect()
+    let bound = analysis.query.iter().map(|root| (root.name.to_owned(), field(&root.binding)));
+    let derived = analysis.query.iter().flat_map(|root| match root.binding.listed() {
+        Some(object) => analysis.reading(object).fields(root.name),
+        None => Vec::new(),
+    });
+    bound.chain(derived.map(|(name, derived)| (name, QueryField::Derived(derived)))).collect()
 }
 
 fn mutation(analysis: &Analysis<'_, '_>) -> BTreeMap<String, MutationField> {

@@ -77,6 +77,15 @@ const SPECS: &[Spec] = &[
             ("upsert", Kind::Flag, false),
         ],
     ),
+    ours(
+        "read",
+        &[Site::Object],
+        &[
+            ("aggregate", Kind::Flag, false),
+            ("connection", Kind::Flag, false),
+            ("distinct", Kind::Flag, false),
+        ],
+    ),
     ours("column", &[Site::Field], &[("name", Kind::Text, true)]),
     ours("reference", &[Site::Field], &[("columns", Kind::Texts, true), ("target", Kind::Texts, true)]),
     ours("neverNull", &[Site::Field], &[]),

@@ -5,6 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fraiseql_model::artifact::Form;
+
+use crate::aggregate;
 use crate::object::{Binding, BoundColumn, BoundObject, is_searchable};
 use crate::scalar::{self, Class, Comparison};
 use crate::write::Writes;
@@ -24,12 +27,19 @@ pub(crate) struct Demand {
     filters: BTreeSet<String>,
     list_filters: BTreeSet<String>,
     orders: BTreeSet<String>,
+    aggregates: BTreeSet<String>,
+    connections: BTreeSet<String>,
+    distinct: BTreeSet<String>,
     shared: BTreeMap<String, Shared>,
+    /// True when directions of order are needed beside [`Self::orders`].
+    directed: bool,
+    /// True when something has pages with cursors.
+    pages: bool,
 }
 
 /// A filter that several types share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Shared {
+pub(crate) struct Shared {
     /// The scalar or enum that its operands are of.
     operand: String,
     operators: Vec<&'static str>,
@@ -106,14 +116,46 @@ impl<'o, 'a> Model<'o, 'a> {
         if self.orderable.contains(object) {
             arguments.push(format!("orderBy: [{object}OrderBy!]"));
         }
+        if self.objects.get(object).is_some_and(|object| object.reading.distinct) {
+            arguments.push(format!("distinctOn: [{object}Column!]"));
+        }
         arguments.extend(["limit: Int".to_owned(), "offset: Int".to_owned()]);
         arguments
+    }
+
+    /// Returns a field that shows a list in another form, as a line of SDL.
+    pub(crate) fn derived(&self, object: &str, name: &str, form: Form, own: &[String]) -> String {
+        let mut arguments = own.to_vec();
+        let filter = format!("where: {object}Filter");
+        let (result, more) = match form {
+            Form::Aggregate => (format!("{object}Aggregate!"), vec![filter]),
+            Form::Groups => {
+                let by = format!("by: [{object}Column!]!");
+                let having = format!("having: {object}Having");
+                let order = format!("orderBy: [{object}GroupOrderBy!]");
+                let page = ["limit: Int".to_owned(), "offset: Int".to_owned()];
+                (format!("[{object}Group!]!"), [vec![by, filter, having, order], page.to_vec()].concat())
+            }
+            Form::Connection => {
+                let mut more = vec![filter];
+                if self.orderable.contains(object) {
+                    more.push(format!("orderBy: [{object}OrderBy!]"));
+                }
+                more.extend(
+                    ["first: Int", "after: String", "last: Int", "before: String"].map(str::to_owned),
+                );
+                (format!("{object}Connection!"), more)
+            }
+        };
+        arguments.extend(more);
+        format!("  {name}({}): {result}\n", arguments.join(", "))
     }
 
     /// Adds what a list of rows needs.
     pub(crate) fn demand_list(&self, demand: &mut Demand, object: &str) {
         self.demand_filter(demand, object);
         self.demand_order(demand, object);
+        self.demand_derived(demand, object);
     }
 
     /// Adds a type's filter and everything that it refers to.
@@ -137,6 +179,22 @@ impl<'o, 'a> Model<'o, 'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// Adds what the fields beside a list need.
+    pub(crate) fn demand_derived(&self, demand: &mut Demand, object: &str) {
+        let Some(bound) = self.objects.get(object) else { return };
+        demand.pages |= bound.reading.connection;
+        if bound.reading.aggregate && demand.aggregates.insert(object.to_owned()) {
+            demand.directed = true;
+            demand.shared.extend(aggregate::filters(bound));
+        }
+        if bound.reading.connection {
+            demand.connections.insert(object.to_owned());
+        }
+        if bound.reading.distinct {
+            demand.distinct.insert(object.to_owned());
         }
     }
 
@@ -171,6 +229,19 @@ impl<'o, 'a> Model<'o, 'a> {
         }
         if demand.orders.contains(name) {
             add("OrderBy", self.order(object));
+        }
+        if object.reading.grouped && (demand.aggregates.contains(name) || demand.distinct.contains(name)) {
+            add("Column", enumeration(&format!("{name}Column"), &aggregate::columns(object)));
+        }
+        if demand.aggregates.contains(name) {
+            for (suffix, sdl) in aggregate::types(object) {
+                add(suffix, sdl);
+            }
+        }
+        if demand.connections.contains(name) {
+            for (suffix, sdl) in aggregate::connection_types(object) {
+                add(suffix, sdl);
+            }
         }
         if let Some(writes) = writes {
             add_write_types(writes, add);
@@ -208,7 +279,12 @@ impl Demand {
                 sdl: shared.sdl(name),
             })
             .collect();
-        if !self.orders.is_empty() {
+        if self.pages {
+            let (name, owner) = ("PageInfo".to_owned(), String::new());
+            let sdl = aggregate::page_info();
+            types.push(Generated { name, owner, sdl });
+        }
+        if self.directed || !self.orders.is_empty() {
             types.push(Generated {
                 name: "OrderDirection".to_owned(),
                 owner: String::new(),
@@ -250,8 +326,13 @@ impl Shared {
     }
 }
 
+/// Returns the filter of numbers that are computed.
+pub(crate) fn number_filter(graphql: &str) -> (String, Shared) {
+    (format!("{graphql}Filter"), Shared { operand: graphql.to_owned(), operators: ORDER.to_vec() })
+}
+
 /// Returns the filter of a column: its name, and what it consists of.
-fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
+pub(crate) fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
     let graphql = column.value.graphql.as_str();
     let element = &column.element;
     let shared = |name: String, operators: &[&'static str]| {
@@ -354,7 +435,7 @@ pub(crate) fn scalar_type(name: &str) -> Option<Generated> {
     Some(Generated { name: name.to_owned(), owner: String::new(), sdl })
 }
 
-fn input(name: &str, fields: &[String]) -> String {
+pub(crate) fn input(name: &str, fields: &[String]) -> String {
     block("input", name, fields)
 }
 
@@ -363,7 +444,7 @@ fn enumeration(name: &str, values: &[&str]) -> String {
     block("enum", name, &values)
 }
 
-fn block(keyword: &str, name: &str, members: &[String]) -> String {
+pub(crate) fn block(keyword: &str, name: &str, members: &[String]) -> String {
     let mut sdl = format!("{keyword} {name} {{\n");
     for member in members {
         sdl.push_str(&format!("  {member}\n"));

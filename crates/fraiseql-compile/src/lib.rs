@@ -4,6 +4,7 @@
 //! it, and generates filters, orders and writes. [`init`] goes the other way: it proposes the SDL for
 //! a database. [`DIRECTIVES`] documents the language in which the two speak.
 
+mod aggregate;
 mod analysis;
 mod call;
 mod casing;
@@ -22,6 +23,7 @@ mod manifest;
 mod object;
 mod plural;
 mod public;
+mod reading;
 mod reference;
 mod root;
 mod scalar;

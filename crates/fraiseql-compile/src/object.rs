@@ -1,14 +1,16 @@
 //! Binds the fields of object types: to columns, or to rows of other types.
 
 use fraiseql_model::artifact::{NonNull, Reference, ValueType};
-use fraiseql_model::catalog::{Column, Relation};
+use fraiseql_model::catalog::{Column, Relation, RelationKind};
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 
+use crate::aggregate;
 use crate::column::{Side, Vocabulary, non_null, refuse_unknown, value_type};
 use crate::database::{Element, UniqueKey};
 use crate::draft::{Draft, DraftField, Drafts, unknown_column};
 use crate::findings::{Findings, Place};
+use crate::reading::Reading;
 use crate::reference;
 use crate::scalar::{self, Class, Comparison};
 use crate::shape::Shape;
@@ -21,6 +23,8 @@ pub(crate) struct BoundObject<'a> {
     pub(crate) draft: &'a Draft<'a, 'a>,
     pub(crate) relation: &'a Relation,
     pub(crate) fields: Vec<BoundField<'a>>,
+    /// What is generated for its lists.
+    pub(crate) reading: Reading,
 }
 
 /// A field, bound.
@@ -61,13 +65,10 @@ pub(crate) fn bind<'a>(
         let binder = Binder { draft, drafts, words };
         let fields = draft.fields.iter().filter_map(|field| binder.field(findings, field)).collect();
         if let Some(relation) = draft.relation {
-            bound.push(BoundObject {
-                name: draft.object.name,
-                place: draft.object.place,
-                draft,
-                relation,
-                fields,
-            });
+            let (name, place, reading) = (draft.object.name, draft.object.place, Reading::default());
+            let mut object = BoundObject { name, place, draft, relation, fields, reading };
+            object.reading = Reading::of(findings, draft, !aggregate::columns(&object).is_empty());
+            bound.push(object);
         }
     }
     bound
@@ -80,6 +81,14 @@ impl<'a> BoundObject<'a> {
             Binding::Column(column) => Some((field.name, column)),
             _ => None,
         })
+    }
+
+    /// Returns true when PostgreSQL can read a sample of the relation's pages.
+    pub(crate) fn is_sampled(&self) -> bool {
+        matches!(
+            self.relation.kind,
+            RelationKind::Table | RelationKind::PartitionedTable | RelationKind::MaterializedView
+        )
     }
 
     /// Returns the first field that reads a column.

@@ -6,6 +6,7 @@ use apollo_compiler::ast::FieldDefinition;
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 
+use crate::aggregate;
 use crate::analysis::Analysis;
 use crate::document::{AuthoredEnum, AuthoredObject, Entry};
 use crate::findings::Findings;
@@ -30,6 +31,7 @@ pub(crate) fn schema(findings: &mut Findings, analysis: &Analysis<'_, '_>) -> St
     generated.extend(demand.shared_types());
     generated.extend(undeclared_scalars(analysis).iter().filter_map(|name| scalar_type(name)));
     check_type_names(findings, analysis, &generated);
+    check_derived_names(findings, analysis);
     let mutations = generated_mutations(findings, analysis);
     let printer = Printer { analysis, model: &model, mutations };
     let mut parts = printer.authored();
@@ -47,7 +49,7 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
         }
     }
     for root in &analysis.query {
-        if let Some(object) = listed_object(&root.binding) {
+        if let Some(object) = root.binding.listed() {
             model.demand_list(&mut demand, object);
         }
     }
@@ -57,18 +59,6 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
         }
     }
     demand
-}
-
-/// Returns the object type of a root field that takes the arguments of lists.
-fn listed_object<'r>(binding: &'r RootBinding<'_>) -> Option<&'r str> {
-    match binding {
-        RootBinding::List { object } => Some(object),
-        RootBinding::Call(call) => match &call.call.returns {
-            FunctionReturn::Object { object, set: true, .. } => Some(object),
-            _ => None,
-        },
-        RootBinding::Lookup { .. } => None,
-    }
 }
 
 fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
@@ -81,6 +71,9 @@ fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
                 used.insert(&value.graphql);
             }
         }
+    }
+    for object in analysis.objects {
+        used.extend(aggregate::scalars(object).into_iter().map(|scalar| -> &str { scalar }));
     }
     let declared = &analysis.authored.names;
     used.into_iter().filter(|name| scalar::is_custom(name) && !declared.contains_key(name)).collect()
@@ -104,6 +97,38 @@ fn check_type_names(findings: &mut Findings, analysis: &Analysis<'_, '_>, genera
                 .hint("call one of them otherwise");
             let place = analysis.authored.names.get(one.owner.as_str()).copied().flatten();
             findings.add(place, error);
+        }
+    }
+}
+
+fn check_derived_names(findings: &mut Findings, analysis: &Analysis<'_, '_>) {
+    let authored = analysis.authored;
+    let mut check = |owner: &AuthoredObject<'_>, list: &str, target: &str| {
+        for (name, _) in analysis.reading(target).fields(list) {
+            if let Some(taken) = owner.fields.iter().find(|field| field.name == name.as_str()) {
+                let message = format!("the name {name} is taken");
+                let error = Diagnostic::error(&errors::SDL_NAME_TAKEN, message)
+                    .why(format!("it is generated beside {list}, for {target} has @read"));
+                findings.add(taken.name.location(), error.hint("call your field otherwise"));
+            }
+        }
+    };
+    for (object, bound) in analysis
+        .objects
+        .iter()
+        .filter_map(|bound| Some((authored.objects.iter().find(|object| object.name == bound.name)?, bound)))
+    {
+        for field in &bound.fields {
+            if let Binding::ToMany(reference) = &field.binding {
+                check(object, field.name, &reference.target);
+            }
+        }
+    }
+    for root in authored.query.iter() {
+        for field in &analysis.query {
+            if let Some(target) = field.binding.listed() {
+                check(root, field.name, target);
+            }
         }
     }
 }
@@ -225,22 +250,14 @@ impl Printer<'_, '_, '_> {
     }
 
     fn query(&self, root: &AuthoredObject<'_>) -> String {
-        let lists: BTreeMap<&str, &str> = self
-            .analysis
-            .query
-            .iter()
-            .filter_map(|root| Some((root.name, listed_object(&root.binding)?)))
-            .collect();
-        let field = |field: &FieldDefinition| match lists.get(field.name.as_str()) {
-            Some(object) => self.model.list_arguments(object),
-            None => Vec::new(),
-        };
-        print_object(root, field, &[])
+        let lists: BTreeMap<&str, &str> =
+            self.analysis.query.iter().filter_map(|root| Some((root.name, root.binding.listed()?))).collect();
+        print_object(root, |field| self.list(lists.get(field.name.as_str()).copied(), field), &[])
     }
 
     fn mutation(&self, root: Option<&AuthoredObject<'_>>) -> String {
         match root {
-            Some(root) => print_object(root, |_| Vec::new(), &self.mutations),
+            Some(root) => print_object(root, |_| Additions::default(), &self.mutations),
             None => format!("type Mutation {{\n{}}}\n", self.mutations.concat()),
         }
     }
@@ -254,17 +271,35 @@ impl Printer<'_, '_, '_> {
                 _ => None,
             })
             .collect();
-        let field = |field: &FieldDefinition| match lists.get(field.name.as_str()) {
-            Some(target) => self.model.list_arguments(target),
-            None => Vec::new(),
-        };
-        print_object(object, field, &[])
+        print_object(object, |field| self.list(lists.get(field.name.as_str()).copied(), field), &[])
     }
+
+    /// Returns what a field that lists rows of `object` gets; nothing for other fields.
+    fn list(&self, object: Option<&str>, field: &FieldDefinition) -> Additions {
+        let Some(object) = object else { return Additions::default() };
+        let own: Vec<String> = field.arguments.iter().map(|own| argument(own)).collect();
+        let reading = self.analysis.reading(object);
+        let beside = reading.fields(&field.name).into_iter();
+        Additions {
+            arguments: self.model.list_arguments(object),
+            beside: beside
+                .map(|(name, derived)| self.model.derived(object, &name, derived.form, &own))
+                .collect(),
+        }
+    }
+}
+
+/// What is generated for a field.
+#[derive(Default)]
+struct Additions {
+    arguments: Vec<String>,
+    /// Lines of fields that stand beside it.
+    beside: Vec<String>,
 }
 
 fn print_object(
     object: &AuthoredObject<'_>,
-    generated: impl Fn(&FieldDefinition) -> Vec<String>,
+    generated: impl Fn(&FieldDefinition) -> Additions,
     more: &[String],
 ) -> String {
     let mut sdl = String::new();
@@ -274,11 +309,13 @@ fn print_object(
     for field in &object.fields {
         describe(&mut sdl, "  ", field.description.as_deref());
         let mut arguments: Vec<String> = field.arguments.iter().map(|own| argument(own)).collect();
-        arguments.extend(generated(field));
+        let additions = generated(field);
+        arguments.extend(additions.arguments);
         let arguments =
             if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
         let directives = public_directives(field.directives.iter());
         sdl.push_str(&format!("  {}{arguments}: {}{directives}\n", field.name, field.ty));
+        sdl.extend(additions.beside);
     }
     sdl.extend(more.iter().map(String::as_str));
     sdl.push_str("}\n");

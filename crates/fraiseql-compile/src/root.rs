@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::{FieldDefinition, InputValueDefinition};
-use fraiseql_model::artifact::KeyArgument;
+use fraiseql_model::artifact::{FunctionReturn, KeyArgument};
 use fraiseql_model::catalog::Nullability;
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
@@ -32,6 +32,20 @@ pub(crate) enum RootBinding<'a> {
     List { object: &'a str },
     Lookup { object: &'a str, key: Vec<KeyArgument> },
     Call(Box<BoundCall<'a>>),
+}
+
+impl RootBinding<'_> {
+    /// Returns the object type of a field that takes the arguments of lists.
+    pub(crate) fn listed(&self) -> Option<&str> {
+        match self {
+            Self::List { object } => Some(object),
+            Self::Call(call) => match &call.call.returns {
+                FunctionReturn::Object { object, set: true, .. } => Some(object),
+                _ => None,
+            },
+            Self::Lookup { .. } => None,
+        }
+    }
 }
 
 /// The directives of the root types' fields, read.

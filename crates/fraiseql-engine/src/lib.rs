@@ -5,10 +5,12 @@
 //! [`Variables::shape`]; [`bind`] for each request. After an SQL error of a query,
 //! [`plan_singles`] tells how to run its root fields one by one and [`complete`] bubbles nulls.
 
+mod aggregate;
 mod argument;
 mod bind;
 mod collect;
 mod complete;
+mod connection;
 mod document;
 mod filter;
 mod ir;
@@ -22,6 +24,8 @@ mod schema;
 mod select;
 mod shape;
 mod sql;
+mod sql_aggregate;
+mod sql_connection;
 mod variables;
 mod write;
 

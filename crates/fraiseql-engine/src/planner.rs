@@ -7,12 +7,14 @@ use apollo_compiler::request::RequestError;
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::validation::Valid;
 use bytes::Bytes;
-use fraiseql_model::artifact::{FunctionReturn, NonNull, QueryField};
+use fraiseql_model::artifact::{Derived, Form, FunctionReturn, NonNull, QueryField};
 use fraiseql_model::response::{Code, GraphqlError};
 use serde_json::Value;
 
+use crate::aggregate::{Rows, aggregate};
 use crate::argument::Scope;
 use crate::collect::{Group, collect};
+use crate::connection::connection;
 use crate::document::{Document, Limits};
 use crate::ir::{Root, Select, Source};
 use crate::mutation::mutation_write;
@@ -184,6 +186,7 @@ fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, Shap
             rows.filter = Some(key_predicate(scope, object, key, group)?);
             Ok((one(rows, group), ShapeKind::Object(shapes)))
         }
+        QueryField::Derived(derived) => derived_root(scope, derived, group),
         QueryField::Function(function) => {
             let call = call(scope, function, group)?;
             match &function.returns {
@@ -202,6 +205,37 @@ fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, Shap
                 }
                 FunctionReturn::Void => Err(unbound(&field.name)),
             }
+        }
+    }
+}
+
+fn derived_root<'s>(
+    scope: Scope<'s>,
+    derived: &'s Derived,
+    group: &Group<'s>,
+) -> Result<(Root<'s>, ShapeKind), GraphqlError> {
+    let rows = || {
+        let list = scope.schema.artifact.query.get(&derived.list).ok_or_else(|| unbound(&derived.list))?;
+        let (object, source) = match list {
+            QueryField::List { object } => (object, Source::Relation),
+            QueryField::Function(function) => match &function.returns {
+                FunctionReturn::Object { object, set: true, .. } => {
+                    (object, Source::Call(call(scope, function, group)?))
+                }
+                _ => return Err(unbound(&derived.list)),
+            },
+            _ => return Err(unbound(&derived.list)),
+        };
+        Ok(Rows { object: scope.schema.object(object), source, on: &[] })
+    };
+    match derived.form {
+        Form::Aggregate | Form::Groups => {
+            let (aggregate, kind) = aggregate(scope, derived.form, rows()?, group)?;
+            Ok((Root::Aggregate(Box::new(aggregate)), kind))
+        }
+        Form::Connection => {
+            let (connection, kind) = connection(scope, rows, group)?;
+            Ok((Root::Connection(Box::new(connection)), kind))
         }
     }
 }

@@ -7,7 +7,7 @@ use apollo_compiler::collections::HashMap;
 use apollo_compiler::schema::Implementers;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema as GraphqlSchema};
-use fraiseql_model::artifact::{Artifact, ColumnField, EnumType, Field, ObjectType};
+use fraiseql_model::artifact::{Artifact, ColumnField, Derived, EnumType, Field, ObjectType, Reference};
 use fraiseql_model::names::quote_identifier;
 
 /// A schema that is ready to plan requests. Immutable; share it with `Arc`.
@@ -74,12 +74,20 @@ impl Schema {
             .collect::<Result<BTreeMap<_, _>, LoadError>>()?;
         for (name, object) in &objects {
             for (field, binding) in &object.binding.fields {
-                if let Field::ToOne(reference) | Field::ToMany(reference) = binding
-                    && !objects.contains_key(&reference.target)
-                {
-                    let what = format!("{name}.{field}");
-                    return Err(LoadError::Dangling { what, missing: format!("type {}", reference.target) });
-                }
+                let missing = match binding {
+                    Field::ToOne(reference) | Field::ToMany(reference)
+                        if !objects.contains_key(&reference.target) =>
+                    {
+                        format!("type {}", reference.target)
+                    }
+                    Field::Derived(derived)
+                        if !matches!(object.binding.fields.get(&derived.list), Some(Field::ToMany(_))) =>
+                    {
+                        format!("list {}", derived.list)
+                    }
+                    _ => continue,
+                };
+                return Err(LoadError::Dangling { what: format!("{name}.{field}"), missing });
             }
         }
         let implementers = graphql.implementers_map();
@@ -107,6 +115,22 @@ impl Schema {
 }
 
 impl Object {
+    /// Returns where the rows of a list come from that a field shows in another form.
+    pub(crate) fn list(&self, derived: &Derived) -> Option<&Reference> {
+        match self.binding.fields.get(&derived.list) {
+            Some(Field::ToMany(reference)) => Some(reference),
+            _ => None,
+        }
+    }
+
+    /// Returns the bindings of all column fields.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &ColumnField> {
+        self.binding.fields.values().filter_map(|field| match field {
+            Field::Column(column) => Some(column),
+            _ => None,
+        })
+    }
+
     /// Returns the binding of a column field.
     pub(crate) fn column(&self, field: &str) -> Option<&ColumnField> {
         match self.binding.fields.get(field) {

@@ -1,15 +1,18 @@
 //! Selections on bound object types become [`Select`]s, together with the shape of their values.
 
-use fraiseql_model::artifact::{Encoding, Field as Binding, NonNull, Reference};
+use fraiseql_model::artifact::{Encoding, Field as Binding, Form, NonNull, Reference};
 use fraiseql_model::response::{Code, GraphqlError};
 use indexmap::IndexMap;
 
+use crate::aggregate::{Rows, aggregate, named_columns};
 use crate::argument::Scope;
 use crate::collect::{Group, collect_below};
+use crate::connection::connection;
 use crate::filter::predicate;
-use crate::ir::{OrderTerm, Output, OutputValue, Select, Source};
+use crate::ir::{OrderTerm, Output, OutputValue, Select, Source, Term, column_term};
 use crate::order::order_terms;
 use crate::plan::ParamFormat;
+use crate::query::unbound;
 use crate::schema::Object;
 use crate::shape::{ResponseShape, ShapeKind};
 
@@ -30,6 +33,7 @@ pub(crate) fn select<'s>(
         source,
         on: &[],
         filter: None,
+        distinct: Vec::new(),
         order: Vec::new(),
         limit: None,
         offset: None,
@@ -52,6 +56,13 @@ pub(crate) fn apply_list_arguments<'s>(
     if let Some(order) = scope.argument(field, "orderBy")?.filter(|order| !order.is_null()) {
         select.order = order_terms(scope, select.object, &order)?;
     }
+    let distinct = scope.argument(field, "distinctOn")?;
+    let distinct = named_columns(select.object, distinct.as_ref())?;
+    select.distinct = distinct.into_iter().map(column_term).collect();
+    if select.order.is_empty() {
+        let term = |term: &Term<'s>| OrderTerm { through: Vec::new(), term: term.clone(), direction: "ASC" };
+        select.order = select.distinct.iter().map(term).collect();
+    }
     for (name, target) in [("limit", &mut select.limit), ("offset", &mut select.offset)] {
         if let Some(count) = scope.argument(field, name)?.filter(|count| !count.is_null()) {
             *target = count.param(ParamFormat::Scalar);
@@ -65,13 +76,14 @@ pub(crate) fn apply_list_arguments<'s>(
     Ok(())
 }
 
-fn key_order(object: &Object) -> Vec<OrderTerm<'_>> {
-    let term = |column| OrderTerm { through: Vec::new(), column, direction: "ASC" };
+/// Returns the order of an object's key.
+pub(crate) fn key_order(object: &Object) -> Vec<OrderTerm<'_>> {
+    let term = |column| OrderTerm { through: Vec::new(), term: Term::Column(column), direction: "ASC" };
     object.key.iter().map(|key| term(key.column.as_str())).collect()
 }
 
 /// Returns the outputs for collected fields of `object`.
-fn outputs<'s>(
+pub(crate) fn outputs<'s>(
     scope: Scope<'s>,
     object: &'s Object,
     groups: IndexMap<&'s str, Group<'s>>,
@@ -114,6 +126,21 @@ fn output<'s>(
             let (mut select, shapes) = referred(scope, reference, group)?;
             apply_list_arguments(scope, group, &mut select)?;
             Ok((OutputValue::Many(select), ShapeKind::List(shapes)))
+        }
+        Some(Binding::Derived(derived)) => {
+            let reference = object.list(derived).ok_or_else(|| unbound(&field.name))?;
+            let target = scope.schema.object(&reference.target);
+            let rows = || Ok(Rows { object: target, source: Source::Relation, on: &reference.on });
+            match derived.form {
+                Form::Aggregate | Form::Groups => {
+                    let (aggregate, kind) = aggregate(scope, derived.form, rows()?, group)?;
+                    Ok((OutputValue::Aggregate(Box::new(aggregate)), kind))
+                }
+                Form::Connection => {
+                    let (connection, kind) = connection(scope, rows, group)?;
+                    Ok((OutputValue::Connection(Box::new(connection)), kind))
+                }
+            }
         }
         None => {
             let message = format!("{}.{} is not bound", object.name, field.name);

@@ -5,10 +5,12 @@
 //! those at 63 bytes and a row at 1,664 columns, so longer keys and wider objects are built from
 //! pairs instead.
 
-use fraiseql_model::artifact::{ColumnPair, Encoding, ValueType};
+use fraiseql_model::artifact::{ColumnField, ColumnPair, Encoding, ValueType};
 use fraiseql_model::names::{quote_identifier, quote_literal};
 
-use crate::ir::{Call, Operand, OperandValue, Output, OutputValue, Root, Select, Source};
+use crate::ir::{
+    AggregateCall, Call, Operand, OperandValue, OrderTerm, Output, OutputValue, Root, Select, Source, Term,
+};
 use crate::plan::{NULL_MARKER, Param, Statement};
 use crate::schema::{Object, Schema, column_sql};
 
@@ -107,6 +109,8 @@ impl<'s> Writer<'s> {
                 self.guarded_value(value, guard.as_deref())
             }
             Root::Value { call, value, set, guard } => self.call_value(call, value, *set, guard.as_deref()),
+            Root::Aggregate(aggregate) => self.aggregate(aggregate, None),
+            Root::Connection(connection) => self.connection(connection, None),
         }
     }
 
@@ -170,7 +174,7 @@ impl<'s> Writer<'s> {
         } else {
             // The page is cut before anything below it is read; the order is said again because a
             // join may lose it.
-            let columns = needed_columns(select, &base);
+            let columns = needed_columns(&select.outputs, &select.order, &base);
             format!(
                 "SELECT {list} FROM (SELECT {columns} FROM {}{}{}{}) AS {base}{joins}{}",
                 tail.from, tail.filter, tail.order, tail.page, tail.order
@@ -180,35 +184,57 @@ impl<'s> Writer<'s> {
     }
 
     fn tail(&mut self, select: &Select<'s>, base: &str, parent: Option<&str>) -> Tail {
-        let (from, mut conditions, mut order) = self.source(select, base);
+        let (from, conditions) = self.matching(select, base, parent);
+        let mut order = from.order;
+        order.extend(select.order.iter().map(|term| self.order_term(term, base)));
+        let mut page = self.page(select.limit.as_ref(), select.offset.as_ref());
+        if select.limit.is_none() && select.first_only {
+            page.insert_str(0, " LIMIT 1");
+        }
+        let filter = clause("WHERE", &conditions, " AND ");
+        let order_by = clause("ORDER BY", &order, ", ");
+        let paged = !page.is_empty();
+        if select.distinct.is_empty() {
+            return Tail { from: from.sql, filter, order: order_by, paged, page };
+        }
+        // Of each group the first row by the order is kept; then what is left is ordered.
+        let on: Vec<String> = select.distinct.iter().map(|term| term_sql(base, term)).collect();
+        let groups = clause("ORDER BY", &[on.clone(), order].concat(), ", ");
+        let on = on.join(", ");
+        let from =
+            format!("(SELECT DISTINCT ON ({on}) {base}.* FROM {}{filter}{groups}) AS {base}", from.sql);
+        Tail { from, filter: String::new(), order: order_by, paged, page }
+    }
+
+    /// Returns where the rows come from, and the conditions that they must meet.
+    pub(crate) fn matching(
+        &mut self,
+        select: &Select<'s>,
+        base: &str,
+        parent: Option<&str>,
+    ) -> (From, Vec<String>) {
+        let (sql, mut conditions, order) = self.source(select, base);
         if let Some(parent) = parent {
             conditions.extend(joined(select.on, base, parent));
         }
         if let Some(filter) = &select.filter {
             conditions.push(self.predicate(filter, base));
         }
-        order.extend(select.order.iter().map(|term| self.order_term(term, base)));
+        (From { sql, order }, conditions)
+    }
+
+    /// Returns LIMIT and OFFSET, each with a space before it.
+    pub(crate) fn page(&mut self, limit: Option<&Param>, offset: Option<&Param>) -> String {
         let mut page = String::new();
-        if let Some(limit) = &select.limit {
+        if let Some(limit) = limit {
             let limit = self.param(limit.clone());
             page.push_str(&format!(" LIMIT {limit}::pg_catalog.int8"));
-        } else if select.first_only {
-            page.push_str(" LIMIT 1");
         }
-        if let Some(offset) = &select.offset {
+        if let Some(offset) = offset {
             let offset = self.param(offset.clone());
             page.push_str(&format!(" OFFSET {offset}::pg_catalog.int8"));
         }
-        let clause = |word: &str, parts: Vec<String>, separator: &str| {
-            if parts.is_empty() { String::new() } else { format!(" {word} {}", parts.join(separator)) }
-        };
-        Tail {
-            from,
-            filter: clause("WHERE", conditions, " AND "),
-            order: clause("ORDER BY", order, ", "),
-            paged: !page.is_empty(),
-            page,
-        }
+        page
     }
 
     /// Returns FROM, conditions and order that the source itself brings.
@@ -241,7 +267,7 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn output(&mut self, output: &Output<'s>, base: &str, joins: &mut String) -> String {
+    pub(crate) fn output(&mut self, output: &Output<'s>, base: &str, joins: &mut String) -> String {
         let (select, list, guard) = match &output.value {
             OutputValue::Typename(name) => return format!("{}::pg_catalog.text", quote_literal(name)),
             OutputValue::Column { field, guard } => {
@@ -255,6 +281,8 @@ impl<'s> Writer<'s> {
             }
             OutputValue::One { select, guard } => (select, false, guard.as_deref()),
             OutputValue::Many(select) => (select, true, None),
+            OutputValue::Aggregate(aggregate) => return self.aggregate(aggregate, Some(base)),
+            OutputValue::Connection(connection) => return self.connection(connection, Some(base)),
         };
         let body = self.body(select, Some(base));
         let json = if list { body.list() } else { body.object() };
@@ -272,7 +300,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Returns an expression that `row_to_json` writes as the GraphQL value of a column.
-    fn encoded(&self, column: &str, value: &ValueType) -> String {
+    pub(crate) fn encoded(&self, column: &str, value: &ValueType) -> String {
         let one = |column: &str| match value.encoding {
             Encoding::Plain => column.to_owned(),
             Encoding::Text => format!("{column}::pg_catalog.text"),
@@ -331,6 +359,12 @@ impl<'s> Writer<'s> {
     }
 }
 
+/// FROM, and the order that it brings along.
+pub(crate) struct From {
+    pub(crate) sql: String,
+    order: Vec<String>,
+}
+
 /// What stands behind the select list.
 struct Tail {
     from: String,
@@ -338,6 +372,11 @@ struct Tail {
     order: String,
     page: String,
     paged: bool,
+}
+
+/// Returns a clause with a space before it; nothing without parts.
+pub(crate) fn clause(word: &str, parts: &[String], separator: &str) -> String {
+    if parts.is_empty() { String::new() } else { format!(" {word} {}", parts.join(separator)) }
 }
 
 fn row_list(entries: &[(&str, String)]) -> String {
@@ -397,27 +436,55 @@ fn written_keys(object: &Object, alias: &str) -> String {
 }
 
 /// Returns the columns of `base` that outputs, joins and order read.
-fn needed_columns(select: &Select<'_>, base: &str) -> String {
+pub(crate) fn needed_columns<'s>(
+    outputs: impl IntoIterator<Item = &'s Output<'s>>,
+    order: &[OrderTerm<'s>],
+    base: &str,
+) -> String {
     let mut columns = std::collections::BTreeSet::new();
-    for output in &select.outputs {
+    for output in outputs {
         match &output.value {
             OutputValue::Typename(_) => {}
             OutputValue::Column { field, .. } => {
                 columns.insert(field.column.as_str());
             }
-            OutputValue::One { select, .. } | OutputValue::Many(select) => {
-                columns.extend(select.on.iter().map(|pair| pair.local.as_str()));
-            }
+            OutputValue::One { select, .. } | OutputValue::Many(select) => columns.extend(locals(select.on)),
+            OutputValue::Aggregate(aggregate) => columns.extend(locals(aggregate.rows.on)),
+            OutputValue::Connection(connection) => columns.extend(locals(connection.rows.on)),
         }
     }
-    for term in &select.order {
-        match term.through.first() {
-            Some((_, on)) => columns.extend(on.iter().map(|pair| pair.local.as_str())),
-            None => {
-                columns.insert(term.column);
+    for term in order {
+        match (term.through.first(), &term.term) {
+            (Some((_, on)), _) => columns.extend(locals(on)),
+            (None, Term::Column(column)) => {
+                columns.insert(column);
             }
+            (None, Term::Aggregate(_)) => {}
         }
     }
     let columns: Vec<String> = columns.into_iter().map(|column| column_sql(base, column)).collect();
     columns.join(", ")
+}
+
+fn locals(on: &[ColumnPair]) -> impl Iterator<Item = &str> {
+    on.iter().map(|pair| pair.local.as_str())
+}
+
+/// Returns a value of the row under `alias` as SQL.
+pub(crate) fn term_sql(alias: &str, term: &Term<'_>) -> String {
+    let column = |field: &ColumnField| column_sql(alias, &field.column);
+    match term {
+        Term::Column(name) => column_sql(alias, name),
+        Term::Aggregate(AggregateCall::Count) => "count(*)".to_owned(),
+        Term::Aggregate(AggregateCall::CountDistinct(fields)) => {
+            let columns: Vec<String> = fields.iter().map(|field| column(field)).collect();
+            match columns.as_slice() {
+                [single] => format!("count(DISTINCT {single})"),
+                several => format!("count(DISTINCT ({}))", several.join(", ")),
+            }
+        }
+        Term::Aggregate(AggregateCall::Of { function, column: field }) => {
+            format!("{function}({})", column(field))
+        }
+    }
 }

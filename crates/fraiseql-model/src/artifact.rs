@@ -12,7 +12,7 @@ use crate::digest::sha256_hex;
 use crate::manifest::Manifest;
 
 /// The format written today. Readers refuse any other.
-pub const ARTIFACT_FORMAT: u32 = 1;
+pub const ARTIFACT_FORMAT: u32 = 2;
 
 /// A compiled schema.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +142,30 @@ pub enum Field {
     ToOne(Reference),
     /// Any number of rows of another (or the same) relation; takes where, orderBy, limit and offset.
     ToMany(Reference),
+    /// Another view of a list that is a field of the same type.
+    Derived(Derived),
+}
+
+/// A field that shows the rows of a list in another form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Derived {
+    /// The list, a field of the same type.
+    pub list: String,
+    /// What is shown.
+    pub form: Form,
+}
+
+/// What a derived field shows of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Aggregates over all rows: `{ count sum { ... } ... }`; takes where.
+    Aggregate,
+    /// Aggregates over each group of rows; takes by, where, having, orderBy, limit and offset.
+    Groups,
+    /// Pages with cursors, as Relay has them; takes where, orderBy, first, after, last and before.
+    Connection,
 }
 
 /// A field that is a column.
@@ -248,6 +272,8 @@ pub enum QueryField {
     },
     /// What a function returns.
     Function(FunctionCall),
+    /// Another view of a list that is a field of the query type.
+    Derived(Derived),
 }
 
 /// An argument that picks a row.

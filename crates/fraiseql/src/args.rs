@@ -88,6 +88,9 @@ pub(crate) struct Init {
     /// The least-privileged role that grants.sql is for
     #[arg(long, value_name = "NAME", default_value = "fraiseql_service")]
     pub(crate) role: String,
+    /// Generate no aggregates and connections
+    #[arg(long)]
+    pub(crate) no_reads: bool,
     /// Generate no mutations
     #[arg(long)]
     pub(crate) no_writes: bool,

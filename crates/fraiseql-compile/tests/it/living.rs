@@ -51,7 +51,8 @@ async fn what_init_writes_for_the_nastiest_database_compiles() {
     let schemas: Vec<String> = client.query_one(sql, &[]).await.unwrap().get(0);
     let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();
     let catalog = catalog(&database, &schemas).await;
-    let output = init(&catalog, &InitOptions { role: "it's \"$fraiseql$\"".to_owned(), writes: true });
+    let output =
+        init(&catalog, &InitOptions { role: "it's \"$fraiseql$\"".to_owned(), writes: true, reads: true });
     let source = Source { file: "schema.graphql", text: &output.schema };
     let compiled = compile(source, &catalog, "test");
     let errors: Vec<String> = compiled

@@ -6,10 +6,17 @@ use fraiseql_model::diagnostic::Severity;
 
 use crate::world::{chinook, world};
 
-/// Proposes a schema, and compiles it: errors are failures.
+/// Proposes a schema with `@read` and one without, compiles both, and returns the shorter.
 #[track_caller]
 fn proposed(catalog: &Catalog) -> InitOutput {
-    let output = init(catalog, &InitOptions::default());
+    compiled(catalog, &InitOptions::default());
+    compiled(catalog, &InitOptions { reads: false, ..InitOptions::default() })
+}
+
+/// Proposes a schema, and compiles it: errors are failures.
+#[track_caller]
+fn compiled(catalog: &Catalog, options: &InitOptions) -> InitOutput {
+    let output = init(catalog, options);
     let source = Source { file: "schema.graphql", text: &output.schema };
     let compiled = compile(source, catalog, "0.0.0-test");
     let errors: Vec<String> = compiled

@@ -1,6 +1,8 @@
 //! Tests of the engine at its boundary.
 
+mod aggregates;
 mod chinook;
+mod connections;
 mod fixture;
 mod hostile;
 mod mutations;

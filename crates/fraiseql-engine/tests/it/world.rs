@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fraiseql_compile::{Source, compile};
 use fraiseql_engine::{
-    Document, FieldValue, Limits, MutationStep, Plan, Schema, Statement, Variables, bind, plan,
+    Document, FieldValue, Limits, MutationStep, Plan, QueryPlan, Schema, Statement, Variables, bind, plan,
 };
 use fraiseql_model::catalog::Catalog;
 use fraiseql_postgres::{
@@ -117,6 +117,26 @@ impl World {
         Ok(Value::Object(data))
     }
 
+    /// Returns PostgreSQL's plan of a query.
+    pub(crate) async fn explain(&self, text: &str, variables: &str) -> String {
+        let limits = Limits::default();
+        let document = Document::parse(&self.schema, text, &limits).expect("the query is valid");
+        let raw: Map<String, Value> = serde_json::from_str(variables).expect("variables are an object");
+        let variables = Variables::coerce(&self.schema, &document, None, &raw).expect("the variables fit");
+        let plan =
+            plan(&self.schema, &document, None, &variables, &limits).expect("the query can be planned");
+        let Plan::Query(QueryPlan { statement: Some(statement), .. }) = plan else { panic!("not a query") };
+        let explained =
+            Statement { sql: format!("EXPLAIN {}", statement.sql).into(), params: statement.params };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let mut session = self.pool.acquire(deadline).await.expect("a session");
+        let rows = rows(&mut session, &[&explained], &variables, 0).await.expect("the plan is shown");
+        let lines = rows
+            .iter()
+            .map(|row| String::from_utf8_lossy(row[0].as_deref().unwrap_or_default()).into_owned());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Asserts that an operation's `data` equals the one JSON value that `sql` gives.
     #[track_caller]
     pub(crate) fn check(&self, text: &str, variables: &str, sql: &str) -> impl Future<Output = ()> {
@@ -128,6 +148,13 @@ impl World {
                 self.run(text, variables).await.unwrap_or_else(|error| panic!("{caller}: {text}: {error}"));
             assert_eq!(found, expected, "{caller}: {text}");
         }
+    }
+
+    /// Asserts that an operation is refused, with this code and message.
+    #[track_caller]
+    pub(crate) fn refuse(&self, text: &str, expected: &str) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move { assert_eq!(self.run(text, "{}").await, Err(expected.to_owned()), "{caller}: {text}") }
     }
 
     /// Asserts that a filter on a list finds the rows for which the SQL condition holds.
