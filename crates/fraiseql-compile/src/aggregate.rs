@@ -32,7 +32,12 @@ fn extremes<'o, 'a>(object: &'o BoundObject<'a>) -> impl Iterator<Item = (&'a st
         column.is_searchable()
             && !matches!(
                 column.element.class,
-                Class::Boolean | Class::Uuid | Class::Bytes | Class::Range(_) | Class::Opaque(_)
+                Class::Boolean
+                    | Class::Uuid
+                    | Class::Bytes
+                    | Class::Range(_)
+                    | Class::TextSearch
+                    | Class::Opaque(_)
             )
     })
 }

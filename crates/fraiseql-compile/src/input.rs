@@ -53,8 +53,14 @@ pub(crate) struct Model<'o, 'a> {
 }
 
 /// Filters that are not called after the scalar or enum that they are for.
-pub(crate) const SHARED_FILTERS: &[&str] =
-    &["NullFilter", "ExactStringFilter", "OrderedStringFilter", "TextIDFilter"];
+pub(crate) const SHARED_FILTERS: &[&str] = &[
+    "NullFilter",
+    "ExactStringFilter",
+    "OrderedStringFilter",
+    "TextIDFilter",
+    "NetworkFilter",
+    "TextSearchFilter",
+];
 
 const EQUALITY: &[&str] = &["eq", "neq", "in", "nin", "isnull"];
 const ORDER: &[&str] = &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte"];
@@ -83,8 +89,51 @@ const TEXT: &[&str] = &[
     "nregex",
     "niregex",
 ];
-const LIST: &[&str] = &["eq", "neq", "isnull", "array_contains", "array_contained_by", "array_overlaps"];
-const DOCUMENT: &[&str] = &["eq", "neq", "isnull", "contains", "has_key"];
+const LIST: &[&str] = &[
+    "eq",
+    "neq",
+    "isnull",
+    "array_contains",
+    "array_contained_by",
+    "array_overlaps",
+    "len_eq",
+    "len_neq",
+    "len_gt",
+    "len_gte",
+    "len_lt",
+    "len_lte",
+];
+const DOCUMENT: &[&str] = &[
+    "eq",
+    "neq",
+    "isnull",
+    "contains",
+    "contained_by",
+    "has_key",
+    "has_any_key",
+    "has_all_keys",
+    "path_exists",
+    "path_match",
+];
+const RANGE: &[&str] = &[
+    "eq",
+    "neq",
+    "in",
+    "nin",
+    "isnull",
+    "contains_value",
+    "contains",
+    "contained_by",
+    "overlaps",
+    "strictly_left",
+    "strictly_right",
+    "not_left",
+    "not_right",
+    "adjacent",
+];
+const NETWORK: &[&str] =
+    &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte", "contains", "contained_by", "overlaps"];
+const TEXT_SEARCH: &[&str] = &["isnull", "matches", "plain_query", "phrase_query", "raw_query"];
 const NULL: &[&str] = &["isnull"];
 
 impl<'o, 'a> Model<'o, 'a> {
@@ -268,15 +317,15 @@ impl<'o, 'a> Model<'o, 'a> {
 }
 
 impl Demand {
-    /// Returns the types that all object types share.
-    pub(crate) fn shared_types(&self) -> Vec<Generated> {
+    /// Returns the types that all object types share, with the operators that the server has.
+    pub(crate) fn shared_types(&self, server_version: u32) -> Vec<Generated> {
         let mut types: Vec<Generated> = self
             .shared
             .iter()
             .map(|(name, shared)| Generated {
                 name: name.clone(),
                 owner: shared.operand.clone(),
-                sdl: shared.sdl(name),
+                sdl: shared.sdl(name, server_version),
             })
             .collect();
         if self.pages {
@@ -305,24 +354,50 @@ impl Demand {
     }
 }
 
+/// Returns the `server_version_num` with which an operator came.
+fn since(operator: &str) -> u32 {
+    match operator {
+        "matches" => 110_000,
+        "path_exists" | "path_match" => 120_000,
+        _ => 0,
+    }
+}
+
 impl Shared {
-    fn sdl(&self, name: &str) -> String {
+    fn sdl(&self, name: &str, server_version: u32) -> String {
         let operand = &self.operand;
         let list = std::ptr::eq(self.operators.as_slice(), LIST) || self.operators == LIST;
         let fields: Vec<String> = self
             .operators
             .iter()
+            .filter(|operator| server_version >= since(operator))
             .map(|operator| match *operator {
                 "isnull" => "isnull: Boolean".to_owned(),
-                "has_key" => "has_key: String".to_owned(),
+                "has_any_key" | "has_all_keys" => format!("{operator}: [String!]"),
+                _ if operator.starts_with("len_") => format!("{operator}: Int"),
+                "contains_value" => format!("{operator}: {}", range_element(operand)),
                 "in" | "nin" => format!("{operator}: [{operand}!]"),
                 _ if list => format!("{operator}: [{operand}!]"),
                 "eq" | "neq" | "gt" | "gte" | "lt" | "lte" => format!("{operator}: {operand}"),
-                "contains" if operand == "JSON" => "contains: JSON".to_owned(),
+                "contains" | "contained_by" if operand == "JSON" => format!("{operator}: JSON"),
+                _ if self.operators == RANGE => format!("{operator}: {operand}"),
                 _ => format!("{operator}: String"),
             })
             .collect();
         input(name, &fields)
+    }
+}
+
+/// Returns the scalar of the values between the bounds of a range.
+pub(crate) fn range_element(range: &str) -> &'static str {
+    match range {
+        "Int4Range" => "Int",
+        "Int8Range" => "BigInt",
+        "NumRange" => "Decimal",
+        "DateRange" => "Date",
+        "TsRange" => "LocalDateTime",
+        "TstzRange" => "DateTime",
+        _ => "String",
     }
 }
 
@@ -358,12 +433,11 @@ pub(crate) fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
         (Class::Text, "ID") => shared("TextIDFilter".to_owned(), TEXT),
         (Class::Text, _) => shared(format!("{graphql}Filter"), TEXT),
         (Class::Opaque(Comparison::Equal), _) => shared("ExactStringFilter".to_owned(), EQUALITY),
-        (Class::Network | Class::Opaque(_), _) | (Class::Enum(_), "String") => {
-            shared("OrderedStringFilter".to_owned(), ORDER)
-        }
-        (Class::Boolean | Class::Enum(_) | Class::Bytes | Class::Range(_), _) => {
-            shared(format!("{graphql}Filter"), EQUALITY)
-        }
+        (Class::Network, _) => shared("NetworkFilter".to_owned(), NETWORK),
+        (Class::TextSearch, _) => shared("TextSearchFilter".to_owned(), TEXT_SEARCH),
+        (Class::Range(_), _) => shared(format!("{graphql}Filter"), RANGE),
+        (Class::Opaque(_), _) | (Class::Enum(_), "String") => shared("OrderedStringFilter".to_owned(), ORDER),
+        (Class::Boolean | Class::Enum(_) | Class::Bytes, _) => shared(format!("{graphql}Filter"), EQUALITY),
         _ => shared(format!("{graphql}Filter"), ORDER),
     }
 }

@@ -10,7 +10,7 @@ use crate::aggregate;
 use crate::analysis::Analysis;
 use crate::document::{AuthoredEnum, AuthoredObject, Entry};
 use crate::findings::Findings;
-use crate::input::{Demand, Generated, Model, scalar_type};
+use crate::input::{Demand, Generated, Model, range_element, scalar_type};
 use crate::object::Binding;
 use crate::root::RootBinding;
 use crate::scalar;
@@ -28,7 +28,7 @@ pub(crate) fn schema(findings: &mut Findings, analysis: &Analysis<'_, '_>) -> St
     for object in analysis.objects {
         generated.extend(model.types_of(&demand, object, writes.get(object.name).copied()));
     }
-    generated.extend(demand.shared_types());
+    generated.extend(demand.shared_types(analysis.server_version));
     generated.extend(undeclared_scalars(analysis).iter().filter_map(|name| scalar_type(name)));
     check_type_names(findings, analysis, &generated);
     check_derived_names(findings, analysis);
@@ -64,6 +64,8 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
 fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
     let columns = analysis.objects.iter().flat_map(|object| object.columns());
     let mut used: BTreeSet<&str> = columns.map(|(_, column)| column.value.graphql.as_str()).collect();
+    let ranges: Vec<&str> = used.iter().copied().filter(|name| name.ends_with("Range")).collect();
+    used.extend(ranges.into_iter().map(|range| -> &str { range_element(range) }));
     for root in analysis.query.iter().chain(&analysis.mutation) {
         if let RootBinding::Call(call) = &root.binding {
             used.extend(call.call.arguments.iter().map(|argument| argument.value.graphql.as_str()));

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::argument::{Input, Scope};
 use crate::bind::format_value;
 use crate::ir::{Operand, OperandValue, Predicate, Term, column_term};
+use crate::operator::comparison;
 use crate::plan::{Param, ParamFormat};
 use crate::schema::{Object, Schema};
 
@@ -94,78 +95,13 @@ pub(crate) fn column_predicate<'s>(
     Ok(Predicate::All(all))
 }
 
-fn comparison<'s>(
-    schema: &Schema,
-    term: &Term<'s>,
-    value_type: &ValueType,
-    operator: &str,
-    value: &Input<'_>,
-) -> Result<Predicate<'s>, GraphqlError> {
-    let term = term.clone();
-    if operator == "isnull" {
-        return Ok(Predicate::IsNull { term, null: value.boolean() == Some(true) });
-    }
-    if let "in" | "nin" = operator {
-        let (operator, list) = (if operator == "in" { "= ANY" } else { "<> ALL" }, list_of(value_type));
-        return Ok(Predicate::Quantified { term, operator, operand: operand(schema, &list, value)? });
-    }
-    let json = value_type.graphql == "JSON";
-    let plain: Option<&'static str> = match operator {
-        "eq" => Some("="),
-        "neq" => Some("<>"),
-        "gt" => Some(">"),
-        "gte" => Some(">="),
-        "lt" => Some("<"),
-        "lte" => Some("<="),
-        "array_contains" => Some("@>"),
-        "array_contained_by" => Some("<@"),
-        "array_overlaps" => Some("&&"),
-        "contains" if json => Some("@>"),
-        _ => None,
-    };
-    if let Some(operator) = plain {
-        let mut operand = operand(schema, value_type, value)?;
-        let cast = if json { Some("pg_catalog.jsonb") } else { None };
-        if let Some(jsonb) = cast {
-            operand.sql_type = jsonb.to_owned();
-            operand.value = one(value, ParamFormat::Json)?;
-        }
-        return Ok(Predicate::Compare { term, cast, operator, operand });
-    }
-    let (operator, write) = text_operator(operator)?;
-    let operand = Operand { sql_type: "pg_catalog.text".to_owned(), value: one(value, write)? };
-    let cast = if json { Some("pg_catalog.jsonb") } else { None };
-    Ok(Predicate::Compare { term, cast, operator, operand })
-}
-
-fn text_operator(operator: &str) -> Result<(&'static str, ParamFormat), GraphqlError> {
-    Ok(match operator {
-        "contains" => ("LIKE", ParamFormat::Contains),
-        "icontains" => ("ILIKE", ParamFormat::Contains),
-        "startswith" => ("LIKE", ParamFormat::StartsWith),
-        "istartswith" => ("ILIKE", ParamFormat::StartsWith),
-        "endswith" => ("LIKE", ParamFormat::EndsWith),
-        "iendswith" => ("ILIKE", ParamFormat::EndsWith),
-        "like" => ("LIKE", ParamFormat::Scalar),
-        "ilike" => ("ILIKE", ParamFormat::Scalar),
-        "nlike" => ("NOT LIKE", ParamFormat::Scalar),
-        "nilike" => ("NOT ILIKE", ParamFormat::Scalar),
-        "regex" => ("~", ParamFormat::Scalar),
-        "iregex" => ("~*", ParamFormat::Scalar),
-        "nregex" => ("!~", ParamFormat::Scalar),
-        "niregex" => ("!~*", ParamFormat::Scalar),
-        "has_key" => ("?", ParamFormat::Scalar),
-        other => {
-            return Err(GraphqlError::new(Code::Internal, format!("the operator \"{other}\" is not bound")));
-        }
-    })
-}
-
-fn one(value: &Input<'_>, write: ParamFormat) -> Result<OperandValue, GraphqlError> {
+/// Returns a value as one parameter.
+pub(crate) fn one(value: &Input<'_>, write: ParamFormat) -> Result<OperandValue, GraphqlError> {
     value.param(write).map(OperandValue::One).ok_or_else(mixed_error)
 }
 
-fn list_of(value: &ValueType) -> ValueType {
+/// Returns the type of lists of a type.
+pub(crate) fn list_of(value: &ValueType) -> ValueType {
     ValueType { list: true, ..value.clone() }
 }
 

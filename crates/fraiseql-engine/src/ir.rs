@@ -93,6 +93,8 @@ pub(crate) enum Predicate<'s> {
 pub(crate) enum Term<'s> {
     /// A column.
     Column(&'s str),
+    /// The number of elements of a column's array.
+    Cardinality(&'s str),
     /// An aggregate function of the rows of a group.
     Aggregate(AggregateCall<'s>),
 }
@@ -121,6 +123,8 @@ pub(crate) enum OperandValue {
     Null { array: bool },
     /// A scalar.
     One(Param),
+    /// What a function makes of a scalar.
+    Call { function: &'static str, param: Param },
     /// A composite value, given as JSON.
     Composite(Param),
     /// An array in one parameter.

@@ -15,6 +15,7 @@ mod document;
 mod filter;
 mod ir;
 mod mutation;
+mod operator;
 mod order;
 mod plan;
 mod planner;

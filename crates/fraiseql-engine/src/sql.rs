@@ -339,6 +339,9 @@ impl<'s> Writer<'s> {
         match &operand.value {
             OperandValue::Null { array } => format!("NULL::{sql_type}{}", if *array { "[]" } else { "" }),
             OperandValue::One(param) => format!("{}::{sql_type}", self.param(param.clone())),
+            OperandValue::Call { function, param } => {
+                format!("{function}({}::{sql_type})", self.param(param.clone()))
+            }
             OperandValue::Array(param) => format!("{}::{sql_type}[]", self.param(param.clone())),
             OperandValue::Composite(param) => {
                 let json = self.param(param.clone());
@@ -456,7 +459,7 @@ pub(crate) fn needed_columns<'s>(
     for term in order {
         match (term.through.first(), &term.term) {
             (Some((_, on)), _) => columns.extend(locals(on)),
-            (None, Term::Column(column)) => {
+            (None, Term::Column(column) | Term::Cardinality(column)) => {
                 columns.insert(column);
             }
             (None, Term::Aggregate(_)) => {}
@@ -475,6 +478,7 @@ pub(crate) fn term_sql(alias: &str, term: &Term<'_>) -> String {
     let column = |field: &ColumnField| column_sql(alias, &field.column);
     match term {
         Term::Column(name) => column_sql(alias, name),
+        Term::Cardinality(name) => format!("cardinality({})", column_sql(alias, name)),
         Term::Aggregate(AggregateCall::Count) => "count(*)".to_owned(),
         Term::Aggregate(AggregateCall::CountDistinct(fields)) => {
             let columns: Vec<String> = fields.iter().map(|field| column(field)).collect();

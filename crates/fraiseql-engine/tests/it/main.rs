@@ -7,5 +7,6 @@ mod fixture;
 mod hostile;
 mod mutations;
 mod nasty;
+mod operators;
 mod property;
 mod world;
