@@ -33,8 +33,10 @@ pub(crate) struct Caller<'a, 'w> {
     pub(crate) field: &'a DraftField<'a>,
     pub(crate) drafts: &'a Drafts<'a, 'a>,
     pub(crate) words: &'w Vocabulary<'a>,
-    /// True for fields of Query, which must not write.
+    /// True for fields that must not write.
     pub(crate) query: bool,
+    /// For a computed field: the relation whose row is the first argument.
+    pub(crate) row: Option<&'a QualifiedName>,
 }
 
 /// Arguments that lists of rows get by themselves.
@@ -79,13 +81,43 @@ impl<'a> Caller<'a, '_> {
         }
     }
 
+    /// Returns the parameters that arguments are for.
+    fn parameters(&self, function: &'a Function) -> &'a [Parameter] {
+        let all = function.parameters.as_slice();
+        if self.row.is_some() { all.get(1..).unwrap_or_default() } else { all }
+    }
+
+    /// Returns true when the function takes what the field has to give first.
+    fn takes_row(&self, function: &Function) -> bool {
+        let Some(row) = self.row else { return true };
+        let first = function.parameters.first();
+        first.is_some_and(|first| first.sql_type.name == *row && !first.sql_type.array)
+    }
+
     fn overloads(&self, findings: &mut Findings) -> Option<Vec<&'a Function>> {
         let usage = self.field.applied.get("function")?;
         let guess = snake_case(&self.field.definition.name);
         let name = usage.text("name").unwrap_or(&guess);
         let place = usage.place_of("name");
         match self.words.database.find_functions(name, usage.text("schema")) {
-            Found::One(overloads) => Some(overloads),
+            Found::One(overloads) => {
+                let fitting: Vec<&Function> =
+                    overloads.iter().copied().filter(|function| self.takes_row(function)).collect();
+                if let (true, Some(row)) = (fitting.is_empty(), self.row) {
+                    let message = format!("{} does not take a row of {row} first", overloads[0].name);
+                    let error = Diagnostic::error(&errors::SDL_UNKNOWN_FUNCTION, message)
+                        .why("a computed field calls its function with the row that it stands on")
+                        .hint(format!(
+                            "CREATE FUNCTION {}({} {}, ...)",
+                            overloads[0].name,
+                            row.name,
+                            row.sql()
+                        ));
+                    findings.add(place, error);
+                    return None;
+                }
+                Some(fitting)
+            }
             Found::Several(names) => {
                 let schemas: Vec<&str> = names.iter().map(|name| name.schema.as_str()).collect();
                 let message = format!("functions named \"{name}\" are in the schemas {}", listed(&schemas));
@@ -144,16 +176,14 @@ impl<'a> Caller<'a, '_> {
         function: &'a Function,
         written: &[(&'a Node<InputValueDefinition>, Applied<'a>)],
     ) -> Option<Given<'a>> {
-        let positional = function.parameters.iter().any(|parameter| parameter.name.is_empty());
+        let parameters = self.parameters(function);
+        let positional = parameters.iter().any(|parameter| parameter.name.is_empty());
         let mut given: Given<'a> = Vec::new();
         let mut whole = true;
         for (at, (argument, applied)) in written.iter().enumerate() {
             let renamed = applied.get("parameter").and_then(|usage| usage.text("name"));
-            let parameter = if positional {
-                function.parameters.get(at)
-            } else {
-                named(function, &argument.name, renamed)
-            };
+            let parameter =
+                if positional { parameters.get(at) } else { named(parameters, &argument.name, renamed) };
             let Some(parameter) = parameter else {
                 findings.add(argument.name.location(), unknown_argument(function, &argument.name, renamed));
                 whole = false;
@@ -172,7 +202,7 @@ impl<'a> Caller<'a, '_> {
         }
         let is_given =
             |parameter: &Parameter| given.iter().any(|(_, taken, _)| std::ptr::eq(*taken, parameter));
-        for parameter in &function.parameters {
+        for parameter in parameters {
             if whole && !parameter.has_default && !is_given(parameter) {
                 findings.add(self.field.definition.name.location(), self.missing(function, parameter));
                 whole = false;
@@ -375,8 +405,8 @@ impl<'a> Caller<'a, '_> {
 /// Arguments with the parameters that they are for.
 type Given<'a> = Vec<(FunctionArgument, &'a Parameter, Element)>;
 
-fn named<'a>(function: &'a Function, argument: &str, renamed: Option<&str>) -> Option<&'a Parameter> {
-    let find = |name: &str| function.parameters.iter().find(|parameter| parameter.name == name);
+fn named<'a>(parameters: &'a [Parameter], argument: &str, renamed: Option<&str>) -> Option<&'a Parameter> {
+    let find = |name: &str| parameters.iter().find(|parameter| parameter.name == name);
     match renamed {
         Some(name) => find(name),
         None => find(&snake_case(argument)).or_else(|| find(argument)),

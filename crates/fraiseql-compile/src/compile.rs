@@ -98,11 +98,12 @@ fn object_type(analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) -> ObjectT
         }),
         Binding::ToOne(reference) => Field::ToOne(reference.clone()),
         Binding::ToMany(reference) => Field::ToMany(reference.clone()),
+        Binding::Computed(call) => Field::Computed(call.call.clone()),
     };
     let bound = object.fields.iter().map(|bound| (bound.name.to_owned(), field(&bound.binding)));
-    let derived = object.fields.iter().flat_map(|bound| match &bound.binding {
-        Binding::ToMany(reference) => analysis.reading(&reference.target).fields(bound.name),
-        _ => Vec::new(),
+    let derived = object.fields.iter().flat_map(|bound| match bound.binding.listed() {
+        Some(target) => analysis.reading(target).fields(bound.name),
+        None => Vec::new(),
     });
     ObjectType {
         relation: object.relation.name.clone(),

@@ -226,6 +226,7 @@ impl<'o, 'a> Model<'o, 'a> {
                         demand.list_filters.insert(reference.target.clone());
                         waiting.push(reference.target.clone());
                     }
+                    Binding::Computed(_) => {}
                 }
             }
         }
@@ -458,10 +459,11 @@ fn filter(object: &BoundObject<'_>) -> String {
     let mut fields: Vec<String> = object
         .fields
         .iter()
-        .map(|field| match &field.binding {
-            Binding::Column(column) => format!("{}: {}", field.name, column_filter(column).0),
-            Binding::ToOne(reference) => format!("{}: {}Filter", field.name, reference.target),
-            Binding::ToMany(reference) => format!("{}: {}ListFilter", field.name, reference.target),
+        .filter_map(|field| match &field.binding {
+            Binding::Column(column) => Some(format!("{}: {}", field.name, column_filter(column).0)),
+            Binding::ToOne(reference) => Some(format!("{}: {}Filter", field.name, reference.target)),
+            Binding::ToMany(reference) => Some(format!("{}: {}ListFilter", field.name, reference.target)),
+            Binding::Computed(_) => None,
         })
         .collect();
     fields.push(format!("_and: [{name}Filter!]"));

@@ -75,6 +75,10 @@ impl Ledger {
                         self.read(relation).non_null.insert(column.column.name.clone());
                     }
                 }
+                Binding::Computed(call) => {
+                    self.read(relation).whole_row = true;
+                    self.call(analysis, call);
+                }
                 Binding::ToOne(reference) | Binding::ToMany(reference) => {
                     let target = analysis.by_name.get(reference.target.as_str());
                     for pair in &reference.on {
@@ -101,22 +105,24 @@ impl Ledger {
                     self.read_field(object, &argument.field, &format!("Query.{}", root.name));
                 }
             }
-            RootBinding::Call(call) => {
-                for (argument, (_, element)) in call.call.arguments.iter().zip(&call.given) {
-                    self.decoded(analysis, element, &argument.value.graphql, Direction::In);
-                }
-                match (&call.call.returns, &call.result) {
-                    (FunctionReturn::Object { object, .. }, _) => {
-                        if let Some(object) = analysis.by_name.get(object.as_str()) {
-                            self.read(object.relation).whole_row = true;
-                        }
-                    }
-                    (FunctionReturn::Value { value, .. }, Some(element)) => {
-                        self.decoded(analysis, element, &value.graphql, Direction::Out);
-                    }
-                    _ => {}
+            RootBinding::Call(call) => self.call(analysis, call),
+        }
+    }
+
+    fn call(&mut self, analysis: &Analysis<'_, '_>, call: &BoundCall<'_>) {
+        for (argument, (_, element)) in call.call.arguments.iter().zip(&call.given) {
+            self.decoded(analysis, element, &argument.value.graphql, Direction::In);
+        }
+        match (&call.call.returns, &call.result) {
+            (FunctionReturn::Object { object, .. }, _) => {
+                if let Some(object) = analysis.by_name.get(object.as_str()) {
+                    self.read(object.relation).whole_row = true;
                 }
             }
+            (FunctionReturn::Value { value, .. }, Some(element)) => {
+                self.decoded(analysis, element, &value.graphql, Direction::Out);
+            }
+            _ => {}
         }
     }
 
@@ -178,18 +184,14 @@ impl Ledger {
 
     fn functions(&mut self, analysis: &Analysis<'_, '_>) {
         let mut calls: BTreeMap<String, BTreeMap<String, CalledFunction>> = BTreeMap::new();
-        let roots = [("Query", &analysis.query), ("Mutation", &analysis.mutation)];
-        for (parent, root) in
-            roots.iter().flat_map(|(parent, roots)| roots.iter().map(move |root| (parent, root)))
-        {
-            let RootBinding::Call(call) = &root.binding else { continue };
+        for (used_by, call) in calls_of(analysis) {
             let overloads = calls.entry(call.function.name.to_string()).or_default();
             let entry = overloads.entry(signature(call.function)).or_insert_with(|| CalledFunction {
                 returns: returned(&call.function.returns),
                 ..CalledFunction::default()
             });
             entry.arguments.extend(arguments(call));
-            entry.used_by.insert(format!("{parent}.{}", root.name));
+            entry.used_by.insert(used_by);
         }
         for (name, overloads) in calls {
             let alone = overloads.len() == 1;
@@ -200,6 +202,26 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Returns every call with the field that makes it.
+pub(crate) fn calls_of<'r, 'a>(
+    analysis: &'r Analysis<'_, 'a>,
+) -> impl Iterator<Item = (String, &'r BoundCall<'a>)> {
+    let roots = [("Query", &analysis.query), ("Mutation", &analysis.mutation)];
+    let roots = roots.into_iter().flat_map(|(parent, roots)| {
+        roots.iter().filter_map(move |root| match &root.binding {
+            RootBinding::Call(call) => Some((format!("{parent}.{}", root.name), &**call)),
+            _ => None,
+        })
+    });
+    let computed = analysis.objects.iter().flat_map(|object| {
+        object.fields.iter().filter_map(move |field| match &field.binding {
+            Binding::Computed(call) => Some((format!("{}.{}", object.name, field.name), &**call)),
+            _ => None,
+        })
+    });
+    roots.chain(computed)
 }
 
 fn merge_insert(entry: &mut Write, relation: &Relation, required: BTreeSet<String>, given: BTreeSet<String>) {

@@ -1,11 +1,12 @@
 //! Binds the fields of object types: to columns, or to rows of other types.
 
-use fraiseql_model::artifact::{NonNull, Reference, ValueType};
+use fraiseql_model::artifact::{FunctionReturn, NonNull, Reference, ValueType};
 use fraiseql_model::catalog::{Column, Relation, RelationKind};
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 
 use crate::aggregate;
+use crate::call::{BoundCall, Caller};
 use crate::column::{Side, Vocabulary, non_null, refuse_unknown, value_type};
 use crate::database::{Element, UniqueKey};
 use crate::draft::{Draft, DraftField, Drafts, unknown_column};
@@ -40,6 +41,22 @@ pub(crate) enum Binding<'a> {
     Column(BoundColumn<'a>),
     ToOne(Reference),
     ToMany(Reference),
+    /// What a function returns for the row.
+    Computed(Box<BoundCall<'a>>),
+}
+
+impl Binding<'_> {
+    /// Returns the object type of a field that takes the arguments of lists.
+    pub(crate) fn listed(&self) -> Option<&str> {
+        match self {
+            Self::ToMany(reference) => Some(&reference.target),
+            Self::Computed(call) => match &call.call.returns {
+                FunctionReturn::Object { object, set: true, .. } => Some(object),
+                _ => None,
+            },
+            Self::Column(_) | Self::ToOne(_) => None,
+        }
+    }
 }
 
 /// A column that a field reads.
@@ -133,10 +150,8 @@ impl<'a> Binder<'a, '_> {
                 .hint("call the field otherwise, with @column(name: ...)");
             findings.add(definition.name.location(), error);
         }
-        if let Some((directive, place)) = field.applied.any_of(&["function"]) {
-            let message = format!("@{directive} works on fields of Query and Mutation only");
-            findings.add(place, Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
-            return None;
+        if field.applied.get("function").is_some() {
+            return self.computed(findings, field);
         }
         let Some(shape) = Shape::of(&definition.ty) else {
             let message = format!("{} is a list of lists", self.owner(field));
@@ -151,6 +166,23 @@ impl<'a> Binder<'a, '_> {
             None => self.column(findings, field, &shape).map(Binding::Column)?,
         };
         Some(BoundField { name, binding })
+    }
+
+    fn computed(&self, findings: &mut Findings, field: &'a DraftField<'a>) -> Option<BoundField<'a>> {
+        if let Some((directive, place)) = field.applied.any_of(&["column", "reference"]) {
+            let message = format!("@{directive} says nothing beside @function");
+            findings.add(place, Diagnostic::error(&errors::SDL_UNKNOWN_DIRECTIVE, message));
+        }
+        let caller = Caller {
+            owner: self.owner(field),
+            field,
+            drafts: self.drafts,
+            words: self.words,
+            query: true,
+            row: Some(&self.draft.relation?.name),
+        };
+        let call = Box::new(caller.bind(findings)?);
+        Some(BoundField { name: &field.definition.name, binding: Binding::Computed(call) })
     }
 
     fn owner(&self, field: &DraftField<'_>) -> String {

@@ -11,8 +11,7 @@ use crate::analysis::Analysis;
 use crate::document::{AuthoredEnum, AuthoredObject, Entry};
 use crate::findings::Findings;
 use crate::input::{Demand, Generated, Model, range_element, scalar_type};
-use crate::object::Binding;
-use crate::root::RootBinding;
+use crate::manifest::calls_of;
 use crate::scalar;
 use crate::text::{argument, describe, public_directives};
 use crate::write::Writes;
@@ -43,8 +42,8 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
     let mut demand = Demand::default();
     for object in analysis.objects {
         for field in &object.fields {
-            if let Binding::ToMany(reference) = &field.binding {
-                model.demand_list(&mut demand, &reference.target);
+            if let Some(target) = field.binding.listed() {
+                model.demand_list(&mut demand, target);
             }
         }
     }
@@ -66,12 +65,10 @@ fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
     let mut used: BTreeSet<&str> = columns.map(|(_, column)| column.value.graphql.as_str()).collect();
     let ranges: Vec<&str> = used.iter().copied().filter(|name| name.ends_with("Range")).collect();
     used.extend(ranges.into_iter().map(|range| -> &str { range_element(range) }));
-    for root in analysis.query.iter().chain(&analysis.mutation) {
-        if let RootBinding::Call(call) = &root.binding {
-            used.extend(call.call.arguments.iter().map(|argument| argument.value.graphql.as_str()));
-            if let FunctionReturn::Value { value, .. } = &call.call.returns {
-                used.insert(&value.graphql);
-            }
+    for (_, call) in calls_of(analysis) {
+        used.extend(call.call.arguments.iter().map(|argument| argument.value.graphql.as_str()));
+        if let FunctionReturn::Value { value, .. } = &call.call.returns {
+            used.insert(&value.graphql);
         }
     }
     for object in analysis.objects {
@@ -121,8 +118,8 @@ fn check_derived_names(findings: &mut Findings, analysis: &Analysis<'_, '_>) {
         .filter_map(|bound| Some((authored.objects.iter().find(|object| object.name == bound.name)?, bound)))
     {
         for field in &bound.fields {
-            if let Binding::ToMany(reference) = &field.binding {
-                check(object, field.name, &reference.target);
+            if let Some(target) = field.binding.listed() {
+                check(object, field.name, target);
             }
         }
     }
@@ -268,10 +265,7 @@ impl Printer<'_, '_, '_> {
         let lists: BTreeMap<&str, &str> = self.analysis.objects[bound]
             .fields
             .iter()
-            .filter_map(|field| match &field.binding {
-                Binding::ToMany(reference) => Some((field.name, reference.target.as_str())),
-                _ => None,
-            })
+            .filter_map(|field| Some((field.name, field.binding.listed()?)))
             .collect();
         print_object(object, |field| self.list(lists.get(field.name.as_str()).copied(), field), &[])
     }

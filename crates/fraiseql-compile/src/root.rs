@@ -146,7 +146,7 @@ impl<'a> RootBinder<'a, '_> {
         field: &'a DraftField<'a>,
         query: bool,
     ) -> Option<BoundRoot<'a>> {
-        let caller = Caller { owner, field, drafts: self.drafts, words: self.words, query };
+        let caller = Caller { owner, field, drafts: self.drafts, words: self.words, query, row: None };
         let call = caller.bind(findings)?;
         Some(BoundRoot { name: &field.definition.name, binding: RootBinding::Call(Box::new(call)) })
     }

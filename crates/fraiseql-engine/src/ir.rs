@@ -42,6 +42,8 @@ pub(crate) enum Source {
 /// A function call.
 pub(crate) struct Call {
     pub(crate) function: String,
+    /// True when the row that it hangs below is its first argument.
+    pub(crate) row: bool,
     /// Parameter name (empty: by position) and value.
     pub(crate) arguments: Vec<(String, Operand)>,
 }
@@ -62,10 +64,26 @@ pub(crate) enum OutputValue<'s> {
     One { select: Select<'s>, guard: Option<String> },
     /// A list of objects.
     Many(Select<'s>),
+    /// What a function returns for the row: a value or a list of values.
+    Computed { call: Call, value: &'s ValueType, set: bool, guard: Option<String> },
     /// What is computed over rows instead of listing them.
     Aggregate(Box<Aggregate<'s>>),
     /// A page of a list with its cursors.
     Connection(Box<Connection<'s>>),
+}
+
+impl OutputValue<'_> {
+    /// Returns true when a function takes the whole row.
+    pub(crate) fn takes_row(&self) -> bool {
+        let by_call = |select: &Select<'_>| matches!(&select.source, Source::Call(call) if call.row);
+        match self {
+            Self::Typename(_) | Self::Column { .. } => false,
+            Self::Computed { .. } => true,
+            Self::One { select, .. } | Self::Many(select) => by_call(select),
+            Self::Aggregate(aggregate) => by_call(&aggregate.rows),
+            Self::Connection(connection) => by_call(&connection.rows),
+        }
+    }
 }
 
 /// A condition on a row.

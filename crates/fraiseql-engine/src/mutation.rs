@@ -252,12 +252,12 @@ impl<'s> Step<'s, '_> {
     }
 
     fn function(&self, function: &'s FunctionCall) -> Result<Planned, GraphqlError> {
-        let call = call(self.scope, function, self.group)?;
+        let call = call(self.scope, function, false, self.group)?;
         let mut writer = self.writer();
         let name = || format!("Mutation.{}", self.group[0].name);
         match &function.returns {
             FunctionReturn::Void => {
-                let sql = format!("SELECT {}", writer.call(&call));
+                let sql = format!("SELECT {}", writer.call(&call, None));
                 let done = self.writer().finish("SELECT 'true'::pg_catalog.text".to_owned());
                 Ok((vec![writer.finish(sql), done], 1, ShapeKind::Leaf))
             }

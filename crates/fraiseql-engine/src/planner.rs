@@ -188,7 +188,7 @@ fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, Shap
         }
         QueryField::Derived(derived) => derived_root(scope, derived, group),
         QueryField::Function(function) => {
-            let call = call(scope, function, group)?;
+            let call = call(scope, function, false, group)?;
             match &function.returns {
                 FunctionReturn::Object { object, set, .. } => {
                     let object = scope.schema.object(object);
@@ -220,7 +220,7 @@ fn derived_root<'s>(
             QueryField::List { object } => (object, Source::Relation),
             QueryField::Function(function) => match &function.returns {
                 FunctionReturn::Object { object, set: true, .. } => {
-                    (object, Source::Call(call(scope, function, group)?))
+                    (object, Source::Call(call(scope, function, false, group)?))
                 }
                 _ => return Err(unbound(&derived.list)),
             },

@@ -107,10 +107,11 @@ pub(crate) fn key_predicate<'s>(
     Ok(Predicate::All(all))
 }
 
-/// Returns the call that a field asks for. Arguments that were left out stay out.
+/// Returns the call that a field asks for; `row` when a row is its first argument. Arguments that were left out stay out.
 pub(crate) fn call<'s>(
     scope: Scope<'s>,
     function: &FunctionCall,
+    row: bool,
     group: &Group<'s>,
 ) -> Result<Call, GraphqlError> {
     let mut arguments: Vec<(String, Operand)> = Vec::new();
@@ -121,7 +122,7 @@ pub(crate) fn call<'s>(
             None => {}
         }
     }
-    Ok(Call { function: function.function.sql(), arguments })
+    Ok(Call { function: function.function.sql(), row, arguments })
 }
 
 pub(crate) fn unbound(name: &str) -> GraphqlError {

@@ -7,7 +7,9 @@ use apollo_compiler::collections::HashMap;
 use apollo_compiler::schema::Implementers;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema as GraphqlSchema};
-use fraiseql_model::artifact::{Artifact, ColumnField, Derived, EnumType, Field, ObjectType, Reference};
+use fraiseql_model::artifact::{
+    Artifact, ColumnField, Derived, EnumType, Field, FunctionCall, FunctionReturn, ObjectType, Reference,
+};
 use fraiseql_model::names::quote_identifier;
 
 /// A schema that is ready to plan requests. Immutable; share it with `Arc`.
@@ -26,6 +28,14 @@ pub(crate) struct Object {
     pub(crate) relation: String,
     pub(crate) key: Vec<KeyColumn>,
     pub(crate) binding: ObjectType,
+}
+
+/// Where the rows of a list field come from.
+pub(crate) enum List<'s> {
+    /// Another relation.
+    Reference(&'s Reference),
+    /// A function of the row.
+    Computed { call: &'s FunctionCall, object: &'s str },
 }
 
 /// A column of an object's key.
@@ -80,9 +90,10 @@ impl Schema {
                     {
                         format!("type {}", reference.target)
                     }
-                    Field::Derived(derived)
-                        if !matches!(object.binding.fields.get(&derived.list), Some(Field::ToMany(_))) =>
-                    {
+                    Field::Computed(call) if !call.objects().all(|name| objects.contains_key(name)) => {
+                        "type of what its function returns".to_owned()
+                    }
+                    Field::Derived(derived) if object.list(derived).is_none() => {
                         format!("list {}", derived.list)
                     }
                     _ => continue,
@@ -116,9 +127,13 @@ impl Schema {
 
 impl Object {
     /// Returns where the rows of a list come from that a field shows in another form.
-    pub(crate) fn list(&self, derived: &Derived) -> Option<&Reference> {
+    pub(crate) fn list(&self, derived: &Derived) -> Option<List<'_>> {
         match self.binding.fields.get(&derived.list) {
-            Some(Field::ToMany(reference)) => Some(reference),
+            Some(Field::ToMany(reference)) => Some(List::Reference(reference)),
+            Some(Field::Computed(call)) => match &call.returns {
+                FunctionReturn::Object { object, set: true, .. } => Some(List::Computed { call, object }),
+                _ => None,
+            },
             _ => None,
         }
     }

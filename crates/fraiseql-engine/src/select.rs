@@ -1,6 +1,8 @@
 //! Selections on bound object types become [`Select`]s, together with the shape of their values.
 
-use fraiseql_model::artifact::{Encoding, Field as Binding, Form, NonNull, Reference};
+use fraiseql_model::artifact::{
+    Encoding, Field as Binding, Form, FunctionCall, FunctionReturn, NonNull, Reference,
+};
 use fraiseql_model::response::{Code, GraphqlError};
 use indexmap::IndexMap;
 
@@ -12,8 +14,8 @@ use crate::filter::predicate;
 use crate::ir::{OrderTerm, Output, OutputValue, Select, Source, Term, column_term};
 use crate::order::order_terms;
 use crate::plan::ParamFormat;
-use crate::query::unbound;
-use crate::schema::Object;
+use crate::query::{call, unbound};
+use crate::schema::{List, Object};
 use crate::shape::{ResponseShape, ShapeKind};
 
 /// Fields of an object with the shapes of their values, by response key.
@@ -127,10 +129,19 @@ fn output<'s>(
             apply_list_arguments(scope, group, &mut select)?;
             Ok((OutputValue::Many(select), ShapeKind::List(shapes)))
         }
+        Some(Binding::Computed(function)) => computed(scope, object, function, group),
         Some(Binding::Derived(derived)) => {
-            let reference = object.list(derived).ok_or_else(|| unbound(&field.name))?;
-            let target = scope.schema.object(&reference.target);
-            let rows = || Ok(Rows { object: target, source: Source::Relation, on: &reference.on });
+            let list = object.list(derived).ok_or_else(|| unbound(&field.name))?;
+            let rows = || match &list {
+                List::Reference(reference) => {
+                    let object = scope.schema.object(&reference.target);
+                    Ok(Rows { object, source: Source::Relation, on: &reference.on })
+                }
+                List::Computed { call: function, object } => {
+                    let source = Source::Call(call(scope, function, true, group)?);
+                    Ok(Rows { object: scope.schema.object(object), source, on: &[] })
+                }
+            };
             match derived.form {
                 Form::Aggregate | Form::Groups => {
                     let (aggregate, kind) = aggregate(scope, derived.form, rows()?, group)?;
@@ -145,6 +156,34 @@ fn output<'s>(
         None => {
             let message = format!("{}.{} is not bound", object.name, field.name);
             Err(GraphqlError::new(Code::Internal, message))
+        }
+    }
+}
+
+/// Returns what a function makes of the row.
+fn computed<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    function: &'s FunctionCall,
+    group: &Group<'s>,
+) -> Result<(OutputValue<'s>, ShapeKind), GraphqlError> {
+    let name = &group[0].name;
+    let call = call(scope, function, true, group)?;
+    match &function.returns {
+        FunctionReturn::Void => Err(unbound(name)),
+        FunctionReturn::Value { value, set, non_null } => {
+            let guard = guard(*non_null, &object.name, name);
+            Ok((OutputValue::Computed { call, value, set: *set, guard }, ShapeKind::Leaf))
+        }
+        FunctionReturn::Object { object: target, set, non_null } => {
+            let target = scope.schema.object(target);
+            let (mut rows, shapes) = select(scope, target, Source::Call(call), group)?;
+            if *set {
+                apply_list_arguments(scope, group, &mut rows)?;
+                return Ok((OutputValue::Many(rows), ShapeKind::List(shapes)));
+            }
+            let guard = guard(*non_null, &object.name, name);
+            Ok((OutputValue::One { select: rows, guard }, ShapeKind::Object(shapes)))
         }
     }
 }

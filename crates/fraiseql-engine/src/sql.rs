@@ -19,6 +19,9 @@ pub(crate) const KEYS_SETTING: &str = "fraiseql.keys";
 /// The name of the common table expression that deletes.
 pub(crate) const DELETED: &str = "\"0d\"";
 
+/// The column that holds the whole row where functions take it.
+const ROW: &str = "\"#row\"";
+
 const IDENTIFIER_BYTES: usize = 63;
 const ROW_COLUMNS: usize = 1_000;
 
@@ -108,7 +111,9 @@ impl<'s> Writer<'s> {
                 let value = format!("(SELECT {} FROM ({}) AS {})", body.object(), body.sql, body.alias());
                 self.guarded_value(value, guard.as_deref())
             }
-            Root::Value { call, value, set, guard } => self.call_value(call, value, *set, guard.as_deref()),
+            Root::Value { call, value, set, guard } => {
+                self.call_value(call, None, value, *set, guard.as_deref())
+            }
             Root::Aggregate(aggregate) => self.aggregate(aggregate, None),
             Root::Connection(connection) => self.connection(connection, None),
         }
@@ -127,7 +132,14 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn call_value(&mut self, call: &Call, value: &ValueType, set: bool, guard: Option<&str>) -> String {
+    fn call_value(
+        &mut self,
+        call: &Call,
+        parent: Option<&str>,
+        value: &ValueType,
+        set: bool,
+        guard: Option<&str>,
+    ) -> String {
         let alias = format!("\"{}\"", self.next_number());
         let column = format!("{alias}.\"v\"");
         let mut encoded = self.encoded(&column, value);
@@ -139,20 +151,19 @@ impl<'s> Writer<'s> {
         } else {
             format!("to_json({encoded})")
         };
-        let call = self.call(call);
+        let call = self.call(call, parent);
         format!("(SELECT {json} FROM (SELECT {call} AS \"v\" OFFSET 0) AS {alias})")
     }
 
-    /// Returns a function call; arguments with a name are passed by name.
-    pub(crate) fn call(&mut self, call: &Call) -> String {
-        let arguments: Vec<String> = call
-            .arguments
-            .iter()
-            .map(|(name, operand)| {
-                let value = self.operand(operand);
-                if name.is_empty() { value } else { format!("{} => {value}", quote_identifier(name)) }
-            })
-            .collect();
+    /// Returns a function call; arguments with a name are passed by name, the row below which it
+    /// hangs comes first.
+    pub(crate) fn call(&mut self, call: &Call, parent: Option<&str>) -> String {
+        let row = parent.filter(|_| call.row).map(|parent| format!("{parent}.{ROW}"));
+        let given = call.arguments.iter().map(|(name, operand)| {
+            let value = self.operand(operand);
+            if name.is_empty() { value } else { format!("{} => {value}", quote_identifier(name)) }
+        });
+        let arguments: Vec<String> = row.into_iter().chain(given).collect();
         format!("{}({})", call.function, arguments.join(", "))
     }
 
@@ -169,15 +180,21 @@ impl<'s> Writer<'s> {
             entries.len() <= ROW_COLUMNS && entries.iter().all(|(key, _)| key.len() <= IDENTIFIER_BYTES);
         let list = if row_typed { row_list(&entries) } else { pair_list(&entries) };
         let tail = self.tail(select, &base, parent);
-        let sql = if joins.is_empty() || !tail.paged {
+        let row = select.outputs.iter().any(|output| output.value.takes_row());
+        let sql = if !row && (joins.is_empty() || !tail.paged) {
             format!("SELECT {list} FROM {}{joins}{}{}{}", tail.from, tail.filter, tail.order, tail.page)
         } else {
             // The page is cut before anything below it is read; the order is said again because a
             // join may lose it.
-            let columns = needed_columns(&select.outputs, &select.order, &base);
+            let mut columns = needed_columns(&select.outputs, &select.order, &base, tail.row);
+            let mut order = tail.order.clone();
+            if let [number] = tail.numbered.as_slice() {
+                columns.push_str(&format!(", {number} AS \"#n\""));
+                order = format!(" ORDER BY {base}.\"#n\"");
+            }
             format!(
-                "SELECT {list} FROM (SELECT {columns} FROM {}{}{}{}) AS {base}{joins}{}",
-                tail.from, tail.filter, tail.order, tail.page, tail.order
+                "SELECT {list} FROM (SELECT {columns} FROM {}{}{}{}) AS {base}{joins}{order}",
+                tail.from, tail.filter, tail.order, tail.page
             )
         };
         Body { sql, number, row_typed }
@@ -185,6 +202,7 @@ impl<'s> Writer<'s> {
 
     fn tail(&mut self, select: &Select<'s>, base: &str, parent: Option<&str>) -> Tail {
         let (from, conditions) = self.matching(select, base, parent);
+        let numbered = from.order.clone();
         let mut order = from.order;
         order.extend(select.order.iter().map(|term| self.order_term(term, base)));
         let mut page = self.page(select.limit.as_ref(), select.offset.as_ref());
@@ -195,15 +213,18 @@ impl<'s> Writer<'s> {
         let order_by = clause("ORDER BY", &order, ", ");
         let paged = !page.is_empty();
         if select.distinct.is_empty() {
-            return Tail { from: from.sql, filter, order: order_by, paged, page };
+            let row = RowColumn::Alias;
+            return Tail { from: from.sql, numbered, filter, order: order_by, paged, page, row };
         }
         // Of each group the first row by the order is kept; then what is left is ordered.
         let on: Vec<String> = select.distinct.iter().map(|term| term_sql(base, term)).collect();
         let groups = clause("ORDER BY", &[on.clone(), order].concat(), ", ");
         let on = on.join(", ");
-        let from =
-            format!("(SELECT DISTINCT ON ({on}) {base}.* FROM {}{filter}{groups}) AS {base}", from.sql);
-        Tail { from, filter: String::new(), order: order_by, paged, page }
+        let from = format!(
+            "(SELECT DISTINCT ON ({on}) {base}.*, {base} AS {ROW} FROM {}{filter}{groups}) AS {base}",
+            from.sql
+        );
+        Tail { from, numbered, filter: String::new(), order: order_by, paged, page, row: RowColumn::Column }
     }
 
     /// Returns where the rows come from, and the conditions that they must meet.
@@ -213,7 +234,7 @@ impl<'s> Writer<'s> {
         base: &str,
         parent: Option<&str>,
     ) -> (From, Vec<String>) {
-        let (sql, mut conditions, order) = self.source(select, base);
+        let (sql, mut conditions, order) = self.source(select, base, parent);
         if let Some(parent) = parent {
             conditions.extend(joined(select.on, base, parent));
         }
@@ -238,13 +259,18 @@ impl<'s> Writer<'s> {
     }
 
     /// Returns FROM, conditions and order that the source itself brings.
-    fn source(&mut self, select: &Select<'s>, base: &str) -> (String, Vec<String>, Vec<String>) {
+    fn source(
+        &mut self,
+        select: &Select<'s>,
+        base: &str,
+        parent: Option<&str>,
+    ) -> (String, Vec<String>, Vec<String>) {
         let object = select.object;
         let relation = &object.relation;
         match &select.source {
             Source::Relation => (format!("{relation} AS {base}"), Vec::new(), Vec::new()),
             Source::Call(call) => {
-                let call = self.call(call);
+                let call = self.call(call, parent);
                 // A function that returns NULL for a row gives one whose every column is NULL.
                 (format!("{call} AS {base}"), vec![format!("NOT ({base} IS NULL)")], Vec::new())
             }
@@ -281,6 +307,9 @@ impl<'s> Writer<'s> {
             }
             OutputValue::One { select, guard } => (select, false, guard.as_deref()),
             OutputValue::Many(select) => (select, true, None),
+            OutputValue::Computed { call, value, set, guard } => {
+                return self.call_value(call, Some(base), value, *set, guard.as_deref());
+            }
             OutputValue::Aggregate(aggregate) => return self.aggregate(aggregate, Some(base)),
             OutputValue::Connection(connection) => return self.connection(connection, Some(base)),
         };
@@ -371,10 +400,22 @@ pub(crate) struct From {
 /// What stands behind the select list.
 struct Tail {
     from: String,
+    /// The order that the source brings along, which only the source itself can name.
+    numbered: Vec<String>,
     filter: String,
     order: String,
     page: String,
     paged: bool,
+    row: RowColumn,
+}
+
+/// How the whole row of a source is named.
+#[derive(Clone, Copy)]
+pub(crate) enum RowColumn {
+    /// By the alias of the source.
+    Alias,
+    /// It is a column already.
+    Column,
 }
 
 /// Returns a clause with a space before it; nothing without parts.
@@ -438,16 +479,19 @@ fn written_keys(object: &Object, alias: &str) -> String {
     )
 }
 
-/// Returns the columns of `base` that outputs, joins and order read.
+/// Returns the columns of `base` that outputs, joins and order read, the whole row where it is taken.
 pub(crate) fn needed_columns<'s>(
     outputs: impl IntoIterator<Item = &'s Output<'s>>,
     order: &[OrderTerm<'s>],
     base: &str,
+    row: RowColumn,
 ) -> String {
     let mut columns = std::collections::BTreeSet::new();
+    let mut takes_row = false;
     for output in outputs {
+        takes_row |= output.value.takes_row();
         match &output.value {
-            OutputValue::Typename(_) => {}
+            OutputValue::Typename(_) | OutputValue::Computed { .. } => {}
             OutputValue::Column { field, .. } => {
                 columns.insert(field.column.as_str());
             }
@@ -465,7 +509,13 @@ pub(crate) fn needed_columns<'s>(
             (None, Term::Aggregate(_)) => {}
         }
     }
-    let columns: Vec<String> = columns.into_iter().map(|column| column_sql(base, column)).collect();
+    let mut columns: Vec<String> = columns.into_iter().map(|column| column_sql(base, column)).collect();
+    if takes_row {
+        columns.push(match row {
+            RowColumn::Alias => format!("{base} AS {ROW}"),
+            RowColumn::Column => format!("{base}.{ROW}"),
+        });
+    }
     columns.join(", ")
 }
 

@@ -4,7 +4,7 @@ use fraiseql_model::names::quote_literal;
 
 use crate::ir::{Connection, ConnectionOutput, ConnectionValue, EdgeValue, OrderedTerm, Output, PageValue};
 use crate::plan::Param;
-use crate::sql::{Writer, clause, needed_columns};
+use crate::sql::{RowColumn, Writer, clause, needed_columns};
 
 impl<'s> Writer<'s> {
     /// Returns an expression of type json.
@@ -253,7 +253,7 @@ impl<'s> PageWriter<'_, 's> {
                 .collect(),
             _ => Vec::new(),
         });
-        let columns = needed_columns(outputs.flatten(), &[], base);
+        let columns = needed_columns(outputs.flatten(), &[], base, RowColumn::Alias);
         let columns = if columns.is_empty() { cursor } else { format!("{columns}, {cursor}") };
         let limit = match &self.size {
             Some(size) => format!(" LIMIT {size} + 1"),

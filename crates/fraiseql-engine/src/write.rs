@@ -128,7 +128,7 @@ pub(crate) fn keep_no_keys() -> String {
 /// Returns the statement that calls a function and leaves its rows in the session.
 pub(crate) fn keep_rows(writer: &mut Writer<'_>, call: &Call) -> String {
     let alias = format!("\"{}\"", writer.next_number());
-    let call = writer.call(call);
+    let call = writer.call(call, None);
     format!(
         "SELECT set_config('{KEYS_SETTING}', coalesce(json_agg({alias}), '[]'::json)::pg_catalog.text, true) \
          FROM {call} AS {alias} WHERE NOT ({alias} IS NULL)"

@@ -144,6 +144,8 @@ pub enum Field {
     ToMany(Reference),
     /// Another view of a list that is a field of the same type.
     Derived(Derived),
+    /// What a function returns that takes the row as its first argument.
+    Computed(FunctionCall),
 }
 
 /// A field that shows the rows of a list in another form.
@@ -355,6 +357,17 @@ pub struct FunctionCall {
     pub arguments: Vec<FunctionArgument>,
     /// What comes back.
     pub returns: FunctionReturn,
+}
+
+impl FunctionCall {
+    /// Returns the object types whose rows come back.
+    pub fn objects(&self) -> impl Iterator<Item = &str> {
+        let object = match &self.returns {
+            FunctionReturn::Object { object, .. } => Some(object.as_str()),
+            FunctionReturn::Void | FunctionReturn::Value { .. } => None,
+        };
+        object.into_iter()
+    }
 }
 
 /// An argument of a function.

@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod chinook;
+mod computed;
 mod connections;
 mod fixture;
 mod hostile;
