@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use apollo_compiler::ast::Document;
+use fraiseql_model::artifact::Field;
 use fraiseql_model::catalog::Catalog;
 
 use crate::column::Vocabulary;
@@ -11,6 +12,7 @@ use crate::document::Authored;
 use crate::draft::Drafts;
 use crate::enumeration::{self, BoundEnum};
 use crate::findings::Findings;
+use crate::json;
 use crate::object::{self, BoundObject};
 use crate::reading::Reading;
 use crate::root::{BoundRoot, RootBinder, RootFields};
@@ -26,6 +28,8 @@ pub(crate) struct Analysis<'o, 'a> {
     pub(crate) query: Vec<BoundRoot<'a>>,
     pub(crate) mutation: Vec<BoundRoot<'a>>,
     pub(crate) writes: Vec<Writes<'o, 'a>>,
+    /// Object types that are read from JSON documents.
+    pub(crate) documents: BTreeMap<&'a str, BTreeMap<String, Field>>,
     pub(crate) server_version: u32,
 }
 
@@ -54,6 +58,7 @@ pub(crate) fn analyse<R>(
         refused: &authored.refused,
     };
     let objects = object::bind(findings, &drafts, &words);
+    let documents = json::documents(findings, &drafts, &objects, &words);
     let roots = RootFields::read(findings, &authored);
     let binder = RootBinder {
         drafts: &drafts,
@@ -73,6 +78,7 @@ pub(crate) fn analyse<R>(
         query,
         mutation,
         writes,
+        documents,
         server_version: catalog.server_version,
     };
     then(findings, &analysis)

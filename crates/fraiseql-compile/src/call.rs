@@ -51,7 +51,10 @@ impl<'a> Caller<'a, '_> {
             let message = format!("{} calls {}, which may write", self.owner, function.name);
             let error = Diagnostic::error(&errors::SDL_VOLATILE_FUNCTION, message)
                 .why("queries run in read-only transactions, and the function is declared VOLATILE")
-                .hint("declare it STABLE if it only reads, or move the field to Mutation");
+                .hint(match self.row {
+                    Some(_) => "declare it STABLE if it only reads",
+                    None => "declare it STABLE if it only reads, or move the field to Mutation",
+                });
             findings.add(self.field.definition.name.location(), error);
         }
         let (returns, result) = self.returns(findings, function)?;

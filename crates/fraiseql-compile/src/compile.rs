@@ -84,6 +84,11 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
         query: query(analysis),
         mutation: mutation(analysis),
         manifest: manifest::manifest(analysis),
+        documents: analysis
+            .documents
+            .iter()
+            .map(|(name, fields)| ((*name).to_owned(), fields.clone()))
+            .collect(),
     }
     .seal();
     artifact
@@ -95,7 +100,9 @@ fn object_type(analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) -> ObjectT
             column: column.column.name.clone(),
             value: column.value.clone(),
             non_null: column.non_null,
+            key: column.key.clone(),
         }),
+        Binding::Document(document) => Field::Document(document.clone()),
         Binding::ToOne(reference) => Field::ToOne(reference.clone()),
         Binding::ToMany(reference) => Field::ToMany(reference.clone()),
         Binding::Computed(call) => Field::Computed(call.call.clone()),

@@ -86,6 +86,7 @@ const SPECS: &[Spec] = &[
             ("distinct", Kind::Flag, false),
         ],
     ),
+    ours("json", &[Site::Object, Site::Field], &[("column", Kind::Text, false), ("key", Kind::Text, false)]),
     ours("column", &[Site::Field], &[("name", Kind::Text, true)]),
     ours("reference", &[Site::Field], &[("columns", Kind::Texts, true), ("target", Kind::Texts, true)]),
     ours("neverNull", &[Site::Field], &[]),

@@ -28,6 +28,8 @@ pub(crate) struct Draft<'d, 'c> {
     pub(crate) applied: Applied<'d>,
     /// `None` when it was not found, which is in the findings then.
     pub(crate) relation: Option<&'c Relation>,
+    /// True when some field may read it from a JSON document.
+    embedded: bool,
     pub(crate) fields: Vec<DraftField<'d>>,
     /// The columns that identify a row; empty when nothing does.
     pub(crate) key: Vec<String>,
@@ -44,8 +46,11 @@ pub(crate) struct DraftField<'d> {
 
 impl<'d, 'c> Drafts<'d, 'c> {
     pub(crate) fn read(findings: &mut Findings, authored: &'d Authored<'d>, database: &Database<'c>) -> Self {
-        let list: Vec<Draft<'_, '_>> =
-            authored.objects.iter().map(|object| Draft::read(findings, object, database)).collect();
+        let embedded = crate::json::embedded(authored);
+        let read = |object: &'d AuthoredObject<'d>| {
+            Draft::read(findings, object, database, embedded.contains(object.name))
+        };
+        let list: Vec<Draft<'_, '_>> = authored.objects.iter().map(read).collect();
         let by_name = list.iter().enumerate().map(|(at, draft)| (draft.object.name, at)).collect();
         Self { list, by_name }
     }
@@ -56,18 +61,24 @@ impl<'d, 'c> Drafts<'d, 'c> {
 }
 
 impl<'d, 'c> Draft<'d, 'c> {
-    fn read(findings: &mut Findings, object: &'d AuthoredObject<'d>, database: &Database<'c>) -> Self {
+    fn read(
+        findings: &mut Findings,
+        object: &'d AuthoredObject<'d>,
+        database: &Database<'c>,
+        embedded: bool,
+    ) -> Self {
         let applied = Applied::read(findings, Site::Object, object.directives.iter().copied());
         let fields = read_fields(findings, object);
         let relation = match applied.get("relation") {
             Some(usage) => relation(findings, usage, database),
-            None if mentions(object, "relation") => None,
+            None if mentions(object, "relation") || embedded => None,
             None => {
                 findings.add(object.place, unbound(object, database));
                 None
             }
         };
-        let mut draft = Self { object, applied, relation, fields, key: Vec::new(), keys: Vec::new() };
+        let (key, keys) = (Vec::new(), Vec::new());
+        let mut draft = Self { object, applied, relation, embedded, fields, key, keys };
         if let Some(relation) = relation {
             draft.find_keys(findings, relation, database);
         }
@@ -100,6 +111,11 @@ impl<'d, 'c> Draft<'d, 'c> {
             }
             self.key = columns;
         }
+    }
+
+    /// Returns true for a type that has no relation because it is only read from JSON documents.
+    pub(crate) fn is_document(&self) -> bool {
+        self.embedded && !mentions(self.object, "relation")
     }
 
     /// Returns the name of the column that a field reads when it is a column field.

@@ -226,7 +226,7 @@ impl<'o, 'a> Model<'o, 'a> {
                         demand.list_filters.insert(reference.target.clone());
                         waiting.push(reference.target.clone());
                     }
-                    Binding::Computed(_) => {}
+                    Binding::Computed(_) | Binding::Document(_) => {}
                 }
             }
         }
@@ -463,7 +463,7 @@ fn filter(object: &BoundObject<'_>) -> String {
             Binding::Column(column) => Some(format!("{}: {}", field.name, column_filter(column).0)),
             Binding::ToOne(reference) => Some(format!("{}: {}Filter", field.name, reference.target)),
             Binding::ToMany(reference) => Some(format!("{}: {}ListFilter", field.name, reference.target)),
-            Binding::Computed(_) => None,
+            Binding::Computed(_) | Binding::Document(_) => None,
         })
         .collect();
     fields.push(format!("_and: [{name}Filter!]"));

@@ -19,6 +19,7 @@ mod findings;
 mod grants;
 mod init;
 mod input;
+mod json;
 mod manifest;
 mod object;
 mod plural;

@@ -75,6 +75,7 @@ impl Ledger {
                         self.read(relation).non_null.insert(column.column.name.clone());
                     }
                 }
+                Binding::Document(document) => self.read_column(relation, &document.column, &reader),
                 Binding::Computed(call) => {
                     self.read(relation).whole_row = true;
                     self.call(analysis, call);

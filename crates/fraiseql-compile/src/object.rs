@@ -1,6 +1,6 @@
 //! Binds the fields of object types: to columns, or to rows of other types.
 
-use fraiseql_model::artifact::{FunctionReturn, NonNull, Reference, ValueType};
+use fraiseql_model::artifact::{DocumentField, FunctionReturn, NonNull, Reference, ValueType};
 use fraiseql_model::catalog::{Column, Relation, RelationKind};
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
@@ -11,6 +11,7 @@ use crate::column::{Side, Vocabulary, non_null, refuse_unknown, value_type};
 use crate::database::{Element, UniqueKey};
 use crate::draft::{Draft, DraftField, Drafts, unknown_column};
 use crate::findings::{Findings, Place};
+use crate::json::{self, Place as JsonPlace};
 use crate::reading::Reading;
 use crate::reference;
 use crate::scalar::{self, Class, Comparison};
@@ -41,6 +42,8 @@ pub(crate) enum Binding<'a> {
     Column(BoundColumn<'a>),
     ToOne(Reference),
     ToMany(Reference),
+    /// An object, or a list of them, within a JSON column.
+    Document(DocumentField),
     /// What a function returns for the row.
     Computed(Box<BoundCall<'a>>),
 }
@@ -54,7 +57,7 @@ impl Binding<'_> {
                 FunctionReturn::Object { object, set: true, .. } => Some(object),
                 _ => None,
             },
-            Self::Column(_) | Self::ToOne(_) => None,
+            Self::Column(_) | Self::ToOne(_) | Self::Document(_) => None,
         }
     }
 }
@@ -63,6 +66,8 @@ impl Binding<'_> {
 #[derive(Debug)]
 pub(crate) struct BoundColumn<'a> {
     pub(crate) column: &'a Column,
+    /// The key of the value when the column is a JSON document.
+    pub(crate) key: Option<String>,
     pub(crate) value: ValueType,
     pub(crate) non_null: NonNull,
     pub(crate) element: Element,
@@ -79,6 +84,9 @@ pub(crate) fn bind<'a>(
 ) -> Vec<BoundObject<'a>> {
     let mut bound = Vec::with_capacity(drafts.list.len());
     for draft in &drafts.list {
+        if draft.is_document() {
+            continue;
+        }
         let binder = Binder { draft, drafts, words };
         let fields = draft.fields.iter().filter_map(|field| binder.field(findings, field)).collect();
         if let Some(relation) = draft.relation {
@@ -110,7 +118,7 @@ impl<'a> BoundObject<'a> {
 
     /// Returns the first field that reads a column.
     pub(crate) fn field_of(&self, column: &str) -> Option<(&'a str, &BoundColumn<'a>)> {
-        self.columns().find(|(_, bound)| bound.column.name == column)
+        self.columns().find(|(_, bound)| bound.column.name == column && bound.key.is_none())
     }
 
     /// Returns the fields of a key in its order, when a client can name each of its columns.
@@ -161,11 +169,46 @@ impl<'a> Binder<'a, '_> {
             );
             return None;
         };
-        let binding = match self.drafts.get(shape.name) {
+        let target = self.drafts.get(shape.name);
+        match json::place(findings, self.draft, field, target.is_some()) {
+            JsonPlace::Elsewhere => {}
+            JsonPlace::Nowhere => return None,
+            JsonPlace::Within { column, key } => {
+                let binding = self.documented(findings, field, &shape, column, key)?;
+                return Some(BoundField { name, binding });
+            }
+        }
+        let binding = match target {
             Some(target) => self.reference(findings, field, &shape, target)?,
             None => self.column(findings, field, &shape).map(Binding::Column)?,
         };
         Some(BoundField { name, binding })
+    }
+
+    /// Binds a field that is read from a JSON document.
+    fn documented(
+        &self,
+        findings: &mut Findings,
+        field: &'a DraftField<'a>,
+        shape: &Shape<'a>,
+        column: &'a Column,
+        key: String,
+    ) -> Option<Binding<'a>> {
+        if let Some(argument) = field.definition.arguments.first() {
+            let message = format!("{} is read from a document and takes no arguments", self.owner(field));
+            findings.add(argument.location(), Diagnostic::error(&errors::SDL_ARGUMENT, message));
+        }
+        if self.drafts.get(shape.name).is_some() {
+            return Some(Binding::Document(DocumentField {
+                column: column.name.clone(),
+                key,
+                target: shape.name.to_string(),
+                list: shape.list,
+                non_null: if shape.non_null { NonNull::Trusted } else { NonNull::Nullable },
+            }));
+        }
+        let (value, element, non_null) = json::value(findings, self.words, shape)?;
+        Some(Binding::Column(BoundColumn { column, key: Some(key), value, non_null, element }))
     }
 
     fn computed(&self, findings: &mut Findings, field: &'a DraftField<'a>) -> Option<BoundField<'a>> {
@@ -225,7 +268,7 @@ impl<'a> Binder<'a, '_> {
         let trusted = field.applied.get("neverNull").and_then(|usage| usage.place);
         let place = definition.ty.inner_named_type().location();
         let non_null = non_null(findings, shape, &side, column.nullability, trusted, place);
-        Some(BoundColumn { column, value, non_null, element })
+        Some(BoundColumn { column, key: None, value, non_null, element })
     }
 
     fn reference(

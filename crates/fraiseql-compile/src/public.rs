@@ -15,7 +15,7 @@ use crate::manifest::calls_of;
 use crate::scalar;
 use crate::text::{argument, describe, public_directives};
 use crate::write::Writes;
-use fraiseql_model::artifact::{FunctionReturn, MutationField};
+use fraiseql_model::artifact::{Field, FunctionReturn, MutationField};
 
 /// Returns the public schema; names that are taken twice are in `findings`.
 pub(crate) fn schema(findings: &mut Findings, analysis: &Analysis<'_, '_>) -> String {
@@ -69,6 +69,11 @@ fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
         used.extend(call.call.arguments.iter().map(|argument| argument.value.graphql.as_str()));
         if let FunctionReturn::Value { value, .. } = &call.call.returns {
             used.insert(&value.graphql);
+        }
+    }
+    for field in analysis.documents.values().flat_map(|fields| fields.values()) {
+        if let Field::Column(column) = field {
+            used.insert(&column.value.graphql);
         }
     }
     for object in analysis.objects {
@@ -227,8 +232,12 @@ impl Printer<'_, '_, '_> {
                 }
                 Entry::Object(at) => {
                     let object = &authored.objects[*at];
-                    if let Some(at) = bound.get(object.name) {
-                        parts.push(self.object(object, *at));
+                    match bound.get(object.name) {
+                        Some(at) => parts.push(self.object(object, *at)),
+                        None if self.analysis.documents.contains_key(object.name) => {
+                            parts.push(print_object(object, |_| Additions::default(), &[]));
+                        }
+                        None => {}
                     }
                 }
                 Entry::Enum(at) => parts.push(enumeration(&authored.enums[*at])),

@@ -232,6 +232,7 @@ fn key_argument<'a, 'o>(
         .columns()
         .find(|(name, _)| *name == argument.name.as_str())
         .or_else(|| object.field_of(&snake_case(&argument.name)));
+    let found = found.filter(|(_, bound)| bound.key.is_none());
     let Some((name, bound)) = found else {
         let message = format!("{} has no column field \"{}\" to look it up by", object.name, argument.name);
         let error = Diagnostic::error(&errors::SDL_ARGUMENT, message);

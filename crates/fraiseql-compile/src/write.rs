@@ -174,7 +174,7 @@ pub(crate) fn stems(object: &str) -> (String, String) {
 /// The first field of each column that is not computed by the database.
 fn insertable<'o, 'a>(object: &'o BoundObject<'a>, database: &Database<'_>) -> Vec<InsertField<'o, 'a>> {
     let mut fields: Vec<InsertField<'_, '_>> = Vec::new();
-    for (name, column) in object.columns() {
+    for (name, column) in object.columns().filter(|(_, column)| column.key.is_none()) {
         let writing = database.writing(object.relation, column.column);
         let again = fields.iter().any(|field| field.column.column.name == column.column.name);
         if writing != Writing::Never && !again {

@@ -14,7 +14,8 @@ use crate::argument::{Input, Scope};
 use crate::bind::{cursor_values, natural};
 use crate::collect::{Group, collect_below};
 use crate::ir::{
-    Connection, ConnectionOutput, ConnectionValue, Cursor, EdgeValue, OrderTerm, OrderedTerm, PageValue, Term,
+    Connection, ConnectionOutput, ConnectionValue, Cursor, EdgeValue, OrderTerm, OrderedTerm, PageValue,
+    Term, column_term,
 };
 use crate::order::order_terms;
 use crate::plan::{Param, ParamFormat};
@@ -205,8 +206,7 @@ fn total_order<'s>(
     let mut order: Vec<OrderedTerm<'_>> = Vec::new();
     for term in asked {
         let owner = term.through.last().map_or(object, |(object, _)| object);
-        let Term::Column(name) = term.term else { return Err(unbound("orderBy")) };
-        let column = field_of(owner, name).ok_or_else(|| unbound(name))?;
+        let column = field_of(owner, &term.term).ok_or_else(|| unbound("orderBy"))?;
         let nullable = !term.through.is_empty() || column.non_null != NonNull::Proven;
         order.push(OrderedTerm { sql_type: column.value.sql.clone(), nullable, term });
     }
@@ -215,16 +215,17 @@ fn total_order<'s>(
             found.term.through.is_empty() && found.term.term == Term::Column(&key.column)
         };
         if !order.iter().any(known) {
-            let proven = field_of(object, &key.column).is_some_and(|field| field.non_null == NonNull::Proven);
-            let term = OrderTerm { through: Vec::new(), term: Term::Column(&key.column), direction: "ASC" };
+            let term = Term::Column(&key.column);
+            let proven = field_of(object, &term).is_some_and(|field| field.non_null == NonNull::Proven);
+            let term = OrderTerm { through: Vec::new(), term, direction: "ASC" };
             order.push(OrderedTerm { sql_type: key.sql_type.clone(), nullable: !proven, term });
         }
     }
     Ok(order)
 }
 
-fn field_of<'s>(object: &'s Object, column: &str) -> Option<&'s ColumnField> {
-    object.columns().find(|field| field.column == column)
+fn field_of<'s>(object: &'s Object, term: &Term<'_>) -> Option<&'s ColumnField> {
+    object.columns().find(|field| column_term(field) == *term)
 }
 
 fn digest(order: &[OrderedTerm<'_>]) -> String {

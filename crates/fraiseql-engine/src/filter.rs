@@ -72,7 +72,7 @@ fn field_predicate<'s>(
             }
             Ok(Predicate::All(all))
         }
-        Some(Field::Derived(_) | Field::Computed(_)) | None => {
+        Some(Field::Derived(_) | Field::Computed(_) | Field::Document(_)) | None => {
             Err(GraphqlError::new(Code::Internal, format!("the filter field \"{field}\" is not bound")))
         }
     }

@@ -3,7 +3,7 @@
 //! Everything that `sql` writes is here first, so that a new kind of source or output is a
 //! variant and not a second writer.
 
-use fraiseql_model::artifact::{ColumnField, ColumnPair, ValueType};
+use fraiseql_model::artifact::{ColumnField, ColumnPair, DocumentField, ValueType};
 
 use crate::plan::Param;
 use crate::schema::Object;
@@ -64,6 +64,8 @@ pub(crate) enum OutputValue<'s> {
     One { select: Select<'s>, guard: Option<String> },
     /// A list of objects.
     Many(Select<'s>),
+    /// An object, or a list of them, within a column that is a JSON document.
+    Document { field: &'s DocumentField, outputs: Vec<Output<'s>>, guard: Option<String> },
     /// What a function returns for the row: a value or a list of values.
     Computed { call: Call, value: &'s ValueType, set: bool, guard: Option<String> },
     /// What is computed over rows instead of listing them.
@@ -77,7 +79,7 @@ impl OutputValue<'_> {
     pub(crate) fn takes_row(&self) -> bool {
         let by_call = |select: &Select<'_>| matches!(&select.source, Source::Call(call) if call.row);
         match self {
-            Self::Typename(_) | Self::Column { .. } => false,
+            Self::Typename(_) | Self::Column { .. } | Self::Document { .. } => false,
             Self::Computed { .. } => true,
             Self::One { select, .. } | Self::Many(select) => by_call(select),
             Self::Aggregate(aggregate) => by_call(&aggregate.rows),
@@ -111,6 +113,8 @@ pub(crate) enum Predicate<'s> {
 pub(crate) enum Term<'s> {
     /// A column.
     Column(&'s str),
+    /// A value within a column that is a JSON document.
+    Document(&'s ColumnField),
     /// The number of elements of a column's array.
     Cardinality(&'s str),
     /// An aggregate function of the rows of a group.
@@ -296,5 +300,5 @@ pub(crate) enum PageValue {
 
 /// Returns what a column field reads.
 pub(crate) fn column_term(field: &ColumnField) -> Term<'_> {
-    Term::Column(&field.column)
+    if field.key.is_some() { Term::Document(field) } else { Term::Column(&field.column) }
 }

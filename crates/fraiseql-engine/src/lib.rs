@@ -27,6 +27,7 @@ mod shape;
 mod sql;
 mod sql_aggregate;
 mod sql_connection;
+mod sql_document;
 mod variables;
 mod write;
 

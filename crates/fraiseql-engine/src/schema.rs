@@ -10,6 +10,7 @@ use apollo_compiler::{Name, Schema as GraphqlSchema};
 use fraiseql_model::artifact::{
     Artifact, ColumnField, Derived, EnumType, Field, FunctionCall, FunctionReturn, ObjectType, Reference,
 };
+use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::names::quote_identifier;
 
 /// A schema that is ready to plan requests. Immutable; share it with `Arc`.
@@ -19,6 +20,8 @@ pub struct Schema {
     pub(crate) graphql: Valid<GraphqlSchema>,
     pub(crate) implementers: HashMap<Name, Implementers>,
     pub(crate) objects: BTreeMap<String, Arc<Object>>,
+    /// Object types within JSON documents; they have neither relation nor key.
+    documents: BTreeMap<String, Object>,
 }
 
 /// An object type with its fragments of SQL made ready.
@@ -102,7 +105,23 @@ impl Schema {
             }
         }
         let implementers = graphql.implementers_map();
-        Ok(Self { artifact, graphql, implementers, objects })
+        let documents: BTreeMap<String, Object> = artifact
+            .documents
+            .iter()
+            .map(|(name, fields)| (name.clone(), document_object(name, fields)))
+            .collect();
+        let all = objects.iter().map(|(name, object)| (name, &**object)).chain(&documents);
+        for (name, object) in all {
+            for (field, binding) in &object.binding.fields {
+                if let Field::Document(found) = binding
+                    && !documents.contains_key(&found.target)
+                {
+                    let (what, missing) = (format!("{name}.{field}"), format!("document {}", found.target));
+                    return Err(LoadError::Dangling { what, missing });
+                }
+            }
+        }
+        Ok(Self { artifact, graphql, implementers, objects, documents })
     }
 
     /// Returns the complete public schema in SDL.
@@ -118,6 +137,11 @@ impl Schema {
     /// Returns a bound object type. Every name in a loaded artifact resolves.
     pub(crate) fn object(&self, name: &str) -> &Arc<Object> {
         self.objects.get(name).expect("load checked every name")
+    }
+
+    /// Returns an object type within JSON documents.
+    pub(crate) fn document(&self, name: &str) -> Option<&Object> {
+        self.documents.get(name)
     }
 
     pub(crate) fn enum_type(&self, name: &str) -> Option<&EnumType> {
@@ -155,6 +179,12 @@ impl Object {
     }
 }
 
+fn document_object(name: &str, fields: &BTreeMap<String, Field>) -> Object {
+    let binding =
+        ObjectType { relation: QualifiedName::new("", ""), key: Vec::new(), fields: fields.clone() };
+    Object { name: name.to_owned(), relation: String::new(), key: Vec::new(), binding }
+}
+
 fn load_object(artifact: &Artifact, name: &str, binding: &ObjectType) -> Result<Object, LoadError> {
     let key = binding
         .key
@@ -172,7 +202,7 @@ fn load_object(artifact: &Artifact, name: &str, binding: &ObjectType) -> Result<
 
 fn key_column_type(artifact: &Artifact, binding: &ObjectType, column: &str) -> Option<String> {
     let exposed = binding.fields.values().find_map(|field| match field {
-        Field::Column(found) if found.column == column => Some(&found.value),
+        Field::Column(found) if found.column == column && found.key.is_none() => Some(&found.value),
         _ => None,
     });
     match exposed {

@@ -129,6 +129,14 @@ fn output<'s>(
             apply_list_arguments(scope, group, &mut select)?;
             Ok((OutputValue::Many(select), ShapeKind::List(shapes)))
         }
+        Some(Binding::Document(document)) => {
+            let target = scope.schema.document(&document.target).ok_or_else(|| unbound(&document.target))?;
+            let below = collect_below(scope, &target.name, group);
+            let (outputs, shapes) = outputs(scope, target, below)?;
+            let guard = guard(document.non_null, &object.name, &field.name);
+            let kind = if document.list { ShapeKind::List(shapes) } else { ShapeKind::Object(shapes) };
+            Ok((OutputValue::Document { field: document, outputs, guard }, kind))
+        }
         Some(Binding::Computed(function)) => computed(scope, object, function, group),
         Some(Binding::Derived(derived)) => {
             let list = object.list(derived).ok_or_else(|| unbound(&field.name))?;

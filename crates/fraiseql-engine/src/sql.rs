@@ -10,9 +10,11 @@ use fraiseql_model::names::{quote_identifier, quote_literal};
 
 use crate::ir::{
     AggregateCall, Call, Operand, OperandValue, OrderTerm, Output, OutputValue, Root, Select, Source, Term,
+    column_term,
 };
 use crate::plan::{NULL_MARKER, Param, Statement};
 use crate::schema::{Object, Schema, column_sql};
+use crate::sql_document::document_value;
 
 /// The session setting that carries keys from a write to its read.
 pub(crate) const KEYS_SETTING: &str = "fraiseql.keys";
@@ -119,7 +121,7 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn guarded_value(&mut self, value: String, guard: Option<&str>) -> String {
+    pub(crate) fn guarded_value(&mut self, value: String, guard: Option<&str>) -> String {
         match guard {
             Some(name) if self.guards => {
                 let alias = format!("\"{}g\"", self.next_number());
@@ -297,7 +299,7 @@ impl<'s> Writer<'s> {
         let (select, list, guard) = match &output.value {
             OutputValue::Typename(name) => return format!("{}::pg_catalog.text", quote_literal(name)),
             OutputValue::Column { field, guard } => {
-                let column = column_sql(base, &field.column);
+                let column = term_sql(base, &column_term(field));
                 let encoded = self.encoded(&column, &field.value);
                 return match guard {
                     // The value as it is sent decides: NaN becomes null on the way.
@@ -309,6 +311,10 @@ impl<'s> Writer<'s> {
             OutputValue::Many(select) => (select, true, None),
             OutputValue::Computed { call, value, set, guard } => {
                 return self.call_value(call, Some(base), value, *set, guard.as_deref());
+            }
+            OutputValue::Document { field, outputs, guard } => {
+                let value = self.document(field, outputs, base);
+                return self.guarded_value(value, guard.as_deref());
             }
             OutputValue::Aggregate(aggregate) => return self.aggregate(aggregate, Some(base)),
             OutputValue::Connection(connection) => return self.connection(connection, Some(base)),
@@ -495,6 +501,9 @@ pub(crate) fn needed_columns<'s>(
             OutputValue::Column { field, .. } => {
                 columns.insert(field.column.as_str());
             }
+            OutputValue::Document { field, .. } => {
+                columns.insert(&field.column);
+            }
             OutputValue::One { select, .. } | OutputValue::Many(select) => columns.extend(locals(select.on)),
             OutputValue::Aggregate(aggregate) => columns.extend(locals(aggregate.rows.on)),
             OutputValue::Connection(connection) => columns.extend(locals(connection.rows.on)),
@@ -505,6 +514,9 @@ pub(crate) fn needed_columns<'s>(
             (Some((_, on)), _) => columns.extend(locals(on)),
             (None, Term::Column(column) | Term::Cardinality(column)) => {
                 columns.insert(column);
+            }
+            (None, Term::Document(field)) => {
+                columns.insert(&field.column);
             }
             (None, Term::Aggregate(_)) => {}
         }
@@ -525,9 +537,10 @@ fn locals(on: &[ColumnPair]) -> impl Iterator<Item = &str> {
 
 /// Returns a value of the row under `alias` as SQL.
 pub(crate) fn term_sql(alias: &str, term: &Term<'_>) -> String {
-    let column = |field: &ColumnField| column_sql(alias, &field.column);
+    let column = |field: &ColumnField| term_sql(alias, &column_term(field));
     match term {
         Term::Column(name) => column_sql(alias, name),
+        Term::Document(field) => document_value(alias, field),
         Term::Cardinality(name) => format!("cardinality({})", column_sql(alias, name)),
         Term::Aggregate(AggregateCall::Count) => "count(*)".to_owned(),
         Term::Aggregate(AggregateCall::CountDistinct(fields)) => {

@@ -36,7 +36,14 @@ pub struct Artifact {
     pub mutation: BTreeMap<String, MutationField>,
     /// What this schema reads and writes.
     pub manifest: Manifest,
+    /// Object types that stand within JSON documents: what their fields read there, by GraphQL name.
+    /// Their column is [`DOCUMENT_COLUMN`].
+    #[serde(default)]
+    pub documents: BTreeMap<String, BTreeMap<String, Field>>,
 }
+
+/// The name under which SQL has the document that a field of [`Artifact::documents`] reads.
+pub const DOCUMENT_COLUMN: &str = "v";
 
 /// Why bytes are not an artifact that this version can serve.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +153,24 @@ pub enum Field {
     Derived(Derived),
     /// What a function returns that takes the row as its first argument.
     Computed(FunctionCall),
+    /// An object, or a list of them, within a JSON column.
+    Document(DocumentField),
+}
+
+/// A field that is an object, or a list of objects, within a JSON document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentField {
+    /// The column that has the document, of type json or jsonb.
+    pub column: String,
+    /// The key in the document.
+    pub key: String,
+    /// The object type, one of [`Artifact::documents`].
+    pub target: String,
+    /// True for a list.
+    pub list: bool,
+    /// Whether the field is `!`.
+    pub non_null: NonNull,
 }
 
 /// A field that shows the rows of a list in another form.
@@ -180,6 +205,9 @@ pub struct ColumnField {
     pub value: ValueType,
     /// Whether the field is `!`, and on what ground.
     pub non_null: NonNull,
+    /// The key of the value when the column is a JSON document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// How a SQL value becomes a GraphQL value and back.
@@ -423,6 +451,7 @@ mod tests {
             query: BTreeMap::new(),
             mutation: BTreeMap::new(),
             manifest: Manifest::default(),
+            documents: BTreeMap::new(),
         }
     }
 

@@ -42,7 +42,7 @@ fn column(name: &str, graphql: &str, sql: &str) -> Field {
         list: false,
         encoding: Encoding::Plain,
     };
-    Field::Column(ColumnField { column: name.to_owned(), value, non_null: NonNull::Nullable })
+    Field::Column(ColumnField { column: name.to_owned(), value, non_null: NonNull::Nullable, key: None })
 }
 
 fn reference(target: &str) -> Reference {
@@ -96,6 +96,7 @@ pub(crate) fn schema() -> Schema {
             MutationField::DeleteOne { object: artist_name, key },
         )]),
         manifest: Manifest::default(),
+        documents: BTreeMap::new(),
     };
     Schema::load(artifact).expect("the fixture is sound")
 }

@@ -84,7 +84,7 @@ fn value(graphql: &str, sql: &str) -> ValueType {
 }
 
 fn column(name: &str, graphql: &str, sql: &str, non_null: NonNull) -> (String, Field) {
-    let column = ColumnField { column: name.to_owned(), value: value(graphql, sql), non_null };
+    let column = ColumnField { column: name.to_owned(), value: value(graphql, sql), non_null, key: None };
     (name.to_owned(), Field::Column(column))
 }
 
@@ -194,6 +194,7 @@ fn artifact_with(sdl: &str) -> Artifact {
         query: queries(),
         mutation: mutation.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
         manifest: Manifest::default(),
+        documents: BTreeMap::new(),
     };
     artifact.seal().0
 }
