@@ -74,12 +74,29 @@ pub const SETTINGS: &[Setting] = &[
         Some("5000"),
         "How long one attempt to connect may take.",
     ),
+    Setting {
+        secret: true,
+        ..setting(
+            "database.direct_url",
+            "FRAISEQL_DATABASE_DIRECT_URL",
+            Kind::Text,
+            None,
+            "Connection string past a pooler, for what needs a session of its own: the catalog. Default: `database.url`.",
+        )
+    },
     setting(
         "database.pool_size",
         "FRAISEQL_DATABASE_POOL_SIZE",
         Kind::Integer { min: 1, max: 10_000 },
         Some("16"),
         "The most connections that one server opens.",
+    ),
+    setting(
+        "database.pooler",
+        "FRAISEQL_DATABASE_POOLER",
+        Kind::Choice(&["none", "transaction"]),
+        Some("none"),
+        "What `database.url` leads to: PostgreSQL (or a pooler that keeps sessions), or a pooler such as PgBouncer in transaction mode.",
     ),
     setting(
         "database.schemas",

@@ -9,7 +9,7 @@ use fraiseql_model::artifact::Artifact;
 use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
-use fraiseql_postgres::{Pool, PoolOptions, PostgresError, Target};
+use fraiseql_postgres::{Pool, PoolOptions, Pooler, PostgresError, Target};
 use fraiseql_serve::{ServeOptions, Server};
 use tokio_util::sync::CancellationToken;
 
@@ -38,15 +38,24 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
         return Err(Failure::new(&errors::CFG_MISSING, message).hint(hint));
     };
     let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), true);
-    let checked = match check(&url, &artifact.manifest).await {
-        Err(failure) if is_away(&failure) => {
-            log.line(
-                "error",
-                &format!("the database is away, readiness is 503 until it returns: {}", failure.message),
-            );
-            false
+    let direct = direct_url(settings, &url);
+    let checked = match &direct {
+        None => {
+            let message =
+                "the database is not checked against the schema: set database.direct_url, past the pooler";
+            log.line("warn", message);
+            true
         }
-        verdict => verdict.map(|()| true)?,
+        Some(direct) => match check(direct, &artifact.manifest).await {
+            Err(failure) if is_away(&failure) => {
+                log.line(
+                    "error",
+                    &format!("the database is away, readiness is 503 until it returns: {}", failure.message),
+                );
+                false
+            }
+            verdict => verdict.map(|()| true)?,
+        },
     };
     let manifest = artifact.manifest.clone();
     let pool = pool(&url, settings)?;
@@ -55,7 +64,7 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let shutdown = CancellationToken::new();
     let serving = server.run(shutdown.clone().cancelled_owned());
     tokio::pin!(serving);
-    let watching = check_later(!checked, &url, &manifest, &log);
+    let watching = check_later(!checked, direct.as_deref().unwrap_or(&url), &manifest, &log);
     tokio::pin!(watching);
     let mut watched = false;
     let report = loop {
@@ -124,12 +133,28 @@ fn is_away(failure: &Failure) -> bool {
     failure.code == &errors::PG_CONNECT
 }
 
+/// Returns where the catalog can be read: it takes a connection that keeps its session.
+fn direct_url(settings: &Settings, url: &str) -> Option<String> {
+    match (settings.text("database.direct_url"), pooler(settings)) {
+        (Some(direct), _) => Some(direct.to_owned()),
+        (None, Pooler::None) => Some(url.to_owned()),
+        (None, Pooler::Transaction) => None,
+    }
+}
+
+fn pooler(settings: &Settings) -> Pooler {
+    match settings.text("database.pooler") {
+        Some("transaction") => Pooler::Transaction,
+        _ => Pooler::None,
+    }
+}
+
 /// Makes the pool that the settings ask for.
 pub(crate) fn pool(url: &str, settings: &Settings) -> Result<Pool, Failure> {
     let size = usize::try_from(settings.integer("database.pool_size")).unwrap_or(usize::MAX);
     let connect_timeout = settings.duration("database.connect_timeout_ms");
     let target = Target::parse(url).map_err(|error: PostgresError| Failure::from(error))?;
-    Ok(Pool::new(target, PoolOptions { size, connect_timeout }))
+    Ok(Pool::new(target.through(pooler(settings)), PoolOptions { size, connect_timeout }))
 }
 
 /// Makes the server's options from the settings.
