@@ -22,6 +22,7 @@ pub struct Bouncer {
     child: Child,
     dir: tempfile::TempDir,
     database: String,
+    carries_statements: bool,
 }
 
 impl Bouncer {
@@ -48,7 +49,8 @@ impl Bouncer {
             port = target.port(),
         );
         let version = Command::new(&program).arg("--version").output().expect("it tells its version").stdout;
-        let config = match carries_statements(&String::from_utf8_lossy(&version)) {
+        let carries_statements = carries_statements(&String::from_utf8_lossy(&version));
+        let config = match carries_statements {
             true => config,
             // An older one refuses to start with a setting that it does not know.
             false => config.replace("max_prepared_statements = 100\n", ""),
@@ -60,10 +62,16 @@ impl Bouncer {
         let mut command = Command::new(program);
         command.uid(server.uid()).gid(server.gid()).arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("it starts");
-        let bouncer = Self { child, dir, database: database.name().to_owned() };
+        let database = database.name().to_owned();
+        let bouncer = Self { child, dir, database, carries_statements };
         let socket = bouncer.dir.path().join(format!(".s.PGSQL.{PORT}"));
         wait_until(Duration::from_secs(10), || async { socket.exists() }).await;
         Some(bouncer)
+    }
+
+    /// Returns true when it carries prepared statements from one server connection to the next.
+    pub fn carries_statements(&self) -> bool {
+        self.carries_statements
     }
 
     /// Returns the connection string through it.

@@ -60,6 +60,14 @@ async fn many_sessions_share_few_connections_and_nobody_gets_anothers_rows() {
         ended.unwrap();
     }
     assert_eq!(right.load(Ordering::Relaxed), 400);
+    let mut session = pool.acquire(soon()).await.unwrap();
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM pg_prepared_statements WHERE statement LIKE 'SELECT 3::text%')::text";
+    let batch = [Query { sql, params: &[] }];
+    let mut rows = session.run(&batch).await.unwrap();
+    let named = rows.next().await.unwrap().unwrap().get(0).unwrap() == "true";
+    assert!(rows.next().await.unwrap().is_none());
+    assert_eq!(named, bouncer.carries_statements(), "statements are named where the pooler carries them");
 }
 
 #[tokio::test]
