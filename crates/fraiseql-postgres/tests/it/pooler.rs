@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, PostgresError, Query, Target};
-use fraiseql_testkit::{Bouncer, Database};
+use fraiseql_testkit::{Bouncer, Database, wait_until};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -100,13 +100,21 @@ async fn a_role_without_the_settings_is_refused_with_what_to_set() {
 
 #[tokio::test]
 async fn a_running_statement_can_be_cancelled_through_it() {
-    let Some((_database, bouncer)) = ready(1).await else { return };
+    let Some((database, bouncer)) = ready(1).await else { return };
     let pool = pool(&bouncer.url(), 1);
     let mut session = pool.acquire(soon()).await.unwrap();
     let canceller = session.canceller();
     let batch = [Query { sql: "SELECT pg_sleep(30)", params: &[] }];
     let mut rows = session.run(&batch).await.unwrap();
-    let (cancelled, ended) = tokio::join!(canceller.cancel(), rows.next());
-    cancelled.unwrap();
+    let watcher = database.client().await;
+    let cancel = async {
+        wait_until(Duration::from_secs(10), || async {
+            let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT pg_sleep(30)' AND state = 'active'";
+            watcher.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 1
+        })
+        .await;
+        canceller.cancel().await.unwrap();
+    };
+    let ((), ended) = tokio::join!(cancel, rows.next());
     assert!(matches!(ended, Err(PostgresError::Sql(error)) if error.sqlstate == "57014"));
 }
