@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -65,7 +66,7 @@ impl Bouncer {
         let database = database.name().to_owned();
         let bouncer = Self { child, dir, database, carries_statements };
         let socket = bouncer.dir.path().join(format!(".s.PGSQL.{PORT}"));
-        wait_until(Duration::from_secs(10), || async { socket.exists() }).await;
+        wait_until(Duration::from_secs(10), || async { UnixStream::connect(&socket).is_ok() }).await;
         Some(bouncer)
     }
 
