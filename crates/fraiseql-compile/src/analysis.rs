@@ -24,6 +24,7 @@ pub(crate) struct Analysis<'o, 'a> {
     pub(crate) by_name: BTreeMap<&'a str, &'o BoundObject<'a>>,
     pub(crate) query: Vec<BoundRoot<'a>>,
     pub(crate) mutation: Vec<BoundRoot<'a>>,
+    pub(crate) subscription: Vec<BoundRoot<'a>>,
     pub(crate) writes: Vec<Writes<'o, 'a>>,
     pub(crate) server_version: u32,
 }
@@ -54,6 +55,7 @@ pub(crate) fn analyse<R>(
     };
     let query = binder.query(findings, &roots);
     let mutation = binder.mutation(findings, &roots);
+    let subscription = binder.subscription(findings, &roots);
     let writes = write::bind(findings, &objects, &database, catalog.server_version);
     let by_name = objects.iter().map(|object| (object.name, object)).collect();
     let analysis = Analysis {
@@ -64,6 +66,7 @@ pub(crate) fn analyse<R>(
         by_name,
         query,
         mutation,
+        subscription,
         writes,
         server_version: catalog.server_version,
     };

@@ -12,7 +12,7 @@ use fraiseql_model::errors;
 use crate::analysis::{Analysis, analyse};
 use crate::findings::Findings;
 use crate::object::{Binding, BoundObject};
-use crate::root::RootBinding;
+use crate::root::{BoundRoot, RootBinding};
 use crate::{manifest, public, syntax};
 
 /// A schema to compile.
@@ -80,9 +80,10 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
         sdl,
         objects: objects.collect(),
         enums: enums.collect(),
-        query: query(analysis),
+        query: query(&analysis.query),
         mutation: mutation(analysis),
         manifest: manifest::manifest(analysis),
+        subscription: query(&analysis.subscription),
     }
     .seal();
     artifact
@@ -105,7 +106,7 @@ fn object_type(object: &BoundObject<'_>) -> ObjectType {
     }
 }
 
-fn query(analysis: &Analysis<'_, '_>) -> BTreeMap<String, QueryField> {
+fn query(roots: &[BoundRoot<'_>]) -> BTreeMap<String, QueryField> {
     let field = |binding: &RootBinding<'_>| match binding {
         RootBinding::List { object } => QueryField::List { object: (*object).to_owned() },
         RootBinding::Lookup { object, key } => {
@@ -113,8 +114,7 @@ fn query(analysis: &Analysis<'_, '_>) -> BTreeMap<String, QueryField> {
         }
         RootBinding::Call(call) => QueryField::Function(call.call.clone()),
     };
-    let roots = analysis.query.iter();
-    roots.map(|root| (root.name.to_owned(), field(&root.binding))).collect()
+    roots.iter().map(|root| (root.name.to_owned(), field(&root.binding))).collect()
 }
 
 fn mutation(analysis: &Analysis<'_, '_>) -> BTreeMap<String, MutationField> {

@@ -11,7 +11,7 @@ use crate::document::{AuthoredEnum, AuthoredObject, Entry};
 use crate::findings::Findings;
 use crate::input::{Demand, Generated, Model, scalar_type};
 use crate::object::Binding;
-use crate::root::RootBinding;
+use crate::root::{BoundRoot, RootBinding};
 use crate::scalar;
 use crate::text::{argument, describe, public_directives};
 use crate::write::Writes;
@@ -46,7 +46,7 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
             }
         }
     }
-    for root in &analysis.query {
+    for root in analysis.query.iter().chain(&analysis.subscription) {
         if let Some(object) = listed_object(&root.binding) {
             model.demand_list(&mut demand, object);
         }
@@ -74,7 +74,7 @@ fn listed_object<'r>(binding: &'r RootBinding<'_>) -> Option<&'r str> {
 fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
     let columns = analysis.objects.iter().flat_map(|object| object.columns());
     let mut used: BTreeSet<&str> = columns.map(|(_, column)| column.value.graphql.as_str()).collect();
-    for root in analysis.query.iter().chain(&analysis.mutation) {
+    for root in analysis.query.iter().chain(&analysis.mutation).chain(&analysis.subscription) {
         if let RootBinding::Call(call) = &root.binding {
             used.extend(call.call.arguments.iter().map(|argument| argument.value.graphql.as_str()));
             if let FunctionReturn::Value { value, .. } = &call.call.returns {
@@ -197,7 +197,14 @@ impl Printer<'_, '_, '_> {
         let mut parts = Vec::new();
         for entry in &authored.entries {
             match entry {
-                Entry::Query => parts.extend(authored.query.as_ref().map(|root| self.query(root))),
+                Entry::Query => {
+                    let bound = &self.analysis.query;
+                    parts.extend(authored.query.as_ref().map(|root| self.query(root, bound)));
+                }
+                Entry::Subscription => {
+                    let bound = &self.analysis.subscription;
+                    parts.extend(authored.subscription.as_ref().map(|root| self.query(root, bound)));
+                }
                 Entry::Mutation => {
                     parts.extend(authored.mutation.as_ref().map(|root| self.mutation(Some(root))))
                 }
@@ -224,13 +231,9 @@ impl Printer<'_, '_, '_> {
         parts
     }
 
-    fn query(&self, root: &AuthoredObject<'_>) -> String {
-        let lists: BTreeMap<&str, &str> = self
-            .analysis
-            .query
-            .iter()
-            .filter_map(|root| Some((root.name, listed_object(&root.binding)?)))
-            .collect();
+    fn query(&self, root: &AuthoredObject<'_>, bound: &[BoundRoot<'_>]) -> String {
+        let lists: BTreeMap<&str, &str> =
+            bound.iter().filter_map(|root| Some((root.name, listed_object(&root.binding)?))).collect();
         let field = |field: &FieldDefinition| match lists.get(field.name.as_str()) {
             Some(object) => self.model.list_arguments(object),
             None => Vec::new(),

@@ -36,6 +36,10 @@ pub struct Artifact {
     pub mutation: BTreeMap<String, MutationField>,
     /// What this schema reads and writes.
     pub manifest: Manifest,
+    /// Fields of the subscription type: queries that are answered again when their answer changes.
+    /// Left out when there are none, so that artifacts without it keep their digest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscription: BTreeMap<String, QueryField>,
 }
 
 /// Why bytes are not an artifact that this version can serve.
@@ -384,6 +388,7 @@ mod tests {
             query: BTreeMap::new(),
             mutation: BTreeMap::new(),
             manifest: Manifest::default(),
+            subscription: BTreeMap::new(),
         }
     }
 

@@ -18,6 +18,10 @@ use crate::serving::Serving;
 use crate::sqlstate::TIMEOUT;
 use crate::{mutation, query};
 
+/// What a subscription is told that came as a request for one answer.
+const NOT_LIVE: &str = "a subscription has many answers: send it over a WebSocket with the subprotocol \
+                        graphql-transport-ws, or with the header Accept: text/event-stream";
+
 /// Where a request came in, which decides what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -85,6 +89,9 @@ fn prepare<'r>(
     };
     if way == Way::Get && kind != OperationKind::Query {
         return Err(Answer::NotByGet);
+    }
+    if kind == OperationKind::Subscription {
+        return Err(refused(vec![GraphqlError::new(Code::OperationResolution, NOT_LIVE)]));
     }
     let variables = Variables::coerce(&generation.schema, &document.document, operation, &params.variables)
         .map_err(refused)?;

@@ -3,6 +3,7 @@
 mod chinook;
 mod fixture;
 mod hostile;
+mod live;
 mod mutations;
 mod nasty;
 mod property;
