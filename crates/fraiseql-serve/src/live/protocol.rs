@@ -3,8 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use fraiseql_model::response::GraphqlError;
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::params::Params;
 
@@ -49,36 +48,32 @@ pub(crate) enum ClientMessage {
 
 /// The shape of every message; which members a type needs is decided afterwards.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct Envelope {
     #[serde(rename = "type")]
     kind: String,
     id: Option<String>,
-    #[serde(borrow)]
-    payload: Option<&'a RawValue>,
+    payload: Option<Value>,
 }
 
 /// Reads a message; `None` when it is none of the protocol.
 pub(crate) fn parse(text: &str) -> Option<ClientMessage> {
-    let Ok(Envelope { kind, id, payload }) = serde_json::from_str::<Envelope<'_>>(text) else { return None };
+    let Ok(Envelope { kind, id, payload }) = serde_json::from_str::<Envelope>(text) else { return None };
     let id = id.filter(|id| !id.is_empty());
     match kind.as_str() {
-        "connection_init" => is_object(payload).then_some(ClientMessage::Init),
+        "connection_init" => payload.is_none_or(|payload| payload.is_object()).then_some(ClientMessage::Init),
         "ping" => {
-            let payload = payload.map(|payload| Box::from(payload.get()));
+            let payload = payload.map(|payload| payload.to_string().into_boxed_str());
             Some(ClientMessage::Ping { payload })
         }
         "pong" => Some(ClientMessage::Pong),
         "subscribe" => {
-            let Ok(params) = Params::from_body(payload?.get().as_bytes()) else { return None };
+            let payload = payload?.to_string();
+            let Ok(params) = Params::from_body(payload.as_bytes()) else { return None };
             Some(ClientMessage::Subscribe { id: id?, params: Box::new(params.into_owned()) })
         }
         "complete" => Some(ClientMessage::Complete { id: id? }),
         _ => None,
     }
-}
-
-fn is_object(payload: Option<&RawValue>) -> bool {
-    payload.is_none_or(|payload| serde_json::from_str::<Option<Map<String, Value>>>(payload.get()).is_ok())
 }
 
 /// Returns `connection_ack`.
