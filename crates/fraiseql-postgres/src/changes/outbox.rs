@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::names::quote_identifier;
 use tokio::time::Instant;
 use tokio_postgres::{Client, Statement};
@@ -91,12 +92,12 @@ impl Outbox {
     }
 }
 
-/// Returns the SQL that makes an outbox for tables (`schema` and `table`), to be run by their owner.
+/// Returns the SQL that makes an outbox for tables, to be run by their owner.
 /// It can be run again. `role` is who serves, if that is another role.
-pub fn outbox_sql(tables: &[(String, String)], role: Option<&str>) -> String {
+pub fn outbox_sql<'t>(tables: impl IntoIterator<Item = &'t QualifiedName>, role: Option<&str>) -> String {
     let mut sql = String::from(FRAME);
-    for (schema, table) in tables {
-        let name = format!("{}.{}", quote_identifier(schema), quote_identifier(table));
+    for table in tables {
+        let name = table.sql();
         sql.push_str(&format!(
             "\nDROP TRIGGER IF EXISTS fraiseql_note_change ON {name};\n\
              CREATE TRIGGER fraiseql_note_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {name}\n  \

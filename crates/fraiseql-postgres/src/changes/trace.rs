@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use fraiseql_model::catalog::QualifiedName;
 
 use crate::error::PostgresError;
 use crate::session::{Query, Session};
@@ -10,8 +11,8 @@ use crate::session::{Query, Session};
 /// What is read in the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// Tables as `schema.table`, and whether their changes are in the write-ahead log.
-    pub tables: BTreeMap<String, bool>,
+    /// Tables, and whether their changes are in the write-ahead log.
+    pub tables: BTreeMap<QualifiedName, bool>,
     /// What cannot be looked through: functions, materialized views, foreign tables.
     pub opaque: BTreeSet<String>,
 }
@@ -34,11 +35,11 @@ WITH RECURSIVE seen AS (
     SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = seen.oid
   ) AS below
 )
-SELECT n.nspname || '.' || c.relname, c.relkind::text, (c.relpersistence = 'p')::text
+SELECT n.nspname, c.relname, c.relkind::text, (c.relpersistence = 'p')::text
 FROM seen JOIN pg_catalog.pg_class c ON c.oid = seen.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm', 'f')
 UNION
-SELECT n.nspname || '.' || p.proname, 'function', 'false'
+SELECT n.nspname, p.proname, 'function', 'false'
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE p.provolatile <> 'i' AND n.nspname <> 'pg_catalog' AND (n.nspname || '.' || p.proname = ANY($2::pg_catalog.text[])
   OR p.oid IN (
@@ -65,7 +66,8 @@ pub async fn trace(
             let bytes = row.get(column).unwrap_or_default();
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        let (name, kind, logged) = (text(0), text(1), text(2) == "true");
+        let name = QualifiedName::new(text(0), text(1));
+        let (kind, logged) = (text(2), text(3) == "true");
         match kind.as_str() {
             "r" | "p" => drop(trace.tables.insert(name, logged)),
             kind => {

@@ -62,7 +62,7 @@ impl Status {
         let tables = match &self.coverage {
             Coverage::Nothing => trace.tables.is_empty(),
             Coverage::Logged => trace.tables.values().all(|logged| *logged),
-            Coverage::Tables(tables) => trace.tables.keys().all(|table| tables.contains(table)),
+            Coverage::Tables(tables) => trace.tables.keys().all(|table| tables.contains(&table.to_string())),
         };
         tables && trace.opaque.is_empty()
     }
@@ -257,12 +257,14 @@ fn cost(source: SubscriptionSource, options: &SubscriptionOptions) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fraiseql_model::catalog::QualifiedName;
+
     use super::*;
 
     #[track_caller]
     fn check(coverage: Coverage, tables: &[(&str, bool)], opaque: &[&str], expected: bool) {
         let status = Status { source: SubscriptionSource::Polling, epoch: 1, coverage };
-        let tables = tables.iter().map(|(name, logged)| ((*name).to_owned(), *logged)).collect();
+        let tables = tables.iter().map(|(name, logged)| (QualifiedName::new("a", *name), *logged)).collect();
         let trace = Trace { tables, opaque: opaque.iter().map(|what| (*what).to_owned()).collect() };
         assert_eq!(status.covers(&trace), expected, "{status:?} {trace:?}");
     }
@@ -270,12 +272,12 @@ mod tests {
     #[test]
     fn what_a_source_cannot_see_is_not_covered() {
         let some = || Coverage::Tables(BTreeSet::from(["a.a".to_owned()]));
-        check(Coverage::Logged, &[("a.a", true)], &[], true);
-        check(Coverage::Logged, &[("a.a", true), ("a.b", false)], &[], false);
-        check(Coverage::Logged, &[("a.a", true)], &["function a.f"], false);
-        check(some(), &[("a.a", false)], &[], true);
-        check(some(), &[("a.a", true), ("a.b", true)], &[], false);
-        check(Coverage::Nothing, &[("a.a", true)], &[], false);
+        check(Coverage::Logged, &[("a", true)], &[], true);
+        check(Coverage::Logged, &[("a", true), ("b", false)], &[], false);
+        check(Coverage::Logged, &[("a", true)], &["function a.f"], false);
+        check(some(), &[("a", false)], &[], true);
+        check(some(), &[("a", true), ("b", true)], &[], false);
+        check(Coverage::Nothing, &[("a", true)], &[], false);
         check(Coverage::Nothing, &[], &[], true);
     }
 }

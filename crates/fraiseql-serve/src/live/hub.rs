@@ -73,7 +73,10 @@ impl Hub {
         if let Some(number) = registry.by_identity.get(&identity)
             && let Some(entry) = registry.entries.get(number)
         {
-            return entry.states.subscribe();
+            let mut states = entry.states.subscribe();
+            // What is there already is news to whoever comes.
+            states.mark_changed();
+            return states;
         }
         registry.next += 1;
         let number = registry.next;

@@ -163,7 +163,7 @@ impl Watched {
         }
         self.traced = match find(job, prepared).await {
             Some(trace) => {
-                live.hub.reads(self.number, trace.tables.keys().cloned().collect());
+                live.hub.reads(self.number, trace.tables.keys().map(ToString::to_string).collect());
                 Some(Traced { generation: Arc::clone(&job.generation), epoch, trace })
             }
             // It is polled until the catalog can be read.

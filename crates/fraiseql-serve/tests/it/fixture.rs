@@ -209,8 +209,10 @@ pub(crate) fn artifact() -> Artifact {
 /// Returns the artifact with another name for a query field, as a later version would have it.
 pub(crate) fn renamed_artifact() -> Artifact {
     let mut artifact = artifact_with(&SDL.replace("  author(id", "  writer(id"));
-    let author = artifact.query.remove("author").unwrap();
-    artifact.query.insert("writer".to_owned(), author);
+    for fields in [&mut artifact.query, &mut artifact.subscription] {
+        let author = fields.remove("author").unwrap();
+        fields.insert("writer".to_owned(), author);
+    }
     artifact.seal().0
 }
 

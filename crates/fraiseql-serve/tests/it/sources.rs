@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fraiseql_model::catalog::QualifiedName;
 use fraiseql_postgres::outbox_sql;
 use fraiseql_serve::SubscriptionSource;
 use fraiseql_testkit::{Database, wait_until};
@@ -40,7 +41,7 @@ async fn start(database: &Database, source: SubscriptionSource) -> Running {
 }
 
 async fn outbox(database: &Database, tables: &[&str]) {
-    let tables: Vec<_> = tables.iter().map(|table| ("public".to_owned(), (*table).to_owned())).collect();
+    let tables: Vec<_> = tables.iter().map(|table| QualifiedName::new("public", *table)).collect();
     database.execute(&outbox_sql(&tables, None)).await;
 }
 
@@ -129,7 +130,7 @@ async fn a_role_that_may_not_replicate_gets_the_outbox_or_polling() {
     );
     database.execute("INSERT INTO note VALUES (1, 'a')").await;
     assert_eq!(socket.next("1").await["data"]["notes"], json!([{ "id": 1 }]));
-    let tables = [("public".to_owned(), "note".to_owned())];
+    let tables = [QualifiedName::new("public", "note")];
     database.execute(&outbox_sql(&tables, Some("plain"))).await;
     let server = start_with(&url, |options| options.subscriptions.source = SubscriptionSource::Auto).await;
     let mut socket = Socket::ready(server.address).await;
