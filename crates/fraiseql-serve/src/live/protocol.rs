@@ -2,8 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use fraiseql_model::response::GraphqlError;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::params::Params;
 
@@ -46,20 +45,16 @@ pub(crate) enum ClientMessage {
     Complete { id: String },
 }
 
-/// The shape of every message; which members a type needs is decided afterwards.
-#[derive(Deserialize)]
-struct Envelope {
-    #[serde(rename = "type")]
-    kind: String,
-    id: Option<String>,
-    payload: Option<Value>,
-}
-
-/// Reads a message; `None` when it is none of the protocol.
+/// Reads a message; `None` when it is none of the protocol. Members that a type does not need may be there.
 pub(crate) fn parse(text: &str) -> Option<ClientMessage> {
-    let Ok(Envelope { kind, id, payload }) = serde_json::from_str::<Envelope>(text) else { return None };
-    let id = id.filter(|id| !id.is_empty());
-    match kind.as_str() {
+    let Ok(mut message) = serde_json::from_str::<Map<String, Value>>(text) else { return None };
+    let id = match message.remove("id") {
+        Some(Value::String(id)) if !id.is_empty() => Some(id),
+        _ => None,
+    };
+    let payload = message.remove("payload").filter(|payload| !payload.is_null());
+    let kind = message.get("type")?.as_str()?;
+    match kind {
         "connection_init" => payload.is_none_or(|payload| payload.is_object()).then_some(ClientMessage::Init),
         "ping" => {
             let payload = payload.map(|payload| payload.to_string().into_boxed_str());
