@@ -3,9 +3,9 @@
 //! Rows stay in the server: of each change only its transaction and its table come here. The slot
 //! ends with the connection, so a reader that died never holds the write-ahead log back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, Row, Statement};
 
 use crate::changes::Changed;
 use crate::control::connect_control;
@@ -19,6 +19,11 @@ const POSITION: &str = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text";
 const READ: &str = "SELECT DISTINCT xid::text, substring(data from '^table (.+?): (?:INSERT|UPDATE|DELETE|TRUNCATE):') \
      FROM pg_catalog.pg_logical_slot_get_changes($1::text::name, NULL, NULL, 'include-xids', '0', 'skip-empty-xacts', '1') \
      WHERE data LIKE 'table %'";
+/// A TRUNCATE gives a table another file. Before version 11 it is not decoded.
+const FILES: &str = "SELECT n.nspname || '.' || c.relname, c.relfilenode FROM pg_catalog.pg_class c \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
+const TRUNCATE_IS_DECODED: i32 = 110_000;
 const SNAPSHOT: &str = "SELECT pg_catalog.txid_current_snapshot()::text";
 
 /// A reader of the write-ahead log.
@@ -32,6 +37,14 @@ pub struct Decoding {
     read_to: String,
     /// Changes of transactions that other sessions cannot see yet; no name is every table.
     unseen: Vec<(u32, Option<String>)>,
+    /// Where TRUNCATE is not decoded.
+    files: Option<Files>,
+}
+
+/// The files of all tables at the last look.
+struct Files {
+    statement: Statement,
+    by_table: BTreeMap<String, u32>,
 }
 
 impl Decoding {
@@ -47,14 +60,24 @@ impl Decoding {
         let position = client.prepare(POSITION).await?;
         let read = client.prepare(READ).await?;
         let snapshot = client.prepare(SNAPSHOT).await?;
+        let version = "SELECT pg_catalog.current_setting('server_version_num')::int4";
+        let files = if client.query_one(version, &[]).await?.get::<_, i32>(0) < TRUNCATE_IS_DECODED {
+            let statement = client.prepare(FILES).await?;
+            let by_table = by_table(&client.query(&statement, &[]).await?);
+            Some(Files { statement, by_table })
+        } else {
+            None
+        };
         let (read_to, unseen) = (String::new(), Vec::new());
-        Ok(Self { client, slot, position, read, snapshot, read_to, unseen })
+        Ok(Self { client, slot, position, read, snapshot, read_to, unseen, files })
     }
 
     /// Returns what was written to since the last call. Costs one small function call while nothing
     /// is written anywhere.
     pub async fn read(&mut self) -> Result<Changed, PostgresError> {
         let now: String = self.client.query_one(&self.position, &[]).await?.get(0);
+        // At every look: the new file may come in sight later than the log says that it is there.
+        let truncated = self.truncated().await?;
         if now != self.read_to {
             for row in self.client.query(&self.read, &[&self.slot]).await? {
                 let Ok(transaction) = row.get::<_, &str>(0).parse() else { return Ok(Changed::Everything) };
@@ -63,14 +86,23 @@ impl Decoding {
             self.read_to = now;
         }
         if self.unseen.is_empty() {
-            return Ok(Changed::Tables(BTreeSet::new()));
+            return Ok(Changed::Tables(truncated));
         }
         let text: String = self.client.query_one(&self.snapshot, &[]).await?.get(0);
         let Some(snapshot) = Snapshot::parse(&text) else { return Ok(Changed::Everything) };
         let (seen, unseen) =
             std::mem::take(&mut self.unseen).into_iter().partition(|(id, _)| snapshot.sees(*id));
         self.unseen = unseen;
-        Ok(tables(seen))
+        Ok(tables(seen, truncated))
+    }
+
+    /// Returns the tables that have another file than at the last look, where that must be asked.
+    async fn truncated(&mut self) -> Result<BTreeSet<String>, PostgresError> {
+        let Some(files) = &mut self.files else { return Ok(BTreeSet::new()) };
+        let now = by_table(&self.client.query(&files.statement, &[]).await?);
+        let before = std::mem::replace(&mut files.by_table, now);
+        let changed = before.iter().filter(|(table, file)| files.by_table.get(*table) != Some(file));
+        Ok(changed.map(|(table, _)| table.clone()).collect())
     }
 
     /// True when a change was read whose transaction other sessions cannot see yet: look again soon.
@@ -79,8 +111,11 @@ impl Decoding {
     }
 }
 
-fn tables(changes: Vec<(u32, Option<String>)>) -> Changed {
-    let mut tables = BTreeSet::new();
+fn by_table(rows: &[Row]) -> BTreeMap<String, u32> {
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+fn tables(changes: Vec<(u32, Option<String>)>, mut tables: BTreeSet<String>) -> Changed {
     for (_, names) in changes {
         match names.as_deref().and_then(parse_names) {
             Some(names) => tables.extend(names),
