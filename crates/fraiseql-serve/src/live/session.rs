@@ -33,6 +33,8 @@ use crate::serving::Serving;
 
 /// How long a client may take to answer the close of its WebSocket.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// What a quiet WebSocket takes for its buffers, each way; they grow with what is read and written.
+const BUFFER_BYTES: usize = 4 << 10;
 /// Between two pings, so that nobody on the way takes a quiet connection for a dead one.
 const PING_EVERY: Duration = Duration::from_secs(25);
 /// What a subscriber is told beyond the limits.
@@ -44,6 +46,8 @@ pub(crate) async fn run(serving: Arc<Serving>, socket: Socket, stop: &Stop) -> E
     let Ok(upgraded) = socket.upgrade.await else { return Ending::Closed };
     let options = &serving.live.options;
     let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
         .max_message_size(Some(options.message_bytes))
         .max_frame_size(Some(options.message_bytes));
     let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
