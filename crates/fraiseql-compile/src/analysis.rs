@@ -27,6 +27,7 @@ pub(crate) struct Analysis<'o, 'a> {
     pub(crate) by_name: BTreeMap<&'a str, &'o BoundObject<'a>>,
     pub(crate) query: Vec<BoundRoot<'a>>,
     pub(crate) mutation: Vec<BoundRoot<'a>>,
+    pub(crate) subscription: Vec<BoundRoot<'a>>,
     pub(crate) writes: Vec<Writes<'o, 'a>>,
     /// Object types that are read from JSON documents.
     pub(crate) documents: BTreeMap<&'a str, BTreeMap<String, Field>>,
@@ -67,6 +68,7 @@ pub(crate) fn analyse<R>(
     };
     let query = binder.query(findings, &roots);
     let mutation = binder.mutation(findings, &roots);
+    let subscription = binder.subscription(findings, &roots);
     let writes = write::bind(findings, &objects, &database, catalog.server_version);
     let by_name = objects.iter().map(|object| (object.name, object)).collect();
     let analysis = Analysis {
@@ -77,6 +79,7 @@ pub(crate) fn analyse<R>(
         by_name,
         query,
         mutation,
+        subscription,
         writes,
         documents,
         server_version: catalog.server_version,

@@ -12,7 +12,7 @@ use fraiseql_model::errors;
 use crate::analysis::{Analysis, analyse};
 use crate::findings::Findings;
 use crate::object::{Binding, BoundObject};
-use crate::root::RootBinding;
+use crate::root::{BoundRoot, RootBinding};
 use crate::{manifest, public, syntax};
 
 /// A schema to compile.
@@ -81,7 +81,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
         sdl,
         objects: objects.collect(),
         enums: enums.collect(),
-        query: query(analysis),
+        query: query(analysis, &analysis.query),
         mutation: mutation(analysis),
         manifest: manifest::manifest(analysis),
         documents: analysis
@@ -89,6 +89,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
             .iter()
             .map(|(name, fields)| ((*name).to_owned(), fields.clone()))
             .collect(),
+        subscription: query(analysis, &analysis.subscription),
     }
     .seal();
     artifact
@@ -119,7 +120,7 @@ fn object_type(analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) -> ObjectT
     }
 }
 
-fn query(analysis: &Analysis<'_, '_>) -> BTreeMap<String, QueryField> {
+fn query(analysis: &Analysis<'_, '_>, roots: &[BoundRoot<'_>]) -> BTreeMap<String, QueryField> {
     let field = |binding: &RootBinding<'_>| match binding {
         RootBinding::List { object } => QueryField::List { object: (*object).to_owned() },
         RootBinding::Lookup { object, key } => {
@@ -127,8 +128,8 @@ fn query(analysis: &Analysis<'_, '_>) -> BTreeMap<String, QueryField> {
         }
         RootBinding::Call(call) => QueryField::Function(call.call.clone()),
     };
-    let bound = analysis.query.iter().map(|root| (root.name.to_owned(), field(&root.binding)));
-    let derived = analysis.query.iter().flat_map(|root| match root.binding.listed() {
+    let bound = roots.iter().map(|root| (root.name.to_owned(), field(&root.binding)));
+    let derived = roots.iter().flat_map(|root| match root.binding.listed() {
         Some(object) => analysis.reading(object).fields(root.name),
         None => Vec::new(),
     });

@@ -27,6 +27,7 @@ pub(crate) struct Authored<'d> {
     pub(crate) scalars: Vec<&'d Node<ScalarTypeDefinition>>,
     pub(crate) query: Option<AuthoredObject<'d>>,
     pub(crate) mutation: Option<AuthoredObject<'d>>,
+    pub(crate) subscription: Option<AuthoredObject<'d>>,
     /// Every type name, and where it stands.
     pub(crate) names: BTreeMap<&'d str, Place>,
     /// Types that were refused; whoever refers to them is not at fault.
@@ -38,6 +39,7 @@ pub(crate) struct Authored<'d> {
 pub(crate) enum Entry {
     Query,
     Mutation,
+    Subscription,
     Object(usize),
     Enum(usize),
     Scalar(usize),
@@ -168,7 +170,10 @@ impl<'d> Authored<'d> {
                 self.entries.push(Entry::Mutation);
                 self.mutation = Some(object);
             }
-            "Subscription" => refuse_subscription(findings, object.place),
+            "Subscription" => {
+                self.entries.push(Entry::Subscription);
+                self.subscription = Some(object);
+            }
             _ => {
                 self.entries.push(Entry::Object(self.objects.len()));
                 self.objects.push(object);
@@ -232,12 +237,11 @@ impl<'d> Authored<'d> {
     fn extend_object(&mut self, findings: &mut Findings, part: ObjectPart<'d>) {
         refuse_interfaces(findings, &part);
         let target = match part.name.as_str() {
-            "Subscription" => return refuse_subscription(findings, part.name.location()),
-            "Query" | "Mutation" => {
-                let (root, entry) = if part.name == "Query" {
-                    (&mut self.query, Entry::Query)
-                } else {
-                    (&mut self.mutation, Entry::Mutation)
+            "Query" | "Mutation" | "Subscription" => {
+                let (root, entry) = match part.name.as_str() {
+                    "Query" => (&mut self.query, Entry::Query),
+                    "Mutation" => (&mut self.mutation, Entry::Mutation),
+                    _ => (&mut self.subscription, Entry::Subscription),
                 };
                 if root.is_none() {
                     self.entries.push(entry);
@@ -300,7 +304,7 @@ impl<'d> Authored<'d> {
     }
 
     fn check_members(&self, findings: &mut Findings) {
-        let roots = self.query.iter().chain(&self.mutation);
+        let roots = self.query.iter().chain(&self.mutation).chain(&self.subscription);
         for object in self.objects.iter().chain(roots) {
             let fields = object.fields.iter().map(|field| &field.name);
             check_names(findings, object.name, "field", fields);
@@ -354,10 +358,7 @@ fn check_roots(findings: &mut Findings, roots: &[Node<(OperationType, Name)>]) {
         let expected = match operation {
             OperationType::Query => "Query",
             OperationType::Mutation => "Mutation",
-            OperationType::Subscription => {
-                refuse_subscription(findings, root.location());
-                continue;
-            }
+            OperationType::Subscription => "Subscription",
         };
         if name != expected {
             let message = format!("the {} type must be called {expected}", operation.name());
@@ -366,11 +367,6 @@ fn check_roots(findings: &mut Findings, roots: &[Node<(OperationType, Name)>]) {
             findings.add(name.location(), error);
         }
     }
-}
-
-fn refuse_subscription(findings: &mut Findings, place: Place) {
-    let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, "subscriptions are not compiled by this version");
-    findings.add(place, error);
 }
 
 fn refuse_executable(findings: &mut Findings, what: &str, place: Place) {

@@ -10,7 +10,7 @@ use crate::analysis::Analysis;
 use crate::call::BoundCall;
 use crate::database::{Element, signature};
 use crate::object::{Binding, BoundObject};
-use crate::root::RootBinding;
+use crate::root::{BoundRoot, RootBinding};
 use crate::write::Writes;
 
 /// Returns everything that the engine's SQL can touch for this schema.
@@ -19,8 +19,8 @@ pub(crate) fn manifest(analysis: &Analysis<'_, '_>) -> Manifest {
     for object in analysis.objects {
         ledger.object(analysis, object);
     }
-    for root in analysis.query.iter().chain(&analysis.mutation) {
-        ledger.root(analysis, root);
+    for (parent, root) in roots(analysis) {
+        ledger.root(analysis, parent, root);
     }
     for writes in &analysis.writes {
         ledger.writes(analysis, writes);
@@ -31,6 +31,16 @@ pub(crate) fn manifest(analysis: &Analysis<'_, '_>) -> Manifest {
         ledger.manifest.types.entry(name).or_default().graphql = graphql.join(", ");
     }
     ledger.manifest
+}
+
+/// Returns every root field with the name of its type.
+fn roots<'r, 'a>(analysis: &'r Analysis<'_, 'a>) -> impl Iterator<Item = (&'static str, &'r BoundRoot<'a>)> {
+    let roots = [
+        ("Query", &analysis.query),
+        ("Mutation", &analysis.mutation),
+        ("Subscription", &analysis.subscription),
+    ];
+    roots.into_iter().flat_map(|(parent, roots)| roots.iter().map(move |root| (parent, root)))
 }
 
 #[derive(Default)]
@@ -97,13 +107,13 @@ impl Ledger {
         }
     }
 
-    fn root(&mut self, analysis: &Analysis<'_, '_>, root: &crate::root::BoundRoot<'_>) {
+    fn root(&mut self, analysis: &Analysis<'_, '_>, parent: &str, root: &BoundRoot<'_>) {
         match &root.binding {
             RootBinding::List { .. } => {}
             RootBinding::Lookup { object, key } => {
                 let Some(object) = analysis.by_name.get(object) else { return };
                 for argument in key {
-                    self.read_field(object, &argument.field, &format!("Query.{}", root.name));
+                    self.read_field(object, &argument.field, &format!("{parent}.{}", root.name));
                 }
             }
             RootBinding::Call(call) => self.call(analysis, call),
@@ -209,12 +219,9 @@ impl Ledger {
 pub(crate) fn calls_of<'r, 'a>(
     analysis: &'r Analysis<'_, 'a>,
 ) -> impl Iterator<Item = (String, &'r BoundCall<'a>)> {
-    let roots = [("Query", &analysis.query), ("Mutation", &analysis.mutation)];
-    let roots = roots.into_iter().flat_map(|(parent, roots)| {
-        roots.iter().filter_map(move |root| match &root.binding {
-            RootBinding::Call(call) => Some((format!("{parent}.{}", root.name), &**call)),
-            _ => None,
-        })
+    let roots = roots(analysis).filter_map(|(parent, root)| match &root.binding {
+        RootBinding::Call(call) => Some((format!("{parent}.{}", root.name), &**call)),
+        _ => None,
     });
     let computed = analysis.objects.iter().flat_map(|object| {
         object.fields.iter().filter_map(move |field| match &field.binding {

@@ -12,6 +12,7 @@ use crate::document::{AuthoredEnum, AuthoredObject, Entry};
 use crate::findings::Findings;
 use crate::input::{Demand, Generated, Model, range_element, scalar_type};
 use crate::manifest::calls_of;
+use crate::root::BoundRoot;
 use crate::scalar;
 use crate::text::{argument, describe, public_directives};
 use crate::write::Writes;
@@ -47,7 +48,7 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
             }
         }
     }
-    for root in &analysis.query {
+    for root in analysis.query.iter().chain(&analysis.subscription) {
         if let Some(object) = root.binding.listed() {
             model.demand_list(&mut demand, object);
         }
@@ -128,8 +129,10 @@ fn check_derived_names(findings: &mut Findings, analysis: &Analysis<'_, '_>) {
             }
         }
     }
-    for root in authored.query.iter() {
-        for field in &analysis.query {
+    for (root, fields) in
+        [(&authored.query, &analysis.query), (&authored.subscription, &analysis.subscription)]
+    {
+        for (root, field) in root.iter().flat_map(|root| fields.iter().map(move |field| (root, field))) {
             if let Some(target) = field.binding.listed() {
                 check(root, field.name, target);
             }
@@ -226,7 +229,14 @@ impl Printer<'_, '_, '_> {
         let mut parts = Vec::new();
         for entry in &authored.entries {
             match entry {
-                Entry::Query => parts.extend(authored.query.as_ref().map(|root| self.query(root))),
+                Entry::Query => {
+                    let bound = &self.analysis.query;
+                    parts.extend(authored.query.as_ref().map(|root| self.query(root, bound)));
+                }
+                Entry::Subscription => {
+                    let bound = &self.analysis.subscription;
+                    parts.extend(authored.subscription.as_ref().map(|root| self.query(root, bound)));
+                }
                 Entry::Mutation => {
                     parts.extend(authored.mutation.as_ref().map(|root| self.mutation(Some(root))))
                 }
@@ -257,9 +267,9 @@ impl Printer<'_, '_, '_> {
         parts
     }
 
-    fn query(&self, root: &AuthoredObject<'_>) -> String {
+    fn query(&self, root: &AuthoredObject<'_>, bound: &[BoundRoot<'_>]) -> String {
         let lists: BTreeMap<&str, &str> =
-            self.analysis.query.iter().filter_map(|root| Some((root.name, root.binding.listed()?))).collect();
+            bound.iter().filter_map(|root| Some((root.name, root.binding.listed()?))).collect();
         print_object(root, |field| self.list(lists.get(field.name.as_str()).copied(), field), &[])
     }
 

@@ -53,6 +53,7 @@ impl RootBinding<'_> {
 pub(crate) struct RootFields<'a> {
     query: Vec<DraftField<'a>>,
     mutation: Vec<DraftField<'a>>,
+    subscription: Vec<DraftField<'a>>,
 }
 
 impl<'a> RootFields<'a> {
@@ -66,7 +67,11 @@ impl<'a> RootFields<'a> {
             }
             read_fields(findings, root)
         };
-        Self { query: read(&authored.query), mutation: read(&authored.mutation) }
+        Self {
+            query: read(&authored.query),
+            mutation: read(&authored.mutation),
+            subscription: read(&authored.subscription),
+        }
     }
 }
 
@@ -80,7 +85,17 @@ pub(crate) struct RootBinder<'a, 'w> {
 impl<'a> RootBinder<'a, '_> {
     /// Binds the fields of Query.
     pub(crate) fn query(&self, findings: &mut Findings, fields: &'a RootFields<'a>) -> Vec<BoundRoot<'a>> {
-        fields.query.iter().filter_map(|field| self.query_field(findings, field)).collect()
+        fields.query.iter().filter_map(|field| self.query_field(findings, "Query", field)).collect()
+    }
+
+    /// Binds the fields of Subscription, each as a field of Query: a subscription is a live query.
+    pub(crate) fn subscription(
+        &self,
+        findings: &mut Findings,
+        fields: &'a RootFields<'a>,
+    ) -> Vec<BoundRoot<'a>> {
+        let fields = fields.subscription.iter();
+        fields.filter_map(|field| self.query_field(findings, "Subscription", field)).collect()
     }
 
     /// Binds the fields of Mutation that the author wrote.
@@ -99,10 +114,15 @@ impl<'a> RootBinder<'a, '_> {
         fields.mutation.iter().filter_map(bind).collect()
     }
 
-    fn query_field(&self, findings: &mut Findings, field: &'a DraftField<'a>) -> Option<BoundRoot<'a>> {
+    fn query_field(
+        &self,
+        findings: &mut Findings,
+        parent: &str,
+        field: &'a DraftField<'a>,
+    ) -> Option<BoundRoot<'a>> {
         refuse_column_directives(findings, field);
         let definition = field.definition;
-        let owner = format!("Query.{}", definition.name);
+        let owner = format!("{parent}.{}", definition.name);
         if field.applied.get("function").is_some() {
             return self.call(findings, owner, field, true);
         }

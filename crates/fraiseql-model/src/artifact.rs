@@ -40,6 +40,10 @@ pub struct Artifact {
     /// Their column is [`DOCUMENT_COLUMN`].
     #[serde(default)]
     pub documents: BTreeMap<String, BTreeMap<String, Field>>,
+    /// Fields of the subscription type: queries that are answered again when their answer changes.
+    /// Left out when there are none, so that artifacts without it keep their digest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscription: BTreeMap<String, QueryField>,
 }
 
 /// The name under which SQL has the document that a field of [`Artifact::documents`] reads.
@@ -452,6 +456,7 @@ mod tests {
             mutation: BTreeMap::new(),
             manifest: Manifest::default(),
             documents: BTreeMap::new(),
+            subscription: BTreeMap::new(),
         }
     }
 

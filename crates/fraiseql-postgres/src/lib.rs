@@ -5,6 +5,7 @@
 //! ([`connect_control`]).
 
 mod catalog;
+mod changes;
 mod connection;
 mod control;
 mod error;
@@ -16,6 +17,7 @@ mod stream;
 mod target;
 
 pub use catalog::read_catalog;
+pub use changes::{Changed, Decoding, Outbox, Trace, outbox_sql, trace};
 pub use control::connect_control;
 pub use error::{PostgresError, SqlError};
 pub use pool::{Pool, PoolOptions, PoolStatus};

@@ -4,5 +4,6 @@ mod compiling;
 mod living;
 mod proposing;
 mod refusing;
+mod subscribing;
 mod wild;
 mod world;

@@ -67,7 +67,7 @@ fn told(text: &str, catalog: &Catalog) -> String {
 }
 
 /// Completes a fragment by what every schema needs, and compiles it.
-fn check(fragment: &str) -> String {
+pub fn check(fragment: &str) -> String {
     let text = format!(
         "type Query {{ artists: [Artist!]! }}\ntype Artist @relation(name: \"artist\") {{ artistId: Int! }}\n{}",
         fragment.trim_start()
@@ -991,11 +991,12 @@ error[FQ-SDL-002]: Int is built in and cannot be declared
 7 | scalar Int
   |        ^^^
 
-error[FQ-SDL-017]: subscriptions are not compiled by this version
- --> schema.graphql:8:6
+error[FQ-SDL-013]: Subscription.a does not say what it calls
+ --> schema.graphql:8:21
   |
 8 | type Subscription { a: Int }
-  |      ^^^^^^^^^^^^
+  |                     ^
+  = help: add @function(name: ...)
 
 error[FQ-SDL-017]: directives of your own (@mine) are not compiled
  --> schema.graphql:9:12

@@ -97,6 +97,7 @@ pub(crate) fn schema() -> Schema {
         )]),
         manifest: Manifest::default(),
         documents: BTreeMap::new(),
+        subscription: BTreeMap::new(),
     };
     Schema::load(artifact).expect("the fixture is sound")
 }

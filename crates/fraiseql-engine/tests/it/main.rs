@@ -7,6 +7,7 @@ mod connections;
 mod documents;
 mod fixture;
 mod hostile;
+mod live;
 mod mutations;
 mod nasty;
 mod operators;

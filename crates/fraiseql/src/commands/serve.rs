@@ -10,7 +10,7 @@ use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, PostgresError, Target};
-use fraiseql_serve::{ServeOptions, Server};
+use fraiseql_serve::{ServeOptions, Server, SubscriptionOptions, SubscriptionSource};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
@@ -185,8 +185,33 @@ pub(crate) fn options(
         graphiql: graphiql(settings),
         version: env!("CARGO_PKG_VERSION"),
         detailed_errors: !production,
+        subscriptions: subscriptions(settings),
         observer,
     })
+}
+
+fn subscriptions(settings: &Settings) -> SubscriptionOptions {
+    let size = |key: &str| usize::try_from(settings.integer(key)).unwrap_or(usize::MAX);
+    let source = match settings.text("subscriptions.source") {
+        Some("decoding") => SubscriptionSource::Decoding,
+        Some("outbox") => SubscriptionSource::Outbox,
+        Some("polling") => SubscriptionSource::Polling,
+        _ => SubscriptionSource::Auto,
+    };
+    SubscriptionOptions {
+        source,
+        poll_interval: settings.duration("subscriptions.poll_interval_ms"),
+        read_interval: settings.duration("subscriptions.read_interval_ms"),
+        debounce: settings.duration("subscriptions.debounce_ms"),
+        per_connection: size("subscriptions.per_connection"),
+        total: size("subscriptions.total"),
+        message_bytes: size("subscriptions.message_bytes"),
+        result_bytes: size("subscriptions.result_bytes"),
+        buffer_results: size("subscriptions.buffer_results"),
+        send_timeout: settings.duration("subscriptions.send_timeout_ms"),
+        init_timeout: settings.duration("subscriptions.init_timeout_ms"),
+        origins: settings.list("subscriptions.origins"),
+    }
 }
 
 fn is_production(settings: &Settings) -> bool {
