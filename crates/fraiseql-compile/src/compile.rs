@@ -13,7 +13,7 @@ use crate::analysis::{Analysis, analyse};
 use crate::findings::Findings;
 use crate::object::{Binding, BoundObject};
 use crate::root::RootBinding;
-use crate::{manifest, public, syntax};
+use crate::{manifest, nesting, public, syntax};
 
 /// A schema to compile.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
         query: query(analysis),
         mutation: mutation(analysis),
         manifest: manifest::manifest(analysis),
+        writes: nesting::rules(analysis),
     }
     .seal();
     artifact

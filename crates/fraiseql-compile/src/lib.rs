@@ -19,6 +19,7 @@ mod grants;
 mod init;
 mod input;
 mod manifest;
+mod nesting;
 mod object;
 mod plural;
 mod public;

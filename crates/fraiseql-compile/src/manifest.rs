@@ -144,11 +144,22 @@ impl Ledger {
         let columns = || writes.inserted.iter().map(|field| field.column.column.name.clone());
         if writes.insert || writes.upsert {
             let required = writes.inserted.iter().filter(|field| field.required);
-            let required = required.map(|field| field.column.column.name.clone()).collect();
-            merge_insert(entry, relation, required, columns().collect());
+            let mut required: BTreeSet<String> =
+                required.map(|field| field.column.column.name.clone()).collect();
+            let mut given: BTreeSet<String> = columns().collect();
+            for column in crate::nesting::given(&writes.nested) {
+                let always = analysis.database.required(relation).iter().any(|name| name == column);
+                if given.insert(column.to_owned()) && always {
+                    required.insert(column.to_owned());
+                }
+            }
+            merge_insert(entry, relation, required, given);
         }
         if writes.update || writes.upsert {
             entry.update.extend(columns());
+        }
+        if writes.upsert {
+            entry.update.extend(crate::nesting::given(&writes.nested).map(str::to_owned));
         }
         if writes.upsert {
             entry.conflict_keys.extend(writes.conflicts.values().cloned());

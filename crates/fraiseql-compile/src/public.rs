@@ -55,6 +55,9 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
         if writes.update || writes.delete {
             model.demand_filter(&mut demand, writes.object.name);
         }
+        for nested in &writes.nested {
+            demand.nest(nested.target, nested.many);
+        }
     }
     demand
 }

@@ -10,6 +10,7 @@ use fraiseql_model::errors;
 use crate::casing::{capitalised, upper_snake_case};
 use crate::database::{Database, Writing};
 use crate::findings::{Findings, listed};
+use crate::nesting::{self, Nested};
 use crate::object::{BoundColumn, BoundObject};
 use crate::plural::plural_or_many;
 
@@ -39,6 +40,8 @@ pub(crate) struct InsertField<'o, 'a> {
     pub(crate) name: &'a str,
     pub(crate) column: &'o BoundColumn<'a>,
     pub(crate) required: bool,
+    /// True when a nested row can give it, so that the input itself must not insist.
+    pub(crate) relaxed: bool,
 }
 
 /// The writes that are generated for an object type.
@@ -54,6 +57,8 @@ pub(crate) struct Writes<'o, 'a> {
     pub(crate) key: Vec<KeyArgument>,
     /// From values of `XConflict` to columns.
     pub(crate) conflicts: BTreeMap<String, Vec<String>>,
+    /// Fields of an insert that are rows of their own.
+    pub(crate) nested: Vec<Nested<'a>>,
 }
 
 /// Returns the writes that the types ask for with `@write`; what cannot be is in `findings`.
@@ -73,7 +78,13 @@ pub(crate) fn bind<'o, 'a>(
             findings.add(usage.place, error);
             continue;
         }
-        let possible = possible(object, database, server_version);
+        let nested = nesting::nested(object, objects, database);
+        let given: Vec<&str> = nesting::given(&nested).collect();
+        let mut possible = possible(object, &given, database, server_version);
+        for field in &mut possible.inserted {
+            field.relaxed = given.contains(&field.column.column.name.as_str())
+                || nesting::taken(object, &field.column.column.name, objects, database);
+        }
         let results = [&possible.insert, &possible.update, &possible.delete, &possible.upsert];
         let mut told: Vec<&Refusal> = Vec::new();
         for (name, (asked, result)) in
@@ -96,14 +107,16 @@ pub(crate) fn bind<'o, 'a>(
             inserted: possible.inserted,
             key: key_arguments(&possible.key),
             conflicts: possible.conflicts,
+            nested,
         });
     }
     all
 }
 
-/// Returns what can be written through an object type.
+/// Returns what can be written through an object type. Nested rows can give the columns `given`.
 pub(crate) fn possible<'o, 'a>(
     object: &'o BoundObject<'a>,
+    given: &[&str],
     database: &Database<'_>,
     server_version: u32,
 ) -> Possible<'o, 'a> {
@@ -121,8 +134,8 @@ pub(crate) fn possible<'o, 'a>(
     };
     let found = key.is_some();
     let keyed = || if found { Ok(()) } else { Err(no_key_fields(object)) };
-    let insert =
-        allowed(relation.privileges.insert, "INSERT").and_then(|()| complete(object, database, &inserted));
+    let insert = allowed(relation.privileges.insert, "INSERT")
+        .and_then(|()| complete(object, given, database, &inserted));
     let update = allowed(relation.privileges.update, "UPDATE")
         .and_then(|()| keyed())
         .and_then(|()| if inserted.is_empty() { Err(nothing_to_set(object)) } else { Ok(()) });
@@ -178,7 +191,7 @@ fn insertable<'o, 'a>(object: &'o BoundObject<'a>, database: &Database<'_>) -> V
         let writing = database.writing(object.relation, column.column);
         let again = fields.iter().any(|field| field.column.column.name == column.column.name);
         if writing != Writing::Never && !again {
-            fields.push(InsertField { name, column, required: writing == Writing::Required });
+            fields.push(InsertField { name, column, required: writing == Writing::Required, relaxed: false });
         }
     }
     fields
@@ -278,13 +291,15 @@ fn nothing_to_set(object: &BoundObject<'_>) -> Refusal {
 /// Tells whether an insert can give every column that the relation requires.
 fn complete(
     object: &BoundObject<'_>,
+    given: &[&str],
     database: &Database<'_>,
     inserted: &[InsertField<'_, '_>],
 ) -> Result<(), Refusal> {
-    if inserted.is_empty() {
+    if inserted.is_empty() && given.is_empty() {
         return Err(nothing_to_set(object));
     }
-    let lacks = |name: &str| !inserted.iter().any(|field| field.column.column.name == name);
+    let lacks =
+        |name: &str| !given.contains(&name) && !inserted.iter().any(|field| field.column.column.name == name);
     let mut missing = database.required(object.relation);
     missing.retain(|name| lacks(name));
     if missing.is_empty() {

@@ -13,6 +13,7 @@ mod document;
 mod filter;
 mod ir;
 mod mutation;
+mod nested;
 mod order;
 mod plan;
 mod planner;

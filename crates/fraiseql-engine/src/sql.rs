@@ -74,6 +74,11 @@ impl<'s> Writer<'s> {
         format!("${}", self.params.len())
     }
 
+    /// The number of values so far.
+    pub(crate) fn param_count(&self) -> usize {
+        self.params.len()
+    }
+
     pub(crate) fn next_number(&mut self) -> usize {
         self.aliases += 1;
         self.aliases - 1

@@ -14,7 +14,7 @@ use crate::sql::{DELETED, KEYS_SETTING, Writer};
 pub(crate) type Row<'s> = Vec<(&'s str, Operand)>;
 
 /// The most parameters that PostgreSQL's protocol can count in one statement.
-const PARAMETERS_MAX: usize = 65_535;
+pub(crate) const PARAMETERS_MAX: usize = 65_535;
 
 /// Reads an insert or set input.
 pub(crate) fn row<'s>(
@@ -24,8 +24,12 @@ pub(crate) fn row<'s>(
 ) -> Result<Row<'s>, GraphqlError> {
     let mut row = Vec::new();
     for (field, value) in input.fields() {
-        let column = object.column(&field).ok_or_else(|| unbound(&field))?;
-        row.push((column.column.as_str(), operand(scope.schema, &column.value, &value)?));
+        match object.column(&field) {
+            Some(column) => row.push((column.column.as_str(), operand(scope.schema, &column.value, &value)?)),
+            // A field of rows that was given as null is as good as left out.
+            None if value.is_null() => {}
+            None => return Err(unbound(&field)),
+        }
     }
     Ok(row)
 }
@@ -148,6 +152,6 @@ fn keys(object: &Object, alias: Option<&str>) -> String {
     object.key.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
-fn list(columns: &[&str]) -> String {
+pub(crate) fn list(columns: &[&str]) -> String {
     columns.iter().map(|column| quote_identifier(column)).collect::<Vec<_>>().join(", ")
 }

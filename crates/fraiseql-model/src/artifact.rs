@@ -36,6 +36,8 @@ pub struct Artifact {
     pub mutation: BTreeMap<String, MutationField>,
     /// What this schema reads and writes.
     pub manifest: Manifest,
+    /// What generated writes must know beyond the fields, by object type; absent where nothing is.
+    pub writes: BTreeMap<String, WriteRules>,
 }
 
 /// Why bytes are not an artifact that this version can serve.
@@ -319,6 +321,33 @@ pub enum MutationField {
     Function(FunctionCall),
 }
 
+/// What generated writes of an object type know beyond its fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteRules {
+    /// Fields of `XInsertInput` that insert related rows.
+    pub nested: BTreeMap<String, Nesting>,
+    /// Columns that every insert must give and that the input does not mark `!`, with the fields
+    /// (of columns and of rows) that can give them.
+    pub required: BTreeMap<String, Vec<String>>,
+    /// Values of `XConflict`, empty when there are no upserts: the columns of each unique key.
+    pub conflicts: BTreeMap<String, Vec<String>>,
+}
+
+/// How a nested row is tied to the row that it stands in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nesting {
+    /// The object type of the nested rows.
+    pub target: String,
+    /// True for a list of rows.
+    pub many: bool,
+    /// True when the nested row is inserted first and gives its columns, false when it takes them.
+    pub first: bool,
+    /// Which columns are equal afterwards.
+    pub on: Vec<ColumnPair>,
+}
+
 /// A call of a SQL function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -384,6 +413,7 @@ mod tests {
             query: BTreeMap::new(),
             mutation: BTreeMap::new(),
             manifest: Manifest::default(),
+            writes: BTreeMap::new(),
         }
     }
 

@@ -5,5 +5,6 @@ mod fixture;
 mod hostile;
 mod mutations;
 mod nasty;
+mod nested;
 mod property;
 mod world;
