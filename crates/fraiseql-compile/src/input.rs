@@ -354,7 +354,7 @@ fn add_write_types(writes: &Writes<'_, '_>, mut add: impl FnMut(&str, String)) {
     }
     if writes.update {
         let fields: Vec<String> =
-            writes.inserted.iter().map(|field| format!("{}: {}", field.name, value(field.column))).collect();
+            writes.settable().map(|field| format!("{}: {}", field.name, value(field.column))).collect();
         add("SetInput", input(&format!("{name}SetInput"), &fields));
     }
     if writes.upsert {

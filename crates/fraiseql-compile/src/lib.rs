@@ -29,6 +29,7 @@ mod scalar;
 mod shape;
 mod syntax;
 mod text;
+mod version;
 mod write;
 
 pub use compile::{Compiled, Source, compile};

@@ -85,13 +85,16 @@ pub(crate) fn taken(
 
 /// Returns what the engine must know to write, by object type.
 pub(crate) fn rules(analysis: &Analysis<'_, '_>) -> BTreeMap<String, WriteRules> {
-    let rules = analysis.writes.iter().filter(|writes| writes.insert || writes.upsert).map(|writes| {
+    let rules = analysis.writes.iter().map(|writes| {
         let nested = writes.nested.iter().map(|nested| {
             let (many, first, on) = (nested.many, nested.first, nested.on.clone());
             (nested.field.to_owned(), Nesting { target: nested.target.to_owned(), many, first, on })
         });
         let conflicts = if writes.upsert { writes.conflicts.clone() } else { BTreeMap::new() };
-        let rules = WriteRules { nested: nested.collect(), required: required(analysis, writes), conflicts };
+        let inserts = writes.insert || writes.upsert;
+        let required = if inserts { required(analysis, writes) } else { BTreeMap::new() };
+        let version = writes.version.map(str::to_owned);
+        let rules = WriteRules { nested: nested.collect(), required, conflicts, version };
         (writes.object.name.to_owned(), rules)
     });
     rules.filter(|(_, rules)| *rules != WriteRules::default()).collect()

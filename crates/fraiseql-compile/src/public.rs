@@ -14,7 +14,7 @@ use crate::object::Binding;
 use crate::root::RootBinding;
 use crate::scalar;
 use crate::text::{argument, describe, public_directives};
-use crate::write::Writes;
+use crate::write::{EXPECTED_VERSION, Writes};
 use fraiseql_model::artifact::{FunctionReturn, MutationField};
 
 /// Returns the public schema; names that are taken twice are in `findings`.
@@ -152,21 +152,29 @@ fn mutation(name: &str, field: &MutationField, writes: &Writes<'_, '_>) -> Strin
         };
         writes.key.iter().map(argument).collect()
     };
+    let version = || -> Vec<String> {
+        let is_version = |(name, _): &(&str, _)| Some(*name) == writes.version;
+        let version = writes.object.columns().find(is_version);
+        let argument = |graphql: &str| format!("{EXPECTED_VERSION}: {graphql}!");
+        version.iter().map(|(_, column)| argument(&column.value.graphql)).collect()
+    };
     let text = |text: &str| vec![text.replace("$", object)];
     let (arguments, many, does) = match field {
         MutationField::InsertOne { .. } => (text("object: $InsertInput!"), false, "Inserts one"),
         MutationField::InsertMany { .. } => (text("objects: [$InsertInput!]!"), true, "Inserts many"),
         MutationField::UpdateOne { .. } => (
-            [key(), text("set: $SetInput!")].concat(),
+            [key(), version(), text("set: $SetInput!")].concat(),
             false,
             "Updates the one with this key; null when there is none",
         ),
         MutationField::UpdateMany { .. } => {
             (text("where: $Filter!, set: $SetInput!"), true, "Updates all that the filter lets through")
         }
-        MutationField::DeleteOne { .. } => {
-            (key(), false, "Deletes the one with this key and returns it; null when there is none")
-        }
+        MutationField::DeleteOne { .. } => (
+            [key(), version()].concat(),
+            false,
+            "Deletes the one with this key and returns it; null when there is none",
+        ),
         MutationField::DeleteMany { .. } => {
             (text("where: $Filter!"), true, "Deletes all that the filter lets through")
         }

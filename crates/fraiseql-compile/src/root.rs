@@ -201,7 +201,7 @@ fn mentions_function(field: &DraftField<'_>) -> bool {
 }
 
 fn refuse_column_directives(findings: &mut Findings, field: &DraftField<'_>) {
-    if let Some((directive, place)) = field.applied.any_of(&["column", "reference"]) {
+    if let Some((directive, place)) = field.applied.any_of(&["column", "reference", "version"]) {
         let message = format!("@{directive} says nothing on a root field");
         findings.add(place, Diagnostic::error(&errors::SDL_UNKNOWN_DIRECTIVE, message));
     }

@@ -13,9 +13,13 @@ use crate::findings::{Findings, listed};
 use crate::nesting::{self, Nested};
 use crate::object::{BoundColumn, BoundObject};
 use crate::plural::plural_or_many;
+use crate::version;
 
 /// `ON CONFLICT` on partitioned tables came with this `server_version_num`.
 const PARTITIONED_UPSERT: u32 = 110_000;
+
+/// The argument of the single forms that the version is compared with.
+pub(crate) const EXPECTED_VERSION: &str = "expectedVersion";
 
 /// Why something cannot be written, ready to be shown.
 pub(crate) type Refusal = Box<Diagnostic>;
@@ -59,6 +63,8 @@ pub(crate) struct Writes<'o, 'a> {
     pub(crate) conflicts: BTreeMap<String, Vec<String>>,
     /// Fields of an insert that are rows of their own.
     pub(crate) nested: Vec<Nested<'a>>,
+    /// The field that counts updates.
+    pub(crate) version: Option<&'a str>,
 }
 
 /// Returns the writes that the types ask for with `@write`; what cannot be is in `findings`.
@@ -70,6 +76,7 @@ pub(crate) fn bind<'o, 'a>(
 ) -> Vec<Writes<'o, 'a>> {
     let mut all = Vec::new();
     for object in objects {
+        let version = version::bind(findings, object, database);
         let Some(usage) = object.draft.applied.get("write") else { continue };
         let asked = ["insert", "update", "delete", "upsert"].map(|name| usage.flag(name));
         if asked == [false; 4] {
@@ -105,9 +112,10 @@ pub(crate) fn bind<'o, 'a>(
             delete,
             upsert,
             inserted: possible.inserted,
-            key: key_arguments(&possible.key),
+            key: key_arguments(&possible.key, version),
             conflicts: possible.conflicts,
             nested,
+            version,
         });
     }
     all
@@ -147,7 +155,12 @@ pub(crate) fn possible<'o, 'a>(
     Possible { insert, update, delete, upsert, inserted, key: key.unwrap_or_default(), conflicts }
 }
 
-impl<'a> Writes<'_, 'a> {
+impl<'o, 'a> Writes<'o, 'a> {
+    /// Returns the fields that an update may set: the version is counted, not set.
+    pub(crate) fn settable(&self) -> impl Iterator<Item = &InsertField<'o, 'a>> {
+        self.inserted.iter().filter(|field| Some(field.name) != self.version)
+    }
+
     /// Returns the generated fields of the mutation type, by name, in a fixed order.
     pub(crate) fn fields(&self) -> Vec<(String, MutationField)> {
         let object = || self.object.name.to_owned();
@@ -197,8 +210,9 @@ fn insertable<'o, 'a>(object: &'o BoundObject<'a>, database: &Database<'_>) -> V
     fields
 }
 
-fn key_arguments(key: &[&str]) -> Vec<KeyArgument> {
+fn key_arguments(key: &[&str], version: Option<&str>) -> Vec<KeyArgument> {
     let mut taken = vec!["set".to_owned()];
+    taken.extend(version.map(|_| EXPECTED_VERSION.to_owned()));
     let mut arguments = Vec::new();
     for field in key {
         let mut argument = (*field).to_owned();

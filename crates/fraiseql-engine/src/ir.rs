@@ -63,6 +63,7 @@ pub(crate) enum OutputValue<'s> {
 }
 
 /// A condition on a row.
+#[derive(Clone)]
 pub(crate) enum Predicate<'s> {
     /// All of them; none is true.
     All(Vec<Predicate<'s>>),

@@ -24,6 +24,7 @@ mod select;
 mod shape;
 mod sql;
 mod variables;
+mod version;
 mod write;
 
 pub use bind::bind;

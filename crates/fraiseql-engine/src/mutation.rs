@@ -19,7 +19,8 @@ use crate::schema::Object;
 use crate::select::{Shapes, select, shape};
 use crate::shape::ShapeKind;
 use crate::sql::{DELETED, Writer};
-use crate::write::{Row, keep_keys, keep_no_keys, keep_rows, kept_count, row};
+use crate::version;
+use crate::write::{Row, keep_keys, keep_no_keys, keep_rows, kept_count, kept_nothing, row};
 
 /// One root field of a mutation in the making.
 struct Step<'s, 'g> {
@@ -63,8 +64,10 @@ impl<'s> Step<'s, '_> {
             }
             MutationField::UpdateOne { object: name, key } => {
                 let condition = key_predicate(self.scope, object(name), key, self.group)?;
-                let (write, writer) = self.update(object(name), &condition)?;
-                self.read_one(object(name), write.keeping(object(name), writer))
+                let (expected, check) = self.versioned(object(name), &condition, &kept_nothing())?;
+                let (write, writer) = self.update(object(name), &expected)?;
+                let planned = self.read_one(object(name), write.keeping(object(name), writer))?;
+                Ok(with_check(planned, check))
             }
             MutationField::UpdateMany { object: name } => {
                 let condition = self.condition(object(name))?;
@@ -73,7 +76,9 @@ impl<'s> Step<'s, '_> {
             }
             MutationField::DeleteOne { object: name, key } => {
                 let condition = key_predicate(self.scope, object(name), key, self.group)?;
-                self.delete_one(object(name), &condition)
+                let (expected, check) = self.versioned(object(name), &condition, "true")?;
+                let planned = self.delete_one(object(name), &expected)?;
+                Ok(with_check(planned, check))
             }
             MutationField::DeleteMany { object: name } => {
                 let condition = self.condition(object(name))?;
@@ -177,7 +182,7 @@ impl<'s> Step<'s, '_> {
                 let message = "every element of \"objects\" must give the same fields in an upsert";
                 return Err(GraphqlError::new(Code::BadUserInput, message));
             }
-            sql.push_str(&writer.on_conflict(conflict, &given));
+            sql.push_str(&writer.on_conflict(object, conflict, &given));
         }
         Ok((Write { sql, alias: None }, writer))
     }
@@ -239,6 +244,23 @@ impl<'s> Step<'s, '_> {
         let count = format!("(SELECT count(*)::pg_catalog.int4 FROM {DELETED})");
         let (value, shapes) = self.payload(object, &mut writer, Source::DeletedKeys, &count)?;
         Ok((vec![writer.finish(format!("{delete}SELECT {value}"))], 0, ShapeKind::Object(shapes)))
+    }
+
+    /// Returns the condition with the version that a client expects, and the statement that finds out
+    /// whether it was the version that kept `nothing` from being written.
+    fn versioned(
+        &self,
+        object: &'s Object,
+        key: &Predicate<'s>,
+        nothing: &str,
+    ) -> Result<(Predicate<'s>, Option<Statement>), GraphqlError> {
+        Ok(match version::expected(self.scope, object, self.group)? {
+            Some(expected) => {
+                let check = version::check(self.scope.schema, object, key, nothing);
+                (Predicate::All(vec![key.clone(), expected]), Some(check))
+            }
+            None => (key.clone(), None),
+        })
     }
 
     fn selects_returning(&self) -> bool {
@@ -315,6 +337,13 @@ impl<'s> Step<'s, '_> {
             }
         }
     }
+}
+
+/// Puts a statement behind the first one.
+fn with_check((mut statements, result, kind): Planned, check: Option<Statement>) -> Planned {
+    let Some(check) = check else { return (statements, result, kind) };
+    statements.insert(1, check);
+    (statements, if result > 0 { result + 1 } else { 0 }, kind)
 }
 
 /// A write without its RETURNING, and the alias of its target if it has one.

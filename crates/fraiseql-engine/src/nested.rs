@@ -122,7 +122,7 @@ impl<'s> Writer<'s> {
         }
         let mut sql = format!("INSERT INTO {relation} ({}) VALUES {}", list(&columns), values.join(", "));
         if let Some(conflict) = first.conflict {
-            sql.push_str(&self.on_conflict(conflict, &columns));
+            sql.push_str(&self.on_conflict(first.object, conflict, &columns));
         }
         sql
     }

@@ -332,6 +332,8 @@ pub struct WriteRules {
     pub required: BTreeMap<String, Vec<String>>,
     /// Values of `XConflict`, empty when there are no upserts: the columns of each unique key.
     pub conflicts: BTreeMap<String, Vec<String>>,
+    /// The integer field that counts the updates of a row; updates and deletes by key compare it.
+    pub version: Option<String>,
 }
 
 /// How a nested row is tied to the row that it stands in.

@@ -7,4 +7,5 @@ mod mutations;
 mod nasty;
 mod nested;
 mod property;
+mod version;
 mod world;
