@@ -442,7 +442,7 @@ error[FQ-SDL-004]: there is no directive @foo
   |
 4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
   |                                                                                                            ^^^
-  = help: a field may have @column, @reference, @neverNull, @function and @deprecated
+  = help: a field may have @column, @reference, @neverNull, @version, @function and @deprecated
 
 error[FQ-SDL-007]: public.artist_names has no column "nope"
  --> schema.graphql:5:40
