@@ -43,6 +43,7 @@ pub(crate) fn analyse<R>(
         database: &database,
         enums: &enums,
         objects: authored.object_names().collect(),
+        outcomes: &authored.outcomes,
         refused: &authored.refused,
     };
     let objects = object::bind(findings, &drafts, &words);

@@ -1,7 +1,7 @@
 //! Binds fields of Query and Mutation to SQL functions: which overload, which parameters, what comes back.
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{InputValueDefinition, Type, Value};
+use apollo_compiler::ast::{InputValueDefinition, Type, UnionTypeDefinition, Value};
 use fraiseql_model::artifact::{FunctionArgument, FunctionCall, FunctionReturn};
 use fraiseql_model::catalog::{Function, FunctionResult, Nullability, Parameter, QualifiedName, TypeRef};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -13,6 +13,7 @@ use crate::database::{Element, Found};
 use crate::directive::{Applied, Site};
 use crate::draft::{DraftField, Drafts};
 use crate::findings::{Findings, listed, suggesting};
+use crate::outcome;
 use crate::shape::Shape;
 
 /// A function that a root field calls.
@@ -24,6 +25,8 @@ pub(crate) struct BoundCall<'a> {
     pub(crate) given: Vec<(&'a Parameter, Element)>,
     /// What a value result consists of.
     pub(crate) result: Option<Element>,
+    /// The types of the values of an outcome, with the GraphQL types that they become.
+    pub(crate) decoded: Vec<(Element, String)>,
 }
 
 /// A root field that calls a function.
@@ -52,7 +55,16 @@ impl<'a> Caller<'a, '_> {
                 .hint("declare it STABLE if it only reads, or move the field to Mutation");
             findings.add(self.field.definition.name.location(), error);
         }
-        let (returns, result) = self.returns(findings, function)?;
+        let (returns, result, decoded) = match self.outcome() {
+            Some((shape, union)) if !self.query => {
+                let bound = outcome::bind(findings, self, function, &shape, union)?;
+                (FunctionReturn::Outcome(bound.outcome), None, bound.decoded)
+            }
+            _ => {
+                let (returns, result) = self.returns(findings, function)?;
+                (returns, result, Vec::new())
+            }
+        };
         if self.query && matches!(returns, FunctionReturn::Object { set: true, .. }) {
             self.refuse_list_arguments(findings, &given);
         }
@@ -62,7 +74,14 @@ impl<'a> Caller<'a, '_> {
             call: FunctionCall { function: function.name.clone(), arguments, returns },
             given: given.into_iter().map(|(_, parameter, element)| (parameter, element)).collect(),
             result,
+            decoded,
         })
+    }
+
+    fn outcome(&self) -> Option<(Shape<'a>, &'a UnionTypeDefinition)> {
+        let shape = Shape::of(&self.field.definition.ty)?;
+        let union = self.words.outcomes.unions.get(shape.name.as_str())?;
+        Some((shape, union))
     }
 
     fn refuse_list_arguments(&self, findings: &mut Findings, given: &Given<'_>) {

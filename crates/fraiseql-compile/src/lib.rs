@@ -21,6 +21,7 @@ mod input;
 mod manifest;
 mod nesting;
 mod object;
+mod outcome;
 mod plural;
 mod public;
 mod reference;

@@ -105,6 +105,9 @@ impl Ledger {
                 for (argument, (_, element)) in call.call.arguments.iter().zip(&call.given) {
                     self.decoded(analysis, element, &argument.value.graphql, Direction::In);
                 }
+                for (element, graphql) in &call.decoded {
+                    self.decoded(analysis, element, graphql, Direction::Out);
+                }
                 match (&call.call.returns, &call.result) {
                     (FunctionReturn::Object { object, .. }, _) => {
                         if let Some(object) = analysis.by_name.get(object.as_str()) {

@@ -83,6 +83,7 @@ fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
             if let FunctionReturn::Value { value, .. } = &call.call.returns {
                 used.insert(&value.graphql);
             }
+            used.extend(call.decoded.iter().map(|(_, graphql)| graphql.as_str()));
         }
     }
     let declared = &analysis.authored.names;
@@ -217,6 +218,17 @@ impl Printer<'_, '_, '_> {
                     if let Some(at) = bound.get(object.name) {
                         parts.push(self.object(object, *at));
                     }
+                }
+                Entry::OutcomeUnion(at) => {
+                    let union = authored.outcome_unions[*at];
+                    let mut sdl = String::new();
+                    describe(&mut sdl, "", union.description.as_deref());
+                    let members: Vec<&str> = union.members.iter().map(|name| name.as_str()).collect();
+                    sdl.push_str(&format!("union {} = {}\n", union.name, members.join(" | ")));
+                    parts.push(sdl);
+                }
+                Entry::OutcomeMember(at) => {
+                    parts.push(print_object(&authored.outcome_members[*at], |_| Vec::new(), &[]));
                 }
                 Entry::Enum(at) => parts.push(enumeration(&authored.enums[*at])),
                 Entry::Scalar(at) => {

@@ -33,6 +33,8 @@ pub(crate) enum Source {
     WrittenKeys,
     /// Rows that the statement before left whole in the session.
     WrittenRows,
+    /// The row of the relation whose key columns (quoted) equal these expressions.
+    Recorded(Vec<(String, String)>),
     /// Rows of the relation, as they were, whose keys a DELETE in the same statement returned.
     DeletedKeys,
 }

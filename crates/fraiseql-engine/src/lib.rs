@@ -15,6 +15,7 @@ mod ir;
 mod mutation;
 mod nested;
 mod order;
+mod outcome;
 mod plan;
 mod planner;
 mod query;

@@ -13,6 +13,7 @@ use crate::document::Limits;
 use crate::filter::predicate;
 use crate::ir::{Predicate, Root, Source};
 use crate::nested::{check_required, has_nested};
+use crate::outcome::outcome;
 use crate::plan::{MutationWrite, Statement};
 use crate::query::{call, key_predicate, unbound};
 use crate::schema::Object;
@@ -313,6 +314,9 @@ impl<'s> Step<'s, '_> {
                 let sql = format!("SELECT {}", writer.call(&call));
                 let done = self.writer().finish("SELECT 'true'::pg_catalog.text".to_owned());
                 Ok((vec![writer.finish(sql), done], 1, ShapeKind::Leaf))
+            }
+            FunctionReturn::Outcome(bound) => {
+                Ok((outcome(self.scope, self.group, &call, bound)?, 1, ShapeKind::Leaf))
             }
             FunctionReturn::Value { value, set, non_null } => {
                 let guard = (*non_null == NonNull::Trusted).then(name);

@@ -200,7 +200,7 @@ fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, Shap
                     let guard = (*non_null == NonNull::Trusted).then(|| root_name(group));
                     Ok((Root::Value { call, value, set: *set, guard }, ShapeKind::Leaf))
                 }
-                FunctionReturn::Void => Err(unbound(&field.name)),
+                FunctionReturn::Void | FunctionReturn::Outcome(_) => Err(unbound(&field.name)),
             }
         }
     }

@@ -239,6 +239,10 @@ impl<'s> Writer<'s> {
                 let from = format!("json_populate_recordset(NULL::{relation}, {rows}) AS {base}");
                 (from, Vec::new(), Vec::new())
             }
+            Source::Recorded(keys) => {
+                let equal = |(column, value): &(String, String)| format!("{base}.{column} = {value}");
+                (format!("{relation} AS {base}"), keys.iter().map(equal).collect(), Vec::new())
+            }
             Source::DeletedKeys => {
                 let on = same_key(object, base, DELETED);
                 (format!("{DELETED} JOIN {relation} AS {base} ON {on}"), Vec::new(), Vec::new())
@@ -277,7 +281,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Returns an expression that `row_to_json` writes as the GraphQL value of a column.
-    fn encoded(&self, column: &str, value: &ValueType) -> String {
+    pub(crate) fn encoded(&self, column: &str, value: &ValueType) -> String {
         let one = |column: &str| match value.encoding {
             Encoding::Plain => column.to_owned(),
             Encoding::Text => format!("{column}::pg_catalog.text"),
@@ -367,7 +371,7 @@ fn pair_list(entries: &[(&str, String)]) -> String {
 /// Raises SQLSTATE 22P02 with [`NULL_MARKER`] and `name` when `column` is NULL, else gives `value`.
 ///
 /// The raising cast depends on the column, so that the planner cannot run it ahead of time.
-fn guarded(column: &str, value: &str, name: &str) -> String {
+pub(crate) fn guarded(column: &str, value: &str, name: &str) -> String {
     let marker = quote_literal(&format!("{NULL_MARKER}{name}"));
     format!(
         "CASE WHEN (CASE WHEN {column} IS NULL THEN \

@@ -6,3 +6,4 @@ mod proposing;
 mod refusing;
 mod wild;
 mod world;
+mod writing;

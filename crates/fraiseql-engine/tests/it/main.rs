@@ -6,6 +6,7 @@ mod hostile;
 mod mutations;
 mod nasty;
 mod nested;
+mod outcomes;
 mod property;
 mod version;
 mod world;
