@@ -13,6 +13,7 @@ use crate::enumeration::{self, BoundEnum};
 use crate::findings::Findings;
 use crate::object::{self, BoundObject};
 use crate::root::{BoundRoot, RootBinder, RootFields};
+use crate::rows;
 use crate::write::{self, Writes};
 
 /// A schema, bound to a database. Complete only when nothing is wrong with it.
@@ -37,7 +38,8 @@ pub(crate) fn analyse<R>(
 ) -> R {
     let authored = Authored::read(findings, document);
     let database = Database::new(catalog);
-    let drafts = Drafts::read(findings, &authored, &database);
+    let rows = rows::relations(&authored, &database);
+    let drafts = Drafts::read(findings, &authored, &database, &rows);
     let enums = enumeration::bind(findings, &authored, &drafts, &database);
     let words = Vocabulary {
         database: &database,

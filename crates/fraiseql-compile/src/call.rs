@@ -14,6 +14,7 @@ use crate::directive::{Applied, Site};
 use crate::draft::{DraftField, Drafts};
 use crate::findings::{Findings, listed, suggesting};
 use crate::outcome;
+use crate::rows;
 use crate::shape::Shape;
 
 /// A function that a root field calls.
@@ -189,6 +190,8 @@ impl<'a> Caller<'a, '_> {
                 None => whole = false,
             }
         }
+        // The list for a VARIADIC parameter stands last in a call.
+        given.sort_by_key(|(bound, ..)| bound.variadic);
         let is_given =
             |parameter: &Parameter| given.iter().any(|(_, taken, _)| std::ptr::eq(*taken, parameter));
         for parameter in &function.parameters {
@@ -209,13 +212,6 @@ impl<'a> Caller<'a, '_> {
         positional: bool,
     ) -> Option<(FunctionArgument, Element)> {
         let place = argument.name.location();
-        if parameter.variadic {
-            let message = format!("parameter \"{}\" of {} is VARIADIC", parameter.name, function.name);
-            let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
-                .hint("wrap it in a function that takes an array");
-            findings.add(place, error);
-            return None;
-        }
         let Some(shape) = Shape::of(&argument.ty) else {
             let message = format!("argument {} is a list of lists", argument.name);
             findings.add(place, Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
@@ -249,6 +245,7 @@ impl<'a> Caller<'a, '_> {
             argument: argument.name.to_string(),
             parameter: if positional { String::new() } else { parameter.name.clone() },
             value,
+            variadic: parameter.variadic,
         };
         Some((bound, element))
     }
@@ -282,6 +279,11 @@ impl<'a> Caller<'a, '_> {
             return None;
         };
         let is_object = self.drafts.get(shape.name).is_some();
+        if self.drafts.get(shape.name).is_some_and(|draft| draft.rows)
+            && rows::columns(function, self.words.database).is_some()
+        {
+            return self.free_rows(findings, function, &shape);
+        }
         match &function.returns {
             FunctionResult::Void if !self.query && shape.name == "Boolean" && !shape.list => {
                 Some((FunctionReturn::Void, None))
@@ -323,6 +325,31 @@ impl<'a> Caller<'a, '_> {
         let non_null = non_null(findings, &single, &side, Nullability::Nullable, trusted, place);
         let returns = FunctionReturn::Value { value, set, non_null };
         Some((returns, Some(element)))
+    }
+
+    /// Rows that belong to no relation.
+    fn free_rows(
+        &self,
+        findings: &mut Findings,
+        function: &'a Function,
+        shape: &Shape<'_>,
+    ) -> Option<(FunctionReturn, Option<Element>)> {
+        let relation = self.drafts.get(shape.name)?.relation?;
+        let columns = rows::columns(function, self.words.database)?;
+        if !rows::fits(relation, columns) {
+            let message =
+                format!("{} is {}, but {} returns other columns", self.owner, shape.name, function.name);
+            let error = Diagnostic::error(&errors::SDL_TYPE_MISMATCH, message)
+                .why(format!("{} has those of {}", shape.name, relation.name))
+                .hint("define another type for it");
+            findings.add(shape.name.location(), error);
+            return None;
+        }
+        let set = match &function.returns {
+            FunctionResult::Table { set, .. } | FunctionResult::Value { set, .. } => *set,
+            _ => false,
+        };
+        self.rows(findings, function, shape, &relation.name, set)
     }
 
     fn rows(
@@ -383,7 +410,7 @@ impl<'a> Caller<'a, '_> {
             }
             FunctionResult::Table { .. } => unsupported
                 .why("the columns of RETURNS TABLE and of OUT parameters belong to no relation")
-                .hint("let it return rows of a table or view: RETURNS SETOF your_view"),
+                .hint("return a type without @relation that has fields for them, or rows of a table or view"),
             FunctionResult::Value { set: true, .. } => mismatch.hint("write a list of scalars"),
             FunctionResult::Value { .. } => mismatch.hint("write a scalar, an enum or JSON"),
             FunctionResult::Other => unsupported,

@@ -103,6 +103,12 @@ fn object_type(object: &BoundObject<'_>) -> ObjectType {
         relation: object.relation.name.clone(),
         key: object.draft.key.clone(),
         fields: object.fields.iter().map(|bound| (bound.name.to_owned(), field(&bound.binding))).collect(),
+        rows: if object.draft.rows {
+            let columns = object.relation.columns.iter();
+            columns.map(|column| (column.name.clone(), column.sql_type.sql())).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 

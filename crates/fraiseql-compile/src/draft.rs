@@ -28,6 +28,8 @@ pub(crate) struct Draft<'d, 'c> {
     pub(crate) applied: Applied<'d>,
     /// `None` when it was not found, which is in the findings then.
     pub(crate) relation: Option<&'c Relation>,
+    /// True when only functions return its rows; `relation` stands for their columns then.
+    pub(crate) rows: bool,
     pub(crate) fields: Vec<DraftField<'d>>,
     /// The columns that identify a row; empty when nothing does.
     pub(crate) key: Vec<String>,
@@ -43,9 +45,16 @@ pub(crate) struct DraftField<'d> {
 }
 
 impl<'d, 'c> Drafts<'d, 'c> {
-    pub(crate) fn read(findings: &mut Findings, authored: &'d Authored<'d>, database: &Database<'c>) -> Self {
-        let list: Vec<Draft<'_, '_>> =
-            authored.objects.iter().map(|object| Draft::read(findings, object, database)).collect();
+    /// Reads the object types; `rows` stand for the relations of those that only functions return.
+    pub(crate) fn read(
+        findings: &mut Findings,
+        authored: &'d Authored<'d>,
+        database: &Database<'c>,
+        rows: &'c BTreeMap<&'d str, Relation>,
+    ) -> Self {
+        let read =
+            |object: &'d AuthoredObject<'d>| Draft::read(findings, object, database, rows.get(object.name));
+        let list: Vec<Draft<'_, '_>> = authored.objects.iter().map(read).collect();
         let by_name = list.iter().enumerate().map(|(at, draft)| (draft.object.name, at)).collect();
         Self { list, by_name }
     }
@@ -56,19 +65,26 @@ impl<'d, 'c> Drafts<'d, 'c> {
 }
 
 impl<'d, 'c> Draft<'d, 'c> {
-    fn read(findings: &mut Findings, object: &'d AuthoredObject<'d>, database: &Database<'c>) -> Self {
+    fn read(
+        findings: &mut Findings,
+        object: &'d AuthoredObject<'d>,
+        database: &Database<'c>,
+        rows: Option<&'c Relation>,
+    ) -> Self {
         let applied = Applied::read(findings, Site::Object, object.directives.iter().copied());
         let fields = read_fields(findings, object);
         let relation = match applied.get("relation") {
             Some(usage) => relation(findings, usage, database),
             None if mentions(object, "relation") => None,
+            None if rows.is_some() => rows,
             None => {
                 findings.add(object.place, unbound(object, database));
                 None
             }
         };
-        let mut draft = Self { object, applied, relation, fields, key: Vec::new(), keys: Vec::new() };
-        if let Some(relation) = relation {
+        let rows = rows.is_some() && applied.get("relation").is_none();
+        let mut draft = Self { object, applied, relation, rows, fields, key: Vec::new(), keys: Vec::new() };
+        if let Some(relation) = relation.filter(|_| !rows) {
             draft.find_keys(findings, relation, database);
         }
         draft

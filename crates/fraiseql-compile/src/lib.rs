@@ -26,6 +26,7 @@ mod plural;
 mod public;
 mod reference;
 mod root;
+mod rows;
 mod scalar;
 mod shape;
 mod syntax;

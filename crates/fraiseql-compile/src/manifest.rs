@@ -61,6 +61,9 @@ impl Ledger {
 
     fn object(&mut self, analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) {
         let relation = object.relation;
+        if object.draft.rows {
+            return self.rows(analysis, object);
+        }
         self.read(relation);
         for column in &object.draft.key {
             self.read_column(relation, column, object.name);
@@ -92,6 +95,24 @@ impl Ledger {
         }
     }
 
+    /// Rows of functions: their columns are in the signatures, what they refer to is read.
+    fn rows(&mut self, analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) {
+        for field in &object.fields {
+            match &field.binding {
+                Binding::Column(column) => {
+                    self.decoded(analysis, &column.element, &column.value.graphql, Direction::Out);
+                }
+                Binding::ToOne(reference) | Binding::ToMany(reference) => {
+                    let Some(target) = analysis.by_name.get(reference.target.as_str()) else { continue };
+                    for pair in &reference.on {
+                        let reader = format!("{}.{}", object.name, field.name);
+                        self.read_column(target.relation, &pair.remote, &reader);
+                    }
+                }
+            }
+        }
+    }
+
     fn root(&mut self, analysis: &Analysis<'_, '_>, root: &crate::root::BoundRoot<'_>) {
         match &root.binding {
             RootBinding::List { .. } => {}
@@ -110,7 +131,8 @@ impl Ledger {
                 }
                 match (&call.call.returns, &call.result) {
                     (FunctionReturn::Object { object, .. }, _) => {
-                        if let Some(object) = analysis.by_name.get(object.as_str()) {
+                        let object = analysis.by_name.get(object.as_str());
+                        if let Some(object) = object.filter(|object| !object.draft.rows) {
                             self.read(object.relation).whole_row = true;
                         }
                     }

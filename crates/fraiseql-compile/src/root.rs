@@ -111,6 +111,12 @@ impl<'a> RootBinder<'a, '_> {
             return None;
         };
         let object = draft.object.name;
+        if draft.rows {
+            let message = format!("{owner} returns {object}, whose rows only functions return");
+            let error = Diagnostic::error(&errors::SDL_UNKNOWN_FUNCTION, message);
+            findings.add(definition.name.location(), error.hint("say which: add @function(name: ...)"));
+            return None;
+        }
         let binding = if shape.list {
             for argument in &definition.arguments {
                 findings.add(argument.location(), refused_argument(&owner, true, &argument.name));

@@ -44,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) function: String,
     /// Parameter name (empty: by position) and value.
     pub(crate) arguments: Vec<(String, Operand)>,
+    /// True when the last argument is the list for a VARIADIC parameter.
+    pub(crate) variadic: bool,
 }
 
 /// One key of a JSON object.

@@ -146,7 +146,7 @@ impl<'s> Writer<'s> {
 
     /// Returns a function call; arguments with a name are passed by name.
     pub(crate) fn call(&mut self, call: &Call) -> String {
-        let arguments: Vec<String> = call
+        let mut arguments: Vec<String> = call
             .arguments
             .iter()
             .map(|(name, operand)| {
@@ -154,6 +154,9 @@ impl<'s> Writer<'s> {
                 if name.is_empty() { value } else { format!("{} => {value}", quote_identifier(name)) }
             })
             .collect();
+        if let Some(last) = arguments.last_mut().filter(|_| call.variadic) {
+            last.insert_str(0, "VARIADIC ");
+        }
         format!("{}({})", call.function, arguments.join(", "))
     }
 
@@ -236,7 +239,10 @@ impl<'s> Writer<'s> {
             }
             Source::WrittenRows => {
                 let rows = format!("current_setting('{KEYS_SETTING}')::pg_catalog.json");
-                let from = format!("json_populate_recordset(NULL::{relation}, {rows}) AS {base}");
+                let from = match object.binding.rows.as_slice() {
+                    [] => format!("json_populate_recordset(NULL::{relation}, {rows}) AS {base}"),
+                    free => format!("json_to_recordset({rows}) AS {base}({})", column_types(free)),
+                };
                 (from, Vec::new(), Vec::new())
             }
             Source::Recorded(keys) => {
@@ -347,6 +353,11 @@ struct Tail {
     order: String,
     page: String,
     paged: bool,
+}
+
+fn column_types(columns: &[(String, String)]) -> String {
+    let typed = columns.iter().map(|(column, sql)| format!("{} {sql}", quote_identifier(column)));
+    typed.collect::<Vec<_>>().join(", ")
 }
 
 fn row_list(entries: &[(&str, String)]) -> String {

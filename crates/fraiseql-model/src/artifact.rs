@@ -37,6 +37,7 @@ pub struct Artifact {
     /// What this schema reads and writes.
     pub manifest: Manifest,
     /// What generated writes must know beyond the fields, by object type; absent where nothing is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub writes: BTreeMap<String, WriteRules>,
 }
 
@@ -132,6 +133,10 @@ pub struct ObjectType {
     pub key: Vec<String>,
     /// What each field reads, by GraphQL name.
     pub fields: BTreeMap<String, Field>,
+    /// For rows that only functions return, `relation` being one of those: columns and their types as
+    /// SQL. Empty for rows of a relation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<(String, String)>,
 }
 
 /// What a field of an object type reads.
@@ -372,6 +377,9 @@ pub struct FunctionArgument {
     pub parameter: String,
     /// How its value travels.
     pub value: ValueType,
+    /// True for the VARIADIC parameter, which takes all of a list. It stands last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub variadic: bool,
 }
 
 /// What a function's field returns.

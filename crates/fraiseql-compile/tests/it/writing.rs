@@ -23,6 +23,8 @@ composite plain message text
 function register(name text) -> public.result volatile
 function silent(name text) -> public.plain volatile
 function noted(name text) -> jsonb volatile
+function ranks() -> setof public.plain
+function notes() -> public.result
 ";
 
 #[track_caller]
@@ -233,4 +235,79 @@ error[FQ-SDL-019]: Failed.more reads the function's result and takes no argument
         ),
         ""
     );
+}
+
+#[test]
+fn rows_that_only_functions_return() {
+    let artist = "type Artist @relation(name: \"artist\") { id: Int! rank: Rank }";
+    let schema = |query: &str, rank: &str| {
+        told(&format!("extend type Query {{ {query} }}\n{artist}\ntype Rank {rank}"))
+    };
+    let fields = "{ message: String }";
+    insta::assert_snapshot!(schema("ranks: [Rank!]! @function", fields), @r#"
+error[FQ-SDL-011]: Artist.rank leads to Rank, whose rows only functions return
+ --> schema.graphql:3:56
+  |
+3 | type Artist @relation(name: "artist") { id: Int! rank: Rank }
+  |                                                        ^^^^
+  = help: give Rank a @relation, or take the field away
+"#);
+    insta::assert_snapshot!(schema("ranks: [Rank!]! @function notes: Rank @function all: [Rank!]!", "{ message: Int gone: String }"), @r#"
+error[FQ-SDL-008]: Query.notes is Rank, but public.notes returns other columns
+ --> schema.graphql:2:54
+  |
+2 | extend type Query { ranks: [Rank!]! @function notes: Rank @function all: [Rank!]! }
+  |                                                      ^^^^
+  = why: Rank has those of public.ranks
+  = help: define another type for it
+
+error[FQ-SDL-013]: Query.all returns Rank, whose rows only functions return
+ --> schema.graphql:2:69
+  |
+2 | extend type Query { ranks: [Rank!]! @function notes: Rank @function all: [Rank!]! }
+  |                                                                     ^^^
+  = help: say which: add @function(name: ...)
+
+error[FQ-SDL-011]: Artist.rank leads to Rank, whose rows only functions return
+ --> schema.graphql:3:56
+  |
+3 | type Artist @relation(name: "artist") { id: Int! rank: Rank }
+  |                                                        ^^^^
+  = help: give Rank a @relation, or take the field away
+
+error[FQ-SDL-008]: Rank.message is Int, but column public.ranks.message is text
+ --> schema.graphql:4:22
+  |
+4 | type Rank { message: Int gone: String }
+  |                      ^^^
+  = help: write String or ID
+
+error[FQ-SDL-007]: public.ranks has no column "gone"
+ --> schema.graphql:4:26
+  |
+4 | type Rank { message: Int gone: String }
+  |                          ^^^^
+"#);
+    insta::assert_snapshot!(schema("ranks: [Rank!]! @function", "@write(insert: true) { message: String! }"), @r#"
+error[FQ-SDL-011]: Artist.rank leads to Rank, whose rows only functions return
+ --> schema.graphql:3:56
+  |
+3 | type Artist @relation(name: "artist") { id: Int! rank: Rank }
+  |                                                        ^^^^
+  = help: give Rank a @relation, or take the field away
+
+error[FQ-SDL-015]: public.ranks is a view that PostgreSQL cannot write through
+ --> schema.graphql:4:18
+  |
+4 | type Rank @write(insert: true) { message: String! }
+  |                  ^^^^^^^^^^^^
+  = help: take @write away, or write a function and call it with @function
+
+error[FQ-SDL-009]: Rank.message is marked ! but column public.ranks.message can be null
+ --> schema.graphql:4:43
+  |
+4 | type Rank @write(insert: true) { message: String! }
+  |                                           ^^^^^^
+  = help: write String, or add @neverNull if you know that no null comes
+"#);
 }

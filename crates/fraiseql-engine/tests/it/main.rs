@@ -8,5 +8,6 @@ mod nasty;
 mod nested;
 mod outcomes;
 mod property;
+mod rows;
 mod version;
 mod world;

@@ -141,7 +141,8 @@ async fn race(isolation: &str, first: &str, second: &str) -> (World, Option<Stri
     for statement in &first {
         ahead.batch_execute(statement).await.expect("the first one writes");
     }
-    let late = tokio::spawn(async move {
+    let mut late = tokio::task::JoinSet::new();
+    late.spawn(async move {
         for statement in &waiting {
             behind.batch_execute(statement).await?;
         }
@@ -149,7 +150,7 @@ async fn race(isolation: &str, first: &str, second: &str) -> (World, Option<Stri
     });
     until_waiting(&w.database).await;
     ahead.batch_execute("COMMIT").await.expect("the first one commits");
-    let outcome = late.await.expect("no panic");
+    let outcome = late.join_next().await.expect("one task").expect("no panic");
     let failure = outcome.err().map(|error| {
         let error = error.as_db_error().expect("an answer of the server");
         format!("{} {}", error.code().code(), error.message())
