@@ -2,7 +2,7 @@
 //!
 //! A field nests when its target asks for inserts itself, so the same privileges are checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fraiseql_model::artifact::{ColumnPair, Nesting, Reference, WriteRules};
 use fraiseql_model::catalog::Relation;
@@ -14,7 +14,7 @@ use crate::object::{Binding, BoundObject};
 use crate::write::{InsertField, Writes};
 
 /// A field of an insert that is rows of another type.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Nested<'a> {
     pub(crate) field: &'a str,
     pub(crate) target: &'a str,
@@ -70,17 +70,10 @@ pub(crate) fn given<'n>(nested: &'n [Nested<'_>]) -> impl Iterator<Item = &'n st
     first.flat_map(|nested| nested.on.iter().map(|pair| pair.local.as_str()))
 }
 
-/// Returns true when `object` can be nested in another type's insert and takes `column` from there.
-pub(crate) fn taken(
-    object: &BoundObject<'_>,
-    column: &str,
-    objects: &[BoundObject<'_>],
-    database: &Database<'_>,
-) -> bool {
-    let takes = |nested: &Nested<'_>| {
-        !nested.first && nested.target == object.name && nested.on.iter().any(|pair| pair.remote == column)
-    };
-    objects.iter().any(|outer| nested(outer, objects, database).iter().any(takes))
+/// Returns the columns that nested rows take from the rows around them, with the types of the nested.
+pub(crate) fn taken<'n>(all: &'n [Vec<Nested<'_>>]) -> BTreeSet<(&'n str, &'n str)> {
+    let after = all.iter().flatten().filter(|nested| !nested.first);
+    after.flat_map(|nested| nested.on.iter().map(|pair| (nested.target, pair.remote.as_str()))).collect()
 }
 
 /// Returns what the engine must know to write, by object type.

@@ -75,7 +75,9 @@ pub(crate) fn bind<'o, 'a>(
     server_version: u32,
 ) -> Vec<Writes<'o, 'a>> {
     let mut all = Vec::new();
-    for object in objects {
+    let nested: Vec<_> = objects.iter().map(|object| nesting::nested(object, objects, database)).collect();
+    let taken = nesting::taken(&nested);
+    for (object, nested) in objects.iter().zip(&nested) {
         let version = version::bind(findings, object, database);
         let Some(usage) = object.draft.applied.get("write") else { continue };
         let asked = ["insert", "update", "delete", "upsert"].map(|name| usage.flag(name));
@@ -85,12 +87,11 @@ pub(crate) fn bind<'o, 'a>(
             findings.add(usage.place, error);
             continue;
         }
-        let nested = nesting::nested(object, objects, database);
-        let given: Vec<&str> = nesting::given(&nested).collect();
+        let given: Vec<&str> = nesting::given(nested).collect();
         let mut possible = possible(object, &given, database, server_version);
         for field in &mut possible.inserted {
-            field.relaxed = given.contains(&field.column.column.name.as_str())
-                || nesting::taken(object, &field.column.column.name, objects, database);
+            let column = field.column.column.name.as_str();
+            field.relaxed = given.contains(&column) || taken.contains(&(object.name, column));
         }
         let results = [&possible.insert, &possible.update, &possible.delete, &possible.upsert];
         let mut told: Vec<&Refusal> = Vec::new();
@@ -114,7 +115,7 @@ pub(crate) fn bind<'o, 'a>(
             inserted: possible.inserted,
             key: key_arguments(&possible.key, version),
             conflicts: possible.conflicts,
-            nested,
+            nested: nested.clone(),
             version,
         });
     }
