@@ -16,6 +16,7 @@ use crate::json;
 use crate::object::{self, BoundObject};
 use crate::reading::Reading;
 use crate::root::{BoundRoot, RootBinder, RootFields};
+use crate::rows;
 use crate::write::{self, Writes};
 
 /// A schema, bound to a database. Complete only when nothing is wrong with it.
@@ -50,12 +51,14 @@ pub(crate) fn analyse<R>(
 ) -> R {
     let authored = Authored::read(findings, document);
     let database = Database::new(catalog);
-    let drafts = Drafts::read(findings, &authored, &database);
+    let rows = rows::relations(&authored, &database);
+    let drafts = Drafts::read(findings, &authored, &database, &rows);
     let enums = enumeration::bind(findings, &authored, &drafts, &database);
     let words = Vocabulary {
         database: &database,
         enums: &enums,
         objects: authored.object_names().collect(),
+        outcomes: &authored.outcomes,
         refused: &authored.refused,
     };
     let objects = object::bind(findings, &drafts, &words);

@@ -1,7 +1,7 @@
 //! Binds fields of Query and Mutation to SQL functions: which overload, which parameters, what comes back.
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{InputValueDefinition, Type, Value};
+use apollo_compiler::ast::{InputValueDefinition, Type, UnionTypeDefinition, Value};
 use fraiseql_model::artifact::{FunctionArgument, FunctionCall, FunctionReturn};
 use fraiseql_model::catalog::{Function, FunctionResult, Nullability, Parameter, QualifiedName, TypeRef};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -13,6 +13,8 @@ use crate::database::{Element, Found};
 use crate::directive::{Applied, Site};
 use crate::draft::{DraftField, Drafts};
 use crate::findings::{Findings, listed, suggesting};
+use crate::outcome;
+use crate::rows;
 use crate::shape::Shape;
 
 /// A function that a root field calls.
@@ -24,6 +26,8 @@ pub(crate) struct BoundCall<'a> {
     pub(crate) given: Vec<(&'a Parameter, Element)>,
     /// What a value result consists of.
     pub(crate) result: Option<Element>,
+    /// The types of the values of an outcome, with the GraphQL types that they become.
+    pub(crate) decoded: Vec<(Element, String)>,
 }
 
 /// A root field that calls a function.
@@ -57,7 +61,16 @@ impl<'a> Caller<'a, '_> {
                 });
             findings.add(self.field.definition.name.location(), error);
         }
-        let (returns, result) = self.returns(findings, function)?;
+        let (returns, result, decoded) = match self.outcome() {
+            Some((shape, union)) if !self.query => {
+                let bound = outcome::bind(findings, self, function, &shape, union)?;
+                (FunctionReturn::Outcome(bound.outcome), None, bound.decoded)
+            }
+            _ => {
+                let (returns, result) = self.returns(findings, function)?;
+                (returns, result, Vec::new())
+            }
+        };
         if self.query && matches!(returns, FunctionReturn::Object { set: true, .. }) {
             self.refuse_list_arguments(findings, &given);
         }
@@ -67,7 +80,14 @@ impl<'a> Caller<'a, '_> {
             call: FunctionCall { function: function.name.clone(), arguments, returns },
             given: given.into_iter().map(|(_, parameter, element)| (parameter, element)).collect(),
             result,
+            decoded,
         })
+    }
+
+    fn outcome(&self) -> Option<(Shape<'a>, &'a UnionTypeDefinition)> {
+        let shape = Shape::of(&self.field.definition.ty)?;
+        let union = self.words.outcomes.unions.get(shape.name.as_str())?;
+        Some((shape, union))
     }
 
     fn refuse_list_arguments(&self, findings: &mut Findings, given: &Given<'_>) {
@@ -203,6 +223,8 @@ impl<'a> Caller<'a, '_> {
                 None => whole = false,
             }
         }
+        // The list for a VARIADIC parameter stands last in a call.
+        given.sort_by_key(|(bound, ..)| bound.variadic);
         let is_given =
             |parameter: &Parameter| given.iter().any(|(_, taken, _)| std::ptr::eq(*taken, parameter));
         for parameter in parameters {
@@ -223,13 +245,6 @@ impl<'a> Caller<'a, '_> {
         positional: bool,
     ) -> Option<(FunctionArgument, Element)> {
         let place = argument.name.location();
-        if parameter.variadic {
-            let message = format!("parameter \"{}\" of {} is VARIADIC", parameter.name, function.name);
-            let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
-                .hint("wrap it in a function that takes an array");
-            findings.add(place, error);
-            return None;
-        }
         let Some(shape) = Shape::of(&argument.ty) else {
             let message = format!("argument {} is a list of lists", argument.name);
             findings.add(place, Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
@@ -263,6 +278,7 @@ impl<'a> Caller<'a, '_> {
             argument: argument.name.to_string(),
             parameter: if positional { String::new() } else { parameter.name.clone() },
             value,
+            variadic: parameter.variadic,
         };
         Some((bound, element))
     }
@@ -296,6 +312,11 @@ impl<'a> Caller<'a, '_> {
             return None;
         };
         let is_object = self.drafts.get(shape.name).is_some();
+        if self.drafts.get(shape.name).is_some_and(|draft| draft.rows)
+            && rows::columns(function, self.words.database).is_some()
+        {
+            return self.free_rows(findings, function, &shape);
+        }
         match &function.returns {
             FunctionResult::Void if !self.query && shape.name == "Boolean" && !shape.list => {
                 Some((FunctionReturn::Void, None))
@@ -337,6 +358,31 @@ impl<'a> Caller<'a, '_> {
         let non_null = non_null(findings, &single, &side, Nullability::Nullable, trusted, place);
         let returns = FunctionReturn::Value { value, set, non_null };
         Some((returns, Some(element)))
+    }
+
+    /// Rows that belong to no relation.
+    fn free_rows(
+        &self,
+        findings: &mut Findings,
+        function: &'a Function,
+        shape: &Shape<'_>,
+    ) -> Option<(FunctionReturn, Option<Element>)> {
+        let relation = self.drafts.get(shape.name)?.relation?;
+        let columns = rows::columns(function, self.words.database)?;
+        if !rows::fits(relation, columns) {
+            let message =
+                format!("{} is {}, but {} returns other columns", self.owner, shape.name, function.name);
+            let error = Diagnostic::error(&errors::SDL_TYPE_MISMATCH, message)
+                .why(format!("{} has those of {}", shape.name, relation.name))
+                .hint("define another type for it");
+            findings.add(shape.name.location(), error);
+            return None;
+        }
+        let set = match &function.returns {
+            FunctionResult::Table { set, .. } | FunctionResult::Value { set, .. } => *set,
+            _ => false,
+        };
+        self.rows(findings, function, shape, &relation.name, set)
     }
 
     fn rows(
@@ -397,7 +443,7 @@ impl<'a> Caller<'a, '_> {
             }
             FunctionResult::Table { .. } => unsupported
                 .why("the columns of RETURNS TABLE and of OUT parameters belong to no relation")
-                .hint("let it return rows of a table or view: RETURNS SETOF your_view"),
+                .hint("return a type without @relation that has fields for them, or rows of a table or view"),
             FunctionResult::Value { set: true, .. } => mismatch.hint("write a list of scalars"),
             FunctionResult::Value { .. } => mismatch.hint("write a scalar, an enum or JSON"),
             FunctionResult::Other => unsupported,

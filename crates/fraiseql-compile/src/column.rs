@@ -12,6 +12,7 @@ use fraiseql_model::names::nearest;
 use crate::database::{Database, Element};
 use crate::enumeration::{BoundEnum, is_text};
 use crate::findings::{Findings, Place, listed};
+use crate::outcome::Outcomes;
 use crate::scalar::{self, Class};
 use crate::shape::Shape;
 
@@ -31,6 +32,7 @@ pub(crate) struct Vocabulary<'a> {
     pub(crate) database: &'a Database<'a>,
     pub(crate) enums: &'a BTreeMap<&'a str, BoundEnum>,
     pub(crate) objects: Vec<&'a str>,
+    pub(crate) outcomes: &'a Outcomes<'a>,
     /// Types that were refused where they stand.
     pub(crate) refused: &'a BTreeSet<&'a str>,
 }

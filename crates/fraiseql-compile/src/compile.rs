@@ -13,7 +13,7 @@ use crate::analysis::{Analysis, analyse};
 use crate::findings::Findings;
 use crate::object::{Binding, BoundObject};
 use crate::root::{BoundRoot, RootBinding};
-use crate::{manifest, public, syntax};
+use crate::{manifest, nesting, public, syntax};
 
 /// A schema to compile.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +90,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
             .map(|(name, fields)| ((*name).to_owned(), fields.clone()))
             .collect(),
         subscription: query(analysis, &analysis.subscription),
+        writes: nesting::rules(analysis),
     }
     .seal();
     artifact
@@ -117,6 +118,12 @@ fn object_type(analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) -> ObjectT
         relation: object.relation.name.clone(),
         key: object.draft.key.clone(),
         fields: bound.chain(derived.map(|(name, derived)| (name, Field::Derived(derived)))).collect(),
+        rows: if object.draft.rows {
+            let columns = object.relation.columns.iter();
+            columns.map(|column| (column.name.clone(), column.sql_type.sql())).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 

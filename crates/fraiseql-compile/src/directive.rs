@@ -90,6 +90,7 @@ const SPECS: &[Spec] = &[
     ours("column", &[Site::Field], &[("name", Kind::Text, true)]),
     ours("reference", &[Site::Field], &[("columns", Kind::Texts, true), ("target", Kind::Texts, true)]),
     ours("neverNull", &[Site::Field], &[]),
+    ours("version", &[Site::Field], &[]),
     ours("function", &[Site::Field], &[("name", Kind::Text, false), ("schema", Kind::Text, false)]),
     ours("parameter", &[Site::Argument], &[("name", Kind::Text, true)]),
     ours("enum", &[Site::Enum], &[("name", Kind::Text, true), ("schema", Kind::Text, false)]),

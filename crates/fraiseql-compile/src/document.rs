@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use apollo_compiler::ast::{
-    Definition, Directive, Document, EnumValueDefinition, FieldDefinition, OperationType,
-    ScalarTypeDefinition,
+    Definition, Directive, Document, EnumValueDefinition, FieldDefinition, ObjectTypeDefinition,
+    OperationType, ScalarTypeDefinition, UnionTypeDefinition,
 };
 use apollo_compiler::{Name, Node};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -15,6 +15,7 @@ use fraiseql_model::errors;
 
 use crate::directive::{Applied, Site, is_ours, is_public};
 use crate::findings::{Findings, Place, suggesting};
+use crate::outcome::Outcomes;
 use crate::scalar;
 
 /// The document by what its definitions are.
@@ -25,6 +26,10 @@ pub(crate) struct Authored<'d> {
     pub(crate) objects: Vec<AuthoredObject<'d>>,
     pub(crate) enums: Vec<AuthoredEnum<'d>>,
     pub(crate) scalars: Vec<&'d Node<ScalarTypeDefinition>>,
+    /// Unions that mutations return, with their members.
+    pub(crate) outcomes: Outcomes<'d>,
+    pub(crate) outcome_unions: Vec<&'d Node<UnionTypeDefinition>>,
+    pub(crate) outcome_members: Vec<AuthoredObject<'d>>,
     pub(crate) query: Option<AuthoredObject<'d>>,
     pub(crate) mutation: Option<AuthoredObject<'d>>,
     pub(crate) subscription: Option<AuthoredObject<'d>>,
@@ -43,6 +48,8 @@ pub(crate) enum Entry {
     Object(usize),
     Enum(usize),
     Scalar(usize),
+    OutcomeUnion(usize),
+    OutcomeMember(usize),
 }
 
 /// An object type with its extensions.
@@ -80,10 +87,21 @@ struct ObjectPart<'d> {
     implements: &'d [Name],
 }
 
+impl<'d> ObjectPart<'d> {
+    fn of(object: &'d ObjectTypeDefinition) -> Self {
+        Self {
+            name: &object.name,
+            directives: &object.directives,
+            fields: &object.fields,
+            implements: &object.implements_interfaces,
+        }
+    }
+}
+
 impl<'d> Authored<'d> {
     /// Sorts a document. What cannot be compiled is in `findings` and not in the result.
     pub(crate) fn read(findings: &mut Findings, document: &'d Document) -> Self {
-        let mut authored = Self::default();
+        let mut authored = Self { outcomes: Outcomes::find(document), ..Self::default() };
         for definition in &document.definitions {
             authored.define(findings, definition);
         }
@@ -100,6 +118,9 @@ impl<'d> Authored<'d> {
     }
 
     fn define(&mut self, findings: &mut Findings, definition: &'d Definition) {
+        if self.outcomes.has(definition) {
+            return self.define_outcome(findings, definition);
+        }
         match definition {
             Definition::ObjectTypeDefinition(object) => {
                 let part = ObjectPart {
@@ -146,6 +167,33 @@ impl<'d> Authored<'d> {
                 self.refused.extend(other.name().map(Name::as_str));
                 refuse_kind(findings, other);
             }
+        }
+    }
+
+    fn define_outcome(&mut self, findings: &mut Findings, definition: &'d Definition) {
+        let Some(name) = definition.name() else { return };
+        if !self.claim(findings, name, Claim::Type) {
+            return;
+        }
+        match definition {
+            Definition::UnionTypeDefinition(union) => {
+                self.entries.push(Entry::OutcomeUnion(self.outcome_unions.len()));
+                self.outcome_unions.push(union);
+                Applied::read(findings, Site::Scalar, &union.directives.0);
+            }
+            Definition::ObjectTypeDefinition(object) => {
+                refuse_interfaces(findings, &ObjectPart::of(object));
+                Applied::read(findings, Site::Object, &object.directives.0);
+                self.entries.push(Entry::OutcomeMember(self.outcome_members.len()));
+                self.outcome_members.push(AuthoredObject {
+                    name: &object.name,
+                    place: object.name.location(),
+                    description: object.description.as_deref(),
+                    directives: object.directives.iter().collect(),
+                    fields: object.fields.iter().collect(),
+                });
+            }
+            _ => {}
         }
     }
 
@@ -305,7 +353,7 @@ impl<'d> Authored<'d> {
 
     fn check_members(&self, findings: &mut Findings) {
         let roots = self.query.iter().chain(&self.mutation).chain(&self.subscription);
-        for object in self.objects.iter().chain(roots) {
+        for object in self.objects.iter().chain(&self.outcome_members).chain(roots) {
             let fields = object.fields.iter().map(|field| &field.name);
             check_names(findings, object.name, "field", fields);
             for field in &object.fields {

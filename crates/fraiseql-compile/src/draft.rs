@@ -30,6 +30,8 @@ pub(crate) struct Draft<'d, 'c> {
     pub(crate) relation: Option<&'c Relation>,
     /// True when some field may read it from a JSON document.
     embedded: bool,
+    /// True when only functions return its rows; `relation` stands for their columns then.
+    pub(crate) rows: bool,
     pub(crate) fields: Vec<DraftField<'d>>,
     /// The columns that identify a row; empty when nothing does.
     pub(crate) key: Vec<String>,
@@ -45,10 +47,17 @@ pub(crate) struct DraftField<'d> {
 }
 
 impl<'d, 'c> Drafts<'d, 'c> {
-    pub(crate) fn read(findings: &mut Findings, authored: &'d Authored<'d>, database: &Database<'c>) -> Self {
+    /// Reads the object types; `rows` stand for the relations of those that only functions return.
+    pub(crate) fn read(
+        findings: &mut Findings,
+        authored: &'d Authored<'d>,
+        database: &Database<'c>,
+        rows: &'c BTreeMap<&'d str, Relation>,
+    ) -> Self {
         let embedded = crate::json::embedded(authored);
         let read = |object: &'d AuthoredObject<'d>| {
-            Draft::read(findings, object, database, embedded.contains(object.name))
+            let embedded = embedded.contains(object.name);
+            Draft::read(findings, object, database, rows.get(object.name), embedded)
         };
         let list: Vec<Draft<'_, '_>> = authored.objects.iter().map(read).collect();
         let by_name = list.iter().enumerate().map(|(at, draft)| (draft.object.name, at)).collect();
@@ -65,21 +74,25 @@ impl<'d, 'c> Draft<'d, 'c> {
         findings: &mut Findings,
         object: &'d AuthoredObject<'d>,
         database: &Database<'c>,
+        rows: Option<&'c Relation>,
         embedded: bool,
     ) -> Self {
         let applied = Applied::read(findings, Site::Object, object.directives.iter().copied());
         let fields = read_fields(findings, object);
         let relation = match applied.get("relation") {
             Some(usage) => relation(findings, usage, database),
-            None if mentions(object, "relation") || embedded => None,
+            None if mentions(object, "relation") => None,
+            None if rows.is_some() => rows,
+            None if embedded => None,
             None => {
                 findings.add(object.place, unbound(object, database));
                 None
             }
         };
+        let rows = rows.is_some() && applied.get("relation").is_none();
         let (key, keys) = (Vec::new(), Vec::new());
-        let mut draft = Self { object, applied, relation, embedded, fields, key, keys };
-        if let Some(relation) = relation {
+        let mut draft = Self { object, applied, relation, embedded, rows, fields, key, keys };
+        if let Some(relation) = relation.filter(|_| !rows) {
             draft.find_keys(findings, relation, database);
         }
         draft

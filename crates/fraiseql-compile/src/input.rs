@@ -35,6 +35,8 @@ pub(crate) struct Demand {
     directed: bool,
     /// True when something has pages with cursors.
     pages: bool,
+    /// Object types whose rows are nested in inserts; true for lists of them.
+    nested: BTreeSet<(String, bool)>,
 }
 
 /// A filter that several types share.
@@ -294,7 +296,13 @@ impl<'o, 'a> Model<'o, 'a> {
             }
         }
         if let Some(writes) = writes {
-            add_write_types(writes, add);
+            add_write_types(writes, &mut add);
+            if demand.nested.contains(&(name.to_owned(), false)) {
+                add("NestedInput", nested_input(writes, "NestedInput", "data: $InsertInput!"));
+            }
+            if demand.nested.contains(&(name.to_owned(), true)) {
+                add("NestedListInput", nested_input(writes, "NestedListInput", "data: [$InsertInput!]!"));
+            }
         }
         types
     }
@@ -318,6 +326,11 @@ impl<'o, 'a> Model<'o, 'a> {
 }
 
 impl Demand {
+    /// Adds the inputs of nested rows.
+    pub(crate) fn nest(&mut self, target: &str, many: bool) {
+        self.nested.insert((target.to_owned(), many));
+    }
+
     /// Returns the types that all object types share, with the operators that the server has.
     pub(crate) fn shared_types(&self, server_version: u32) -> Vec<Generated> {
         let mut types: Vec<Generated> = self
@@ -472,6 +485,15 @@ fn filter(object: &BoundObject<'_>) -> String {
     input(&format!("{name}Filter"), &fields)
 }
 
+fn nested_input(writes: &Writes<'_, '_>, suffix: &str, data: &str) -> String {
+    let name = writes.object.name;
+    let mut fields = vec![data.replace('$', name)];
+    if writes.upsert {
+        fields.push(format!("onConflict: {name}Conflict"));
+    }
+    input(&format!("{name}{suffix}"), &fields)
+}
+
 fn add_write_types(writes: &Writes<'_, '_>, mut add: impl FnMut(&str, String)) {
     let name = writes.object.name;
     let value = |column: &BoundColumn<'_>| {
@@ -480,15 +502,16 @@ fn add_write_types(writes: &Writes<'_, '_>, mut add: impl FnMut(&str, String)) {
     };
     if writes.insert || writes.upsert {
         let field = |field: &crate::write::InsertField<'_, '_>| {
-            let bang = if field.required { "!" } else { "" };
+            let bang = if field.required && !field.relaxed { "!" } else { "" };
             format!("{}: {}{bang}", field.name, value(field.column))
         };
-        let fields: Vec<String> = writes.inserted.iter().map(field).collect();
+        let mut fields: Vec<String> = writes.inserted.iter().map(field).collect();
+        fields.extend(writes.nested.iter().map(crate::nesting::Nested::sdl));
         add("InsertInput", input(&format!("{name}InsertInput"), &fields));
     }
     if writes.update {
         let fields: Vec<String> =
-            writes.inserted.iter().map(|field| format!("{}: {}", field.name, value(field.column))).collect();
+            writes.settable().map(|field| format!("{}: {}", field.name, value(field.column))).collect();
         add("SetInput", input(&format!("{name}SetInput"), &fields));
     }
     if writes.upsert {

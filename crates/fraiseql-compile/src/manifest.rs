@@ -71,6 +71,9 @@ impl Ledger {
 
     fn object(&mut self, analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) {
         let relation = object.relation;
+        if object.draft.rows {
+            return self.rows(analysis, object);
+        }
         self.read(relation);
         for column in &object.draft.key {
             self.read_column(relation, column, object.name);
@@ -107,6 +110,26 @@ impl Ledger {
         }
     }
 
+    /// Rows of functions: their columns are in the signatures, what they refer to is read.
+    fn rows(&mut self, analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) {
+        for field in &object.fields {
+            match &field.binding {
+                Binding::Column(column) => {
+                    self.decoded(analysis, &column.element, &column.value.graphql, Direction::Out);
+                }
+                Binding::ToOne(reference) | Binding::ToMany(reference) => {
+                    let Some(target) = analysis.by_name.get(reference.target.as_str()) else { continue };
+                    for pair in &reference.on {
+                        let reader = format!("{}.{}", object.name, field.name);
+                        self.read_column(target.relation, &pair.remote, &reader);
+                    }
+                }
+                Binding::Computed(call) => self.call(analysis, call),
+                Binding::Document(_) => {}
+            }
+        }
+    }
+
     fn root(&mut self, analysis: &Analysis<'_, '_>, parent: &str, root: &BoundRoot<'_>) {
         match &root.binding {
             RootBinding::List { .. } => {}
@@ -124,9 +147,13 @@ impl Ledger {
         for (argument, (_, element)) in call.call.arguments.iter().zip(&call.given) {
             self.decoded(analysis, element, &argument.value.graphql, Direction::In);
         }
+        for (element, graphql) in &call.decoded {
+            self.decoded(analysis, element, graphql, Direction::Out);
+        }
         match (&call.call.returns, &call.result) {
             (FunctionReturn::Object { object, .. }, _) => {
-                if let Some(object) = analysis.by_name.get(object.as_str()) {
+                let object = analysis.by_name.get(object.as_str());
+                if let Some(object) = object.filter(|object| !object.draft.rows) {
                     self.read(object.relation).whole_row = true;
                 }
             }
@@ -161,11 +188,22 @@ impl Ledger {
         let columns = || writes.inserted.iter().map(|field| field.column.column.name.clone());
         if writes.insert || writes.upsert {
             let required = writes.inserted.iter().filter(|field| field.required);
-            let required = required.map(|field| field.column.column.name.clone()).collect();
-            merge_insert(entry, relation, required, columns().collect());
+            let mut required: BTreeSet<String> =
+                required.map(|field| field.column.column.name.clone()).collect();
+            let mut given: BTreeSet<String> = columns().collect();
+            for column in crate::nesting::given(&writes.nested) {
+                let always = analysis.database.required(relation).iter().any(|name| name == column);
+                if given.insert(column.to_owned()) && always {
+                    required.insert(column.to_owned());
+                }
+            }
+            merge_insert(entry, relation, required, given);
         }
         if writes.update || writes.upsert {
             entry.update.extend(columns());
+        }
+        if writes.upsert {
+            entry.update.extend(crate::nesting::given(&writes.nested).map(str::to_owned));
         }
         if writes.upsert {
             entry.conflict_keys.extend(writes.conflicts.values().cloned());

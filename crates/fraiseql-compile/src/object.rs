@@ -279,6 +279,13 @@ impl<'a> Binder<'a, '_> {
         target: &'a Draft<'a, 'a>,
     ) -> Option<Binding<'a>> {
         let owner = self.owner(field);
+        if target.rows {
+            let message = format!("{owner} leads to {}, whose rows only functions return", shape.name);
+            let error = Diagnostic::error(&errors::SDL_NO_REFERENCE, message)
+                .hint(format!("give {} a @relation, or take the field away", shape.name));
+            findings.add(shape.name.location(), error);
+            return None;
+        }
         if let Some(usage) = field.applied.get("column") {
             let message = format!("@column on {owner}, which is no column but a {}", shape.name);
             let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)

@@ -15,7 +15,7 @@ use crate::manifest::calls_of;
 use crate::root::BoundRoot;
 use crate::scalar;
 use crate::text::{argument, describe, public_directives};
-use crate::write::Writes;
+use crate::write::{EXPECTED_VERSION, Writes};
 use fraiseql_model::artifact::{Field, FunctionReturn, MutationField};
 
 /// Returns the public schema; names that are taken twice are in `findings`.
@@ -57,6 +57,9 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
         if writes.update || writes.delete {
             model.demand_filter(&mut demand, writes.object.name);
         }
+        for nested in &writes.nested {
+            demand.nest(nested.target, nested.many);
+        }
     }
     demand
 }
@@ -68,6 +71,7 @@ fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
     used.extend(ranges.into_iter().map(|range| -> &str { range_element(range) }));
     for (_, call) in calls_of(analysis) {
         used.extend(call.call.arguments.iter().map(|argument| argument.value.graphql.as_str()));
+        used.extend(call.decoded.iter().map(|(_, graphql)| graphql.as_str()));
         if let FunctionReturn::Value { value, .. } = &call.call.returns {
             used.insert(&value.graphql);
         }
@@ -181,21 +185,29 @@ fn mutation(name: &str, field: &MutationField, writes: &Writes<'_, '_>) -> Strin
         };
         writes.key.iter().map(argument).collect()
     };
+    let version = || -> Vec<String> {
+        let is_version = |(name, _): &(&str, _)| Some(*name) == writes.version;
+        let version = writes.object.columns().find(is_version);
+        let argument = |graphql: &str| format!("{EXPECTED_VERSION}: {graphql}!");
+        version.iter().map(|(_, column)| argument(&column.value.graphql)).collect()
+    };
     let text = |text: &str| vec![text.replace("$", object)];
     let (arguments, many, does) = match field {
         MutationField::InsertOne { .. } => (text("object: $InsertInput!"), false, "Inserts one"),
         MutationField::InsertMany { .. } => (text("objects: [$InsertInput!]!"), true, "Inserts many"),
         MutationField::UpdateOne { .. } => (
-            [key(), text("set: $SetInput!")].concat(),
+            [key(), version(), text("set: $SetInput!")].concat(),
             false,
             "Updates the one with this key; null when there is none",
         ),
         MutationField::UpdateMany { .. } => {
             (text("where: $Filter!, set: $SetInput!"), true, "Updates all that the filter lets through")
         }
-        MutationField::DeleteOne { .. } => {
-            (key(), false, "Deletes the one with this key and returns it; null when there is none")
-        }
+        MutationField::DeleteOne { .. } => (
+            [key(), version()].concat(),
+            false,
+            "Deletes the one with this key and returns it; null when there is none",
+        ),
         MutationField::DeleteMany { .. } => {
             (text("where: $Filter!"), true, "Deletes all that the filter lets through")
         }
@@ -249,6 +261,17 @@ impl Printer<'_, '_, '_> {
                         }
                         None => {}
                     }
+                }
+                Entry::OutcomeUnion(at) => {
+                    let union = authored.outcome_unions[*at];
+                    let mut sdl = String::new();
+                    describe(&mut sdl, "", union.description.as_deref());
+                    let members: Vec<&str> = union.members.iter().map(|name| name.as_str()).collect();
+                    sdl.push_str(&format!("union {} = {}\n", union.name, members.join(" | ")));
+                    parts.push(sdl);
+                }
+                Entry::OutcomeMember(at) => {
+                    parts.push(print_object(&authored.outcome_members[*at], |_| Additions::default(), &[]));
                 }
                 Entry::Enum(at) => parts.push(enumeration(&authored.enums[*at])),
                 Entry::Scalar(at) => {

@@ -145,6 +145,12 @@ impl<'a> RootBinder<'a, '_> {
             return None;
         };
         let object = draft.object.name;
+        if draft.rows {
+            let message = format!("{owner} returns {object}, whose rows only functions return");
+            let error = Diagnostic::error(&errors::SDL_UNKNOWN_FUNCTION, message);
+            findings.add(definition.name.location(), error.hint("say which: add @function(name: ...)"));
+            return None;
+        }
         let binding = if shape.list {
             for argument in &definition.arguments {
                 findings.add(argument.location(), refused_argument(&owner, true, &argument.name));
@@ -235,7 +241,7 @@ fn mentions_function(field: &DraftField<'_>) -> bool {
 }
 
 fn refuse_column_directives(findings: &mut Findings, field: &DraftField<'_>) {
-    if let Some((directive, place)) = field.applied.any_of(&["column", "reference"]) {
+    if let Some((directive, place)) = field.applied.any_of(&["column", "reference", "version"]) {
         let message = format!("@{directive} says nothing on a root field");
         findings.add(place, Diagnostic::error(&errors::SDL_UNKNOWN_DIRECTIVE, message));
     }

@@ -3,6 +3,7 @@
 use apollo_compiler::Node;
 use apollo_compiler::ast::{DirectiveList, Value as AstValue};
 use apollo_compiler::executable::{Field, Selection, SelectionSet};
+use apollo_compiler::schema::ExtendedType;
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -48,19 +49,32 @@ fn collect_into<'a>(
                 groups.entry(field.response_key().as_str()).or_default().push(field);
             }
             Selection::InlineFragment(fragment) => {
-                if fragment.type_condition.as_ref().is_none_or(|condition| condition == type_name) {
+                if fragment
+                    .type_condition
+                    .as_ref()
+                    .is_none_or(|condition| covers(scope, condition, type_name))
+                {
                     collect_into(scope, type_name, &fragment.selection_set, groups);
                 }
             }
             Selection::FragmentSpread(spread) => {
                 if let Some(fragment) = spread.fragment_def(&scope.document.executable)
-                    && fragment.type_condition() == type_name
+                    && covers(scope, fragment.type_condition(), type_name)
                 {
                     collect_into(scope, type_name, &fragment.selection_set, groups);
                 }
             }
         }
     }
+}
+
+/// True when a fragment on `condition` holds for objects of the type.
+fn covers(scope: Scope<'_>, condition: &str, type_name: &str) -> bool {
+    condition == type_name
+        || match scope.schema.graphql.types.get(condition) {
+            Some(ExtendedType::Union(union)) => union.members.iter().any(|member| member.name == type_name),
+            _ => false,
+        }
 }
 
 fn included(scope: Scope<'_>, directives: &DirectiveList) -> bool {

@@ -35,6 +35,8 @@ pub(crate) enum Source {
     WrittenKeys,
     /// Rows that the statement before left whole in the session.
     WrittenRows,
+    /// The row of the relation whose key columns (quoted) equal these expressions.
+    Recorded(Vec<(String, String)>),
     /// Rows of the relation, as they were, whose keys a DELETE in the same statement returned.
     DeletedKeys,
 }
@@ -46,6 +48,8 @@ pub(crate) struct Call {
     pub(crate) row: bool,
     /// Parameter name (empty: by position) and value.
     pub(crate) arguments: Vec<(String, Operand)>,
+    /// True when the last argument is the list for a VARIADIC parameter.
+    pub(crate) variadic: bool,
 }
 
 /// One key of a JSON object.
@@ -89,6 +93,7 @@ impl OutputValue<'_> {
 }
 
 /// A condition on a row.
+#[derive(Clone)]
 pub(crate) enum Predicate<'s> {
     /// All of them; none is true.
     All(Vec<Predicate<'s>>),

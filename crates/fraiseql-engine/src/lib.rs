@@ -15,8 +15,10 @@ mod document;
 mod filter;
 mod ir;
 mod mutation;
+mod nested;
 mod operator;
 mod order;
+mod outcome;
 mod plan;
 mod planner;
 mod query;
@@ -30,6 +32,7 @@ mod sql_aggregate;
 mod sql_connection;
 mod sql_document;
 mod variables;
+mod version;
 mod write;
 
 pub use bind::bind;

@@ -163,3 +163,7 @@ pub struct SingleField {
 /// A message with this prefix in SQLSTATE 22P02 (invalid text representation) is the engine's own
 /// guard: a field that the schema promises not to be null was null. The rest is `Type.field`.
 pub const NULL_MARKER: &str = "fraiseql.null:";
+
+/// A message with this prefix in SQLSTATE 22P02 says that a row has not the version that the client
+/// expects. The rest is the object type's name.
+pub const CONFLICT_MARKER: &str = "fraiseql.conflict:";

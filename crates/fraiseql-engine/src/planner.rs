@@ -210,7 +210,7 @@ fn query_root<'s>(
                     let guard = (*non_null == NonNull::Trusted).then(|| root_name(parent, group));
                     Ok((Root::Value { call, value, set: *set, guard }, ShapeKind::Leaf))
                 }
-                FunctionReturn::Void => Err(unbound(&field.name)),
+                FunctionReturn::Void | FunctionReturn::Outcome(_) => Err(unbound(&field.name)),
             }
         }
     }

@@ -115,14 +115,18 @@ pub(crate) fn call<'s>(
     group: &Group<'s>,
 ) -> Result<Call, GraphqlError> {
     let mut arguments: Vec<(String, Operand)> = Vec::new();
-    for FunctionArgument { argument, parameter, value } in &function.arguments {
+    let mut has_variadic = false;
+    for FunctionArgument { argument, parameter, value, variadic } in &function.arguments {
         match scope.argument(group[0], argument)? {
-            Some(given) => arguments.push((parameter.clone(), operand(scope.schema, value, &given)?)),
+            Some(given) => {
+                arguments.push((parameter.clone(), operand(scope.schema, value, &given)?));
+                has_variadic |= *variadic;
+            }
             None if parameter.is_empty() => break,
             None => {}
         }
     }
-    Ok(Call { function: function.function.sql(), row, arguments })
+    Ok(Call { function: function.function.sql(), row, arguments, variadic: has_variadic })
 }
 
 pub(crate) fn unbound(name: &str) -> GraphqlError {

@@ -180,8 +180,12 @@ impl Object {
 }
 
 fn document_object(name: &str, fields: &BTreeMap<String, Field>) -> Object {
-    let binding =
-        ObjectType { relation: QualifiedName::new("", ""), key: Vec::new(), fields: fields.clone() };
+    let binding = ObjectType {
+        relation: QualifiedName::new("", ""),
+        key: Vec::new(),
+        fields: fields.clone(),
+        rows: Vec::new(),
+    };
     Object { name: name.to_owned(), relation: String::new(), key: Vec::new(), binding }
 }
 

@@ -178,7 +178,7 @@ fn computed<'s>(
     let name = &group[0].name;
     let call = call(scope, function, true, group)?;
     match &function.returns {
-        FunctionReturn::Void => Err(unbound(name)),
+        FunctionReturn::Void | FunctionReturn::Outcome(_) => Err(unbound(name)),
         FunctionReturn::Value { value, set, non_null } => {
             let guard = guard(*non_null, &object.name, name);
             Ok((OutputValue::Computed { call, value, set: *set, guard }, ShapeKind::Leaf))

@@ -81,6 +81,11 @@ impl<'s> Writer<'s> {
         format!("${}", self.params.len())
     }
 
+    /// The number of values so far.
+    pub(crate) fn param_count(&self) -> usize {
+        self.params.len()
+    }
+
     pub(crate) fn next_number(&mut self) -> usize {
         self.aliases += 1;
         self.aliases - 1
@@ -165,7 +170,10 @@ impl<'s> Writer<'s> {
             let value = self.operand(operand);
             if name.is_empty() { value } else { format!("{} => {value}", quote_identifier(name)) }
         });
-        let arguments: Vec<String> = row.into_iter().chain(given).collect();
+        let mut arguments: Vec<String> = row.into_iter().chain(given).collect();
+        if let Some(last) = arguments.last_mut().filter(|_| call.variadic) {
+            last.insert_str(0, "VARIADIC ");
+        }
         format!("{}({})", call.function, arguments.join(", "))
     }
 
@@ -285,8 +293,15 @@ impl<'s> Writer<'s> {
             }
             Source::WrittenRows => {
                 let rows = format!("current_setting('{KEYS_SETTING}')::pg_catalog.json");
-                let from = format!("json_populate_recordset(NULL::{relation}, {rows}) AS {base}");
+                let from = match object.binding.rows.as_slice() {
+                    [] => format!("json_populate_recordset(NULL::{relation}, {rows}) AS {base}"),
+                    free => format!("json_to_recordset({rows}) AS {base}({})", column_types(free)),
+                };
                 (from, Vec::new(), Vec::new())
+            }
+            Source::Recorded(keys) => {
+                let equal = |(column, value): &(String, String)| format!("{base}.{column} = {value}");
+                (format!("{relation} AS {base}"), keys.iter().map(equal).collect(), Vec::new())
             }
             Source::DeletedKeys => {
                 let on = same_key(object, base, DELETED);
@@ -429,6 +444,11 @@ pub(crate) fn clause(word: &str, parts: &[String], separator: &str) -> String {
     if parts.is_empty() { String::new() } else { format!(" {word} {}", parts.join(separator)) }
 }
 
+fn column_types(columns: &[(String, String)]) -> String {
+    let typed = columns.iter().map(|(column, sql)| format!("{} {sql}", quote_identifier(column)));
+    typed.collect::<Vec<_>>().join(", ")
+}
+
 fn row_list(entries: &[(&str, String)]) -> String {
     let columns: Vec<String> = entries
         .iter()
@@ -451,7 +471,7 @@ fn pair_list(entries: &[(&str, String)]) -> String {
 /// Raises SQLSTATE 22P02 with [`NULL_MARKER`] and `name` when `column` is NULL, else gives `value`.
 ///
 /// The raising cast depends on the column, so that the planner cannot run it ahead of time.
-fn guarded(column: &str, value: &str, name: &str) -> String {
+pub(crate) fn guarded(column: &str, value: &str, name: &str) -> String {
     let marker = quote_literal(&format!("{NULL_MARKER}{name}"));
     format!(
         "CASE WHEN (CASE WHEN {column} IS NULL THEN \

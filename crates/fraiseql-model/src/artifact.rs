@@ -44,6 +44,9 @@ pub struct Artifact {
     /// Left out when there are none, so that artifacts without it keep their digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub subscription: BTreeMap<String, QueryField>,
+    /// What generated writes must know beyond the fields, by object type; absent where nothing is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub writes: BTreeMap<String, WriteRules>,
 }
 
 /// The name under which SQL has the document that a field of [`Artifact::documents`] reads.
@@ -141,6 +144,10 @@ pub struct ObjectType {
     pub key: Vec<String>,
     /// What each field reads, by GraphQL name.
     pub fields: BTreeMap<String, Field>,
+    /// For rows that only functions return, `relation` being one of those: columns and their types as
+    /// SQL. Empty for rows of a relation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<(String, String)>,
 }
 
 /// What a field of an object type reads.
@@ -379,6 +386,35 @@ pub enum MutationField {
     Function(FunctionCall),
 }
 
+/// What generated writes of an object type know beyond its fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteRules {
+    /// Fields of `XInsertInput` that insert related rows.
+    pub nested: BTreeMap<String, Nesting>,
+    /// Columns that every insert must give and that the input does not mark `!`, with the fields
+    /// (of columns and of rows) that can give them.
+    pub required: BTreeMap<String, Vec<String>>,
+    /// Values of `XConflict`, empty when there are no upserts: the columns of each unique key.
+    pub conflicts: BTreeMap<String, Vec<String>>,
+    /// The integer field that counts the updates of a row; updates and deletes by key compare it.
+    pub version: Option<String>,
+}
+
+/// How a nested row is tied to the row that it stands in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nesting {
+    /// The object type of the nested rows.
+    pub target: String,
+    /// True for a list of rows.
+    pub many: bool,
+    /// True when the nested row is inserted first and gives its columns, false when it takes them.
+    pub first: bool,
+    /// Which columns are equal afterwards.
+    pub on: Vec<ColumnPair>,
+}
+
 /// A call of a SQL function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -396,7 +432,7 @@ impl FunctionCall {
     pub fn objects(&self) -> impl Iterator<Item = &str> {
         let object = match &self.returns {
             FunctionReturn::Object { object, .. } => Some(object.as_str()),
-            FunctionReturn::Void | FunctionReturn::Value { .. } => None,
+            FunctionReturn::Void | FunctionReturn::Value { .. } | FunctionReturn::Outcome(_) => None,
         };
         object.into_iter()
     }
@@ -412,6 +448,9 @@ pub struct FunctionArgument {
     pub parameter: String,
     /// How its value travels.
     pub value: ValueType,
+    /// True for the VARIADIC parameter, which takes all of a list. It stands last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub variadic: bool,
 }
 
 /// What a function's field returns.
@@ -438,6 +477,71 @@ pub enum FunctionReturn {
         /// For one row: whether the field is `!`.
         non_null: NonNull,
     },
+    /// One record that says which member of a union it is; mutations only.
+    Outcome(Outcome),
+}
+
+/// How a function's record becomes a member of a union.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// True when the function returns a JSON value, false for a row.
+    pub json: bool,
+    /// What decides.
+    pub choice: OutcomeChoice,
+    /// The members, in the order of the union.
+    pub members: Vec<OutcomeMember>,
+    /// Whether the field is `!`.
+    pub non_null: bool,
+}
+
+/// What decides which member a record is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeChoice {
+    /// The text under this key is a member's tag.
+    Tag(String),
+    /// `succeeded`: true is the first member, false the one that `status_detail` or `error_class` names,
+    /// else the last.
+    Succeeded,
+}
+
+/// A member of such a union.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeMember {
+    /// The object type.
+    pub name: String,
+    /// What a record calls it.
+    pub tags: Vec<String>,
+    /// What each field reads, by GraphQL name.
+    pub fields: BTreeMap<String, OutcomeField>,
+}
+
+/// What a field of such a member reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeField {
+    /// A value of the record.
+    Value {
+        /// The keys that lead to it.
+        path: Vec<String>,
+        /// How it travels.
+        value: ValueType,
+        /// Whether the field is `!`.
+        non_null: bool,
+    },
+    /// The row of another object type whose key stands in the record.
+    Row {
+        /// The keys that lead to an object with the key's columns, or to the only column's value.
+        path: Vec<String>,
+        /// Where the only column of the key stands when nothing is at `path`.
+        id: Option<String>,
+        /// The object type.
+        target: String,
+        /// Whether the field is `!`.
+        non_null: bool,
+    },
 }
 
 #[cfg(test)]
@@ -457,6 +561,7 @@ mod tests {
             manifest: Manifest::default(),
             documents: BTreeMap::new(),
             subscription: BTreeMap::new(),
+            writes: BTreeMap::new(),
         }
     }
 

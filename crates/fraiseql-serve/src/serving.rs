@@ -104,6 +104,7 @@ pub(crate) mod tests {
             manifest: Default::default(),
             documents: Default::default(),
             subscription: Default::default(),
+            writes: Default::default(),
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
         Serving {

@@ -7,3 +7,4 @@ mod refusing;
 mod subscribing;
 mod wild;
 mod world;
+mod writing;

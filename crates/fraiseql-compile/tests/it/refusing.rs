@@ -442,7 +442,7 @@ type C @relation(name: "artist_names", key: ["artist_id", "nope"]) @write(insert
       |
     4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
       |                                                                                                            ^^^
-      = help: a field may have @json, @column, @reference, @neverNull, @function and @deprecated
+      = help: a field may have @json, @column, @reference, @neverNull, @version, @function and @deprecated
 
     error[FQ-SDL-007]: public.artist_names has no column "nope"
      --> schema.graphql:5:40
@@ -683,20 +683,13 @@ error[FQ-SDL-009]: Query.odd is marked ! but what public.odd returns can be null
    |                 ^^^
    = help: write Int, or add @neverNull if you know that no null comes
 
-error[FQ-SDL-017]: parameter "xs" of public.many is VARIADIC
-  --> schema.graphql:16:8
-   |
-16 |   many(xs: [Int!]!): Int @function
-   |        ^^
-   = help: wrap it in a function that takes an array
-
 error[FQ-SDL-017]: Query.report is [Album!], but public.report returns a table of its own
   --> schema.graphql:17:12
    |
 17 |   report: [Album!]! @function
    |            ^^^^^
    = why: the columns of RETURNS TABLE and of OUT parameters belong to no relation
-   = help: let it return rows of a table or view: RETURNS SETOF your_view
+   = help: return a type without @relation that has fields for them, or rows of a table or view
 
 error[FQ-SDL-017]: Query.fired is Int, but public.fired returns a type that has no place in GraphQL
   --> schema.graphql:18:10

@@ -55,6 +55,7 @@ fn object(table: &str, key: &str, fields: Vec<(&str, Field)>) -> ObjectType {
         relation: QualifiedName::new("public", table),
         key: vec![key.to_owned()],
         fields: fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
+        rows: Vec::new(),
     }
 }
 
@@ -98,6 +99,7 @@ pub(crate) fn schema() -> Schema {
         manifest: Manifest::default(),
         documents: BTreeMap::new(),
         subscription: BTreeMap::new(),
+        writes: BTreeMap::new(),
     };
     Schema::load(artifact).expect("the fixture is sound")
 }

@@ -65,6 +65,26 @@ impl World {
         client.query_one(sql, &[]).await.expect("the query runs").get(0)
     }
 
+    /// Returns the statements of the only root field of a mutation, each with its parameters as text.
+    pub(crate) fn statements(&self, text: &str, variables: &str) -> Vec<(String, Vec<Option<String>>)> {
+        let limits = Limits::default();
+        let document = Document::parse(&self.schema, text, &limits).expect("the operation fits");
+        let raw: Map<String, Value> = serde_json::from_str(variables).expect("variables are an object");
+        let variables = Variables::coerce(&self.schema, &document, None, &raw).expect("the variables fit");
+        let Plan::Mutation(mut plan) =
+            plan(&self.schema, &document, None, &variables, &limits).expect("a plan")
+        else {
+            panic!("{text} is no mutation")
+        };
+        let Some(MutationStep::Write(write)) = plan.fields.pop() else { panic!("{text} writes nothing") };
+        let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).expect("text");
+        let bound = |statement: &Statement| {
+            let params = bind(statement, &variables).expect("the plan fits");
+            (statement.sql.to_string(), params.into_iter().map(|param| param.map(text)).collect())
+        };
+        write.statements.iter().map(bound).collect()
+    }
+
     /// Runs an operation and returns `data`, or the first error.
     pub(crate) async fn run(&self, text: &str, variables: &str) -> Result<Value, String> {
         let limits = Limits::default();

@@ -107,7 +107,12 @@ fn column(name: &str, graphql: &str, sql: &str, non_null: NonNull) -> (String, F
 
 fn object(relation: &str, fields: Vec<(String, Field)>) -> ObjectType {
     let relation = QualifiedName::new("public", relation);
-    ObjectType { relation, key: vec!["id".to_owned()], fields: fields.into_iter().collect() }
+    ObjectType {
+        relation,
+        key: vec!["id".to_owned()],
+        fields: fields.into_iter().collect(),
+        rows: Vec::new(),
+    }
 }
 
 fn call(function: &str, arguments: &[(&str, &str, &str)]) -> FunctionCall {
@@ -115,6 +120,7 @@ fn call(function: &str, arguments: &[(&str, &str, &str)]) -> FunctionCall {
         argument: (*name).to_owned(),
         parameter: (*name).to_owned(),
         value: value(graphql, sql),
+        variadic: false,
     };
     FunctionCall {
         function: QualifiedName::new("public", function),
@@ -245,6 +251,7 @@ fn artifact_with(sdl: &str) -> Artifact {
         manifest: Manifest::default(),
         documents: BTreeMap::new(),
         subscription: lives(),
+        writes: BTreeMap::new(),
     };
     artifact.seal().0
 }
