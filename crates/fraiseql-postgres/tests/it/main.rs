@@ -1,4 +1,5 @@
 //! Tests of the crate against a real server.
 
 mod catalog;
+mod changes;
 mod sessions;
