@@ -2,4 +2,5 @@
 
 mod catalog;
 mod pooler;
+mod changes;
 mod sessions;

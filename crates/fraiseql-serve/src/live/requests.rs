@@ -73,10 +73,9 @@ pub(crate) fn kind(serving: &Arc<Serving>, params: &Params<'_>) -> Result<Operat
         found = kind;
         Ok(())
     });
-    match planned.map_err(refused) {
-        Ok(_) => Ok(found),
-        Err(Whole::Refused(_, errors)) => Err(errors),
-        Err(Whole::Response { .. }) => Ok(found),
+    match planned {
+        Err(Answer::Refused(_, errors)) => Err(errors),
+        Ok(_) | Err(_) => Ok(found),
     }
 }
 

@@ -1,7 +1,6 @@
 //! One distinct query with subscribers: asked again when it may have changed, told when it has.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use fraiseql_engine::reads;
@@ -89,12 +88,12 @@ impl Watched {
         }
         let options = &serving.live.options;
         // A query that takes long is asked at most half of the time.
-        tokio::time::sleep(options.debounce.max(started.elapsed())).await;
+        let pause = options.debounce.max(started.elapsed());
+        tokio::time::sleep(pause).await;
         let untold = step == Step::Retry || !self.is_told(serving);
-        let patience = if untold { options.poll_interval } else { Duration::MAX };
         tokio::select! {
             () = self.stale.notified() => {}
-            () = tokio::time::sleep(patience), if untold => {}
+            () = tokio::time::sleep(options.poll_interval.saturating_sub(pause)), if untold => {}
         }
         step
     }
