@@ -9,8 +9,10 @@ mod argument;
 mod bind;
 mod collect;
 mod complete;
+mod diff;
 mod document;
 mod filter;
+mod introspection;
 mod ir;
 mod mutation;
 mod order;
@@ -27,7 +29,11 @@ mod write;
 
 pub use bind::bind;
 pub use complete::{Completed, complete};
+pub use diff::{Change, ChangeKind, ChangeSeverity, PublicSchema, SdlError, affected, diff};
 pub use document::{Document, Limits, OperationKind};
+pub use introspection::{
+    INTROSPECTION_QUERY, INTROSPECTION_QUERY_OLD, IntrospectionError, introspect, sdl_of_introspection,
+};
 pub use plan::*;
 pub use planner::{plan, plan_singles};
 pub use schema::{LoadError, Schema};
