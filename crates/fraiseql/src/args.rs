@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 const AFTER: &str = "\
-Exit codes: 0 done, 1 a bug, 2 the command line or the settings, 3 the project's own files,
-4 the database, 5 the machine (port, disk, missing program), 130 interrupted.
+Exit codes: 0 done, 1 a bug (or breaking changes, of `schema diff`),
+2 the command line or the settings, 3 the project's own files, 4 the database,
+5 the machine (port, disk, missing program), 130 interrupted.
 
 Every error has a code; `fraiseql explain FQ-SDL-007` tells more about it.";
 
@@ -145,4 +146,34 @@ pub(crate) enum Config {
 pub(crate) enum Schema {
     /// Print the complete public schema of a compiled project
     Print(ProjectArguments),
+    /// Print the introspection of a compiled project or of a server as JSON
+    Introspect(Introspect),
+    /// Tell what changed between two schemas, breaking changes first; exits with 1 when there are any
+    Diff(Diff),
+}
+
+/// Arguments of `schema introspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Introspect {
+    /// A project's folder, schema.compiled.json, or the URL of a GraphQL server
+    #[arg(default_value = ".")]
+    pub(crate) source: String,
+    /// A header for the server, for example 'Authorization: Bearer TOKEN'
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+    /// Print SDL instead
+    #[arg(long)]
+    pub(crate) sdl: bool,
+}
+
+/// Arguments of `schema diff`.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// What clients know: SDL, schema.compiled.json, a saved introspection, a project's folder, or a URL
+    pub(crate) old: String,
+    /// What is to come: as OLD
+    pub(crate) new: String,
+    /// A header for a server, for example 'Authorization: Bearer TOKEN'
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
 }

@@ -25,6 +25,8 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Up(arguments) => up::run(arguments, printer).await,
         Command::Config(Config::Show(arguments)) => config::show(&arguments, printer),
         Command::Schema(Schema::Print(arguments)) => schema::print(&arguments, printer),
+        Command::Schema(Schema::Introspect(arguments)) => schema::introspect(arguments, printer).await,
+        Command::Schema(Schema::Diff(arguments)) => schema::diff(arguments, printer).await,
         Command::Explain { code } => explain::run(&code, printer),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -8,5 +8,6 @@ mod process;
 mod project;
 mod refusing;
 mod reload;
+mod schema;
 mod serve;
 mod up;
