@@ -6,11 +6,13 @@
 //! [`plan_singles`] tells how to run its root fields one by one and [`complete`] bubbles nulls.
 
 mod argument;
+mod asked;
 mod bind;
 mod collect;
 mod complete;
 mod diff;
 mod document;
+mod explain;
 mod filter;
 mod introspection;
 mod ir;
@@ -27,10 +29,12 @@ mod sql;
 mod variables;
 mod write;
 
+pub use asked::asked_fields;
 pub use bind::bind;
 pub use complete::{Completed, complete};
 pub use diff::{Change, ChangeKind, ChangeSeverity, PublicSchema, SdlError, affected, diff};
 pub use document::{Document, Limits, OperationKind};
+pub use explain::{Advice, ExplainError, Measured, PlanNode, TableFacts, advice, read_plan};
 pub use introspection::{
     INTROSPECTION_QUERY, INTROSPECTION_QUERY_OLD, IntrospectionError, introspect, sdl_of_introspection,
 };

@@ -207,6 +207,13 @@ pub const SETTINGS: &[Setting] = &[
         Some("30000"),
         "How long a request may take; then its statement is cancelled in PostgreSQL.",
     ),
+    setting(
+        "usage.record",
+        "FRAISEQL_USAGE_RECORD",
+        Kind::Choice(&["off", "memory", "database"]),
+        Some("off"),
+        "Whether to count which client asks for which fields; `database` needs the table that `fraiseql usage init` prints.",
+    ),
 ];
 
 /// Where a value came from; later variants win.

@@ -33,6 +33,7 @@ pub(crate) async fn respond(
     mut record: Record,
 ) -> Response<Reply> {
     record.kind = RequestKind::Invalid;
+    record.client = serving.usage.client(request.headers());
     let deadline = Instant::now() + serving.request_timeout;
     let Some(media) = media::negotiate(request.headers()) else {
         let message = "the client accepts neither application/json nor application/graphql-response+json";

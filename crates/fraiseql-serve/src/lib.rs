@@ -34,8 +34,10 @@ mod server;
 mod serving;
 mod sqlstate;
 mod stream;
+mod usage;
 
 pub use error::ServeError;
 pub use holder::PortHolder;
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
 pub use server::{DrainReport, ServeOptions, Server, ServerHandle};
+pub use usage::{UsageRecording, usage_ddl};

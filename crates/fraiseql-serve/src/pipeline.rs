@@ -89,6 +89,9 @@ fn prepare<'r>(
     let variables = Variables::coerce(&generation.schema, &document.document, operation, &params.variables)
         .map_err(refused)?;
     let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;
+    if let Some(client) = &record.client {
+        client.count(serving.usage.asked(&generation.schema, &document), operation);
+    }
     let faults =
         Faults::new(record.request_id.clone(), Arc::clone(&serving.observer), serving.detailed_errors);
     Ok((Job { serving, generation, document, operation, variables, faults, deadline }, prepared))

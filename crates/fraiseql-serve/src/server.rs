@@ -25,6 +25,7 @@ use crate::observe::{Event, Observe};
 use crate::probe;
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
+use crate::usage::{self, Usage, UsageRecording};
 
 /// The most client connections; further ones wait in the backlog. Fewer where the process may not
 /// open as many files.
@@ -62,6 +63,8 @@ pub struct ServeOptions {
     pub version: &'static str,
     /// Adds PostgreSQL's message to internal errors: for development. Never the statement.
     pub detailed_errors: bool,
+    /// Whether and where it is counted who asks for which fields.
+    pub usage: UsageRecording,
     /// Is told what happens.
     pub observer: Arc<dyn Observe>,
 }
@@ -129,6 +132,7 @@ impl Server {
             metrics: Metrics::new(),
             health: HealthState::new(options.version),
             request_ids: RequestIds::new(),
+            usage: Usage::new(options.usage),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),
@@ -167,6 +171,8 @@ impl Server {
         let _ends = door.stop.now.clone().drop_guard();
         let probing = door.stop.now.clone().run_until_cancelled_owned(probe::run(Arc::clone(&serving)));
         serving.tasks.spawn(probing);
+        let flushing = door.stop.now.clone().run_until_cancelled_owned(usage::run(Arc::clone(&serving)));
+        serving.tasks.spawn(flushing);
 
         door.accept_until(shutdown).await;
         serving.health.drain();
@@ -179,7 +185,9 @@ impl Server {
             }
         };
         door.accept_until(delay).await;
-        Ok(door.drain(self.drain_timeout).await)
+        let report = door.drain(self.drain_timeout).await;
+        usage::finish(&serving).await;
+        Ok(report)
     }
 }
 

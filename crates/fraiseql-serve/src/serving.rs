@@ -17,6 +17,7 @@ use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
 use crate::process;
 use crate::request_id::RequestIds;
+use crate::usage::Usage;
 
 /// The state of a server.
 pub(crate) struct Serving {
@@ -31,6 +32,7 @@ pub(crate) struct Serving {
     pub(crate) metrics: Metrics,
     pub(crate) health: HealthState,
     pub(crate) request_ids: RequestIds,
+    pub(crate) usage: Usage,
     /// Open client connections.
     pub(crate) connections: AtomicUsize,
     /// Work that is not within a connection: streams, requests of HTTP/2, the probe.
@@ -78,6 +80,7 @@ pub(crate) mod tests {
     use fraiseql_postgres::{PoolOptions, Target};
 
     use super::*;
+    use crate::usage::UsageRecording;
 
     struct Deaf;
 
@@ -111,6 +114,7 @@ pub(crate) mod tests {
             metrics: Metrics::new(),
             health: HealthState::new("1.2.3"),
             request_ids: RequestIds::new(),
+            usage: Usage::new(UsageRecording::Off),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),

@@ -41,11 +41,10 @@ pub(crate) enum Command {
     /// Look at the GraphQL schema
     #[command(subcommand)]
     Schema(Schema),
-    /// Tell what an error code means and what to do
-    Explain {
-        /// The code, for example FQ-SDL-007
-        code: String,
-    },
+    /// Tell what an error code means, or what an operation does in the database
+    Explain(Explain),
+    /// Tell which client asks for which fields
+    Usage(Usage),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -73,6 +72,51 @@ pub(crate) struct ProjectArguments {
     /// Any setting, for example --set server.port=4001
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// An error code such as FQ-SDL-007, a file with an operation, or an operation in braces
+    pub(crate) what: String,
+    /// The project that the operation is for
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+    /// The operation's variables as JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) variables: Option<String>,
+    /// Which operation, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) operation: Option<String>,
+    /// Run the query in a read-only transaction that is undone, and measure
+    #[arg(long)]
+    pub(crate) analyze: bool,
+}
+
+/// Arguments of `usage`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Usage {
+    /// What else to do
+    #[command(subcommand)]
+    pub(crate) command: Option<UsageCommand>,
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+    /// How many days, today included
+    #[arg(long, value_name = "DAYS", default_value = "7d", value_parser = crate::usage_table::days)]
+    pub(crate) since: i32,
+}
+
+/// Commands on usage.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsageCommand {
+    /// Print the statements that make the table of usage; run them as the owner of the database
+    Init {
+        /// The role that the server connects as
+        #[arg(long, value_name = "NAME", default_value = "fraiseql_service")]
+        role: String,
+    },
 }
 
 /// Arguments of `init`.
@@ -176,4 +220,13 @@ pub(crate) struct Diff {
     /// A header for a server, for example 'Authorization: Bearer TOKEN'
     #[arg(long, value_name = "NAME: VALUE")]
     pub(crate) header: Vec<String>,
+    /// Name the clients that each change concerns, from the usage in the project's database
+    #[arg(long, value_name = "PROJECT", num_args = 0..=1, default_missing_value = ".")]
+    pub(crate) usage: Option<PathBuf>,
+    /// How many days of usage, today included
+    #[arg(long, value_name = "DAYS", default_value = "7d", value_parser = crate::usage_table::days)]
+    pub(crate) since: i32,
+    /// Connection string of the database with the usage
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
 }

@@ -8,6 +8,7 @@ mod schema;
 mod serve;
 mod signals;
 mod up;
+mod usage;
 
 use clap::CommandFactory;
 
@@ -27,7 +28,8 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Schema(Schema::Print(arguments)) => schema::print(&arguments, printer),
         Command::Schema(Schema::Introspect(arguments)) => schema::introspect(arguments, printer).await,
         Command::Schema(Schema::Diff(arguments)) => schema::diff(arguments, printer).await,
-        Command::Explain { code } => explain::run(&code, printer),
+        Command::Explain(arguments) => explain::run(arguments, printer).await,
+        Command::Usage(arguments) => usage::run(arguments, printer).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "fraiseql", &mut text);

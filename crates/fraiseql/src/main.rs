@@ -14,6 +14,7 @@ mod schema_source;
 mod settings_file;
 mod statements;
 mod try_queries;
+mod usage_table;
 
 use std::process::ExitCode;
 

@@ -13,7 +13,7 @@ use fraiseql_model::artifact::{
 use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_postgres::{Pool, PoolOptions, Target};
-use fraiseql_serve::{DrainReport, Event, Observe, ServeOptions, Server, ServerHandle};
+use fraiseql_serve::{DrainReport, Event, Observe, ServeOptions, Server, ServerHandle, UsageRecording};
 use fraiseql_testkit::{Database, wait_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -286,6 +286,7 @@ pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptio
         graphiql: false,
         version: "1.2.3",
         detailed_errors: false,
+        usage: UsageRecording::Off,
         observer: Arc::clone(&events) as Arc<dyn Observe>,
     };
     change(&mut options);

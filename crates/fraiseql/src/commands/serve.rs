@@ -10,7 +10,7 @@ use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, PostgresError, Target};
-use fraiseql_serve::{ServeOptions, Server};
+use fraiseql_serve::{ServeOptions, Server, UsageRecording};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
@@ -160,8 +160,17 @@ pub(crate) fn options(
         graphiql: graphiql(settings),
         version: env!("CARGO_PKG_VERSION"),
         detailed_errors: !production,
+        usage: usage(settings),
         observer,
     })
+}
+
+fn usage(settings: &Settings) -> UsageRecording {
+    match settings.text("usage.record") {
+        Some("database") => UsageRecording::Database,
+        Some("memory") => UsageRecording::Memory,
+        _ => UsageRecording::Off,
+    }
 }
 
 fn is_production(settings: &Settings) -> bool {

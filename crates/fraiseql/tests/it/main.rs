@@ -2,6 +2,7 @@
 
 mod crash;
 mod disk;
+mod explain;
 mod http;
 mod init;
 mod process;
@@ -11,3 +12,4 @@ mod reload;
 mod schema;
 mod serve;
 mod up;
+mod usage;
