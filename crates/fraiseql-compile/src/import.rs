@@ -59,6 +59,10 @@ pub enum ImportError {
 struct Import {
     /// Kinds of named types: by name, whether it is an object with a relation.
     bound: BTreeMap<String, bool>,
+    /// Unions that mutations return.
+    outcomes: BTreeSet<String>,
+    /// Every name that the file gives to a type.
+    taken: BTreeSet<String>,
     schemas: BTreeSet<String>,
     notes: Vec<LeftOut>,
 }
@@ -101,6 +105,11 @@ pub fn import(text: &str) -> Result<Imported, ImportError> {
     for object in file.entries("types") {
         let bound = object.text("sql_source").is_some_and(|source| !source.is_empty());
         import.bound.insert(object.name()?.to_owned(), bound);
+    }
+    for list in ["types", "enums", "input_types", "interfaces", "unions"] {
+        for one in file.entries(list) {
+            import.taken.insert(one.name()?.to_owned());
+        }
     }
     let mut parts = vec![HEADER.to_owned()];
     parts.extend(roots::queries(&mut import, &file)?);

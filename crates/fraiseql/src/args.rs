@@ -29,6 +29,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Write a project for a database that exists
     Init(Init),
+    /// Make a project of an authoring file of FraiseQL 2 (schema.json), with a report of what has no equal
+    Import(Import),
     /// Compile schema.graphql to schema.compiled.json
     Compile(Compile),
     /// Serve a compiled project
@@ -136,6 +138,21 @@ pub(crate) struct Init {
     /// Generate no mutations
     #[arg(long)]
     pub(crate) no_writes: bool,
+    /// Overwrite files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Say what would be written, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The authoring file, version 2.0.0
+    pub(crate) file: PathBuf,
+    /// The project's folder, made when it is not there
+    pub(crate) dir: PathBuf,
     /// Overwrite files that are there
     #[arg(long)]
     pub(crate) force: bool,

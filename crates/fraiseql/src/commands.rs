@@ -3,6 +3,7 @@
 mod compile;
 mod config;
 mod explain;
+mod import;
 mod init;
 mod schema;
 mod serve;
@@ -21,6 +22,7 @@ use crate::printer::Printer;
 pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
     match command {
         Command::Init(arguments) => init::run(arguments, printer).await,
+        Command::Import(arguments) => import::run(&arguments, printer),
         Command::Compile(arguments) => compile::run(arguments, printer).await,
         Command::Serve(arguments) => serve::run(arguments, printer).await,
         Command::Up(arguments) => up::run(arguments, printer).await,

@@ -33,7 +33,7 @@ const SCALARS: [&str; 20] = [
 const DEFAULT_COLUMN: &str = "data";
 
 const SCOPE: &str = "who may see a field is not said in schema.graphql: leave the column out of the view, or use column privileges";
-const INTERFACES: &str = "interfaces and unions of several relations need a version that compiles them";
+const INTERFACES: &str = "it is written as it was: the rows of each of its types need a relation of their own, or one that they share";
 
 /// Returns every definition but the roots.
 pub(super) fn all(import: &mut Import, file: &Entry<'_>) -> Result<Vec<String>, ImportError> {
@@ -53,7 +53,9 @@ pub(super) fn all(import: &mut Import, file: &Entry<'_>) -> Result<Vec<String>, 
         parts.push(sdl);
     }
     for one in file.entries("unions") {
-        import.note(&one.place, INTERFACES);
+        if !import.outcomes.contains(one.name()?) {
+            import.note(&one.place, INTERFACES);
+        }
         import.unknown(&one, &["name", "member_types", "types", "description"], &[]);
         let mut members = one.texts("member_types");
         members.extend(one.texts("types"));
@@ -150,13 +152,6 @@ fn fields(import: &mut Import, owner: &Entry<'_>, column: Option<&str>) -> Resul
             _ => String::new(),
         };
         let ty = field.ty("type")?;
-        let named = ty.trim_matches(|one| matches!(one, '[' | ']' | '!'));
-        if import.bound.get(named) == Some(&true) && column.is_some() {
-            let why = format!(
-                "{named} has a relation of its own, and here it is nested in the JSONB column: with the @relation it is joined by a foreign key; for the nested value make a type without @relation"
-            );
-            import.note(&field.place, &why);
-        }
         sdl.push_str(&format!("  {name}: {ty}{}{key}{}\n", field.mark(), deprecated(&field)));
     }
     Ok(sdl)

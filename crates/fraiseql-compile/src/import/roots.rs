@@ -9,6 +9,8 @@ const TENANT: &str = "values from a token are not injected: use row level securi
 const ROLE: &str =
     "who may ask is not said in schema.graphql: PostgreSQL's GRANT and row level security decide";
 const CACHE: &str = "answers are not cached: each is read from the database";
+/// The type of an error that a mutation's row tells of.
+const FAILURE: &str = "MutationFailure";
 /// What lists take by themselves here.
 const LIST_ARGUMENTS: [&str; 6] = ["where", "order_by", "orderBy", "limit", "offset", "first"];
 
@@ -98,7 +100,7 @@ fn query(import: &mut Import, query: &Entry<'_>) -> Result<String, ImportError> 
 
 /// Returns the mutation type.
 pub(super) fn mutations(import: &mut Import, file: &Entry<'_>) -> Result<Option<String>, ImportError> {
-    let mut lines = String::new();
+    let (mut lines, mut outcomes) = (String::new(), String::new());
     for mutation in file.entries("mutations") {
         let known = [
             "name",
@@ -136,16 +138,51 @@ pub(super) fn mutations(import: &mut Import, file: &Entry<'_>) -> Result<Option<
             import.note(&mutation.place, &format!("{source} is called as a function; where it is a table, take the field away and give the type @write"));
         }
         let returns = mutation.ty("return_type")?;
-        let why = format!(
-            "{source} returns a row with succeeded, message, entity and so on, and the field is of type {returns}: that needs a version that reads such rows, and turns them into unions of success and error where the type is one"
-        );
-        import.note(&mutation.place, &why);
+        let returns = if import.bound.contains_key(&returns) {
+            outcome(import, &mutation, &returns, &mut outcomes)?
+        } else {
+            import.outcomes.insert(returns.clone());
+            returns
+        };
         let function = import.source(source);
         let arguments = written(&mutation.entries("arguments"))?;
         describe(&mut lines, "  ", mutation.text("description"));
         lines.push_str(&format!("  {name}{arguments}: {returns} @function({function})\n"));
     }
-    Ok((!lines.is_empty()).then(|| format!("type Mutation {{\n{lines}}}\n")))
+    if !outcomes.is_empty() {
+        outcomes.push_str(&format!(
+            "\ntype {FAILURE} {{\n  message: String\n  code: String\n  status: String\n}}\n"
+        ));
+    }
+    Ok((!lines.is_empty()).then(|| format!("type Mutation {{\n{lines}}}\n{outcomes}")))
+}
+
+/// Writes the union that a mutation's row becomes, and returns its name.
+fn outcome(
+    import: &mut Import,
+    mutation: &Entry<'_>,
+    returns: &str,
+    outcomes: &mut String,
+) -> Result<String, ImportError> {
+    let camel = camel_case(mutation.name()?);
+    let stem: String =
+        camel.chars().take(1).flat_map(char::to_uppercase).chain(camel.chars().skip(1)).collect();
+    let (result, success) = (format!("{stem}Result"), format!("{stem}Success"));
+    for name in [&result, &success, &FAILURE.to_owned()] {
+        if import.taken.contains(name) {
+            import.note(&mutation.place, &format!("the name {name} is taken: rename the generated one"));
+        }
+    }
+    let field: String =
+        returns.chars().take(1).flat_map(char::to_lowercase).chain(returns.chars().skip(1)).collect();
+    outcomes.push_str(&format!(
+        "\nunion {result} = {success} | {FAILURE}\n\ntype {success} {{\n  {field}: {returns}\n}}\n"
+    ));
+    let why = format!(
+        "its type was {returns} and is the union {result}, by the function's row: clients select {{ ... on {success} {{ {field} {{ ... }} }} ... on {FAILURE} {{ message }} }}; {returns} is found by its key in `entity`"
+    );
+    import.note(&mutation.place, &why);
+    Ok(result)
 }
 
 /// Notes subscriptions: they have another meaning here.

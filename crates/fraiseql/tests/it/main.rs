@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod explain;
 mod http;
+mod import;
 mod init;
 mod process;
 mod project;
