@@ -46,11 +46,14 @@ pub enum UsageRecording {
 /// The fields that the operations of a document ask for, as numbers.
 pub(crate) type Asked = Vec<(Option<Box<str>>, Box<[u32]>)>;
 
+/// Clients by name, then version.
+type Clients = BTreeMap<Box<str>, BTreeMap<Box<str>, Arc<Client>>>;
+
 /// Everything that is counted.
 pub(crate) struct Usage {
     recording: UsageRecording,
-    /// By name, then version. Replaced as a whole when a client is new.
-    clients: ArcSwap<BTreeMap<Box<str>, BTreeMap<Box<str>, Arc<Client>>>>,
+    /// Replaced as a whole when a client is new.
+    clients: ArcSwap<Clients>,
     fields: Mutex<Fields>,
     /// Whether it was said that usage cannot be stored.
     said: AtomicBool,
@@ -110,7 +113,7 @@ impl Usage {
     fn meet(&self, name: &str, version: &str) -> Arc<Client> {
         // Also the lock that lets one request at a time add a client.
         let _adding = self.fields.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut clients = BTreeMap::clone(&self.clients.load());
+        let mut clients = Clients::clone(&self.clients.load());
         let count: usize = clients.values().map(BTreeMap::len).sum();
         let known = clients.get(name).is_some_and(|versions| versions.contains_key(version));
         let (name, version) = if known || count < CLIENTS_MAX { (name, version) } else { (OTHER, "") };

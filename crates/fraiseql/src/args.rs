@@ -238,7 +238,7 @@ pub(crate) struct Diff {
     #[arg(long, value_name = "NAME: VALUE")]
     pub(crate) header: Vec<String>,
     /// Name the clients that each change concerns, from the usage in the project's database
-    #[arg(long, value_name = "PROJECT", num_args = 0..=1, default_missing_value = ".")]
+    #[arg(long, value_name = "PROJECT", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
     pub(crate) usage: Option<PathBuf>,
     /// How many days of usage, today included
     #[arg(long, value_name = "DAYS", default_value = "7d", value_parser = crate::usage_table::days)]

@@ -68,7 +68,7 @@ pub(crate) fn shown_client(client: &str, version: &str) -> String {
 }
 
 /// Returns who asked for any of some fields: client and count, the busiest first.
-pub(crate) fn who<'u>(usage: &'u [FieldUsage], asked: impl Fn(&str) -> bool) -> Vec<(&'u str, &'u str, i64)> {
+pub(crate) fn who(usage: &[FieldUsage], asked: impl Fn(&str) -> bool) -> Vec<(&str, &str, i64)> {
     let mut counts: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for one in usage.iter().filter(|one| asked(&one.field)) {
         let count = counts.entry((&one.client, &one.version)).or_default();

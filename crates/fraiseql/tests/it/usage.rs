@@ -72,8 +72,7 @@ fn it_is_known_who_asks_and_who_would_break() {
         .replace("  title: String!\n", "")
         .replace("  albumId: Int!\n", "  albumId: String!\n");
     project.write("next.graphql", &next);
-    let arguments =
-        ["schema", "diff", "shop", "shop/next.graphql", "--usage", "shop", "--database-url", &url];
+    let arguments = ["schema", "diff", "shop", "shop/next.graphql", "--usage=shop", "--database-url", &url];
     let ended = project.run(&arguments);
     let shown = ended.shown(&[]);
     for part in [
