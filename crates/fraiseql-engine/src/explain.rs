@@ -70,16 +70,37 @@ pub fn read_plan(json: &[u8]) -> Result<PlanNode, ExplainError> {
     let explained: Value =
         serde_json::from_slice(json).map_err(|source| ExplainError { source: Some(source) })?;
     let Some(plan) = explained.pointer("/0/Plan") else { return Err(ExplainError { source: None }) };
-    let whole = effort(plan).max(f64::MIN_POSITIVE);
-    Ok(node(plan, whole, false))
+    let whole = effort(plan, 1.0).max(f64::MIN_POSITIVE);
+    Ok(node(plan, whole, 1.0, false))
 }
 
-/// Time where it was measured, else cost; for all loops.
-fn effort(plan: &Value) -> f64 {
+/// Time where it was measured, for all loops; else the cost of running it so many times.
+fn effort(plan: &Value, times: f64) -> f64 {
     match measured(plan) {
         Some(measured) => measured.total_ms,
-        None => number(plan, "Total Cost").unwrap_or(0.0),
+        None => number(plan, "Total Cost").unwrap_or(0.0) * times,
     }
+}
+
+/// How often a child runs each time its parent does, as PostgreSQL expects it.
+fn runs(plan: &Value, child: &Value) -> f64 {
+    let rows = |plan: &Value| number(plan, "Plan Rows").unwrap_or(1.0).max(1.0);
+    match relationship(child) {
+        Some("Inner") if is_nested_loop(plan) => {
+            let mut children = plan.get("Plans").and_then(Value::as_array).into_iter().flatten();
+            children.find(|child| relationship(child) == Some("Outer")).map_or(1.0, rows)
+        }
+        Some("SubPlan") => rows(plan),
+        _ => 1.0,
+    }
+}
+
+fn relationship(child: &Value) -> Option<&str> {
+    child.get("Parent Relationship").and_then(Value::as_str)
+}
+
+fn is_nested_loop(plan: &Value) -> bool {
+    plan.get("Node Type").and_then(Value::as_str) == Some("Nested Loop")
 }
 
 fn measured(plan: &Value) -> Option<Measured> {
@@ -88,21 +109,21 @@ fn measured(plan: &Value) -> Option<Measured> {
     Some(Measured { rows: number(plan, "Actual Rows")?, loops, total_ms })
 }
 
-fn node(plan: &Value, whole: f64, repeated: bool) -> PlanNode {
+fn node(plan: &Value, whole: f64, times: f64, repeated: bool) -> PlanNode {
     let text = |key: &str| plan.get(key).and_then(Value::as_str).map(str::to_owned);
     let kind = text("Node Type").unwrap_or_default();
     let kind = text("Operation").filter(|_| kind == "ModifyTable").unwrap_or(kind);
     let below: Vec<&Value> = plan.get("Plans").and_then(Value::as_array).into_iter().flatten().collect();
-    // A subplan's cost is counted once in its parent although it runs for each row: no share below zero.
-    let own = effort(plan) - below.iter().map(|child| effort(child)).sum::<f64>();
+    // Estimates of what is run again do not always add up: no share is below zero.
+    let below_it: f64 = below.iter().map(|child| effort(child, times * runs(plan, child))).sum();
+    let own = effort(plan, times) - below_it;
     let children = below.into_iter().map(|child| {
-        let relationship = child.get("Parent Relationship").and_then(Value::as_str);
-        let again = match relationship {
-            Some("Inner") => kind == "Nested Loop",
+        let again = match relationship(child) {
+            Some("Inner") => is_nested_loop(plan),
             Some("SubPlan") => true,
             _ => false,
         };
-        node(child, whole, repeated || again)
+        node(child, whole, times * runs(plan, child), repeated || again)
     });
     let conditions = CONDITIONS.iter().filter_map(|(key, shown)| Some((*shown, text(key)?)));
     PlanNode {
@@ -163,5 +184,30 @@ impl PlanNode {
     /// Returns it and everything below it.
     pub(crate) fn nodes(&self) -> Box<dyn Iterator<Item = &PlanNode> + '_> {
         Box::new(std::iter::once(self).chain(self.children.iter().flat_map(PlanNode::nodes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_for_each_row_takes_its_share() {
+        let scan = |relationship: &str, table: &str, rows: f64, cost: f64| {
+            serde_json::json!({
+                "Node Type": "Seq Scan", "Schema": "public", "Relation Name": table, "Plan Rows": rows,
+                "Total Cost": cost, "Parent Relationship": relationship, "Filter": "(a = 1)",
+            })
+        };
+        let plan = serde_json::json!([{ "Plan": {
+            "Node Type": "Nested Loop", "Plan Rows": 100.0, "Total Cost": 100.0,
+            "Plans": [scan("Outer", "few", 10.0, 10.0), scan("Inner", "many", 10.0, 8.0)],
+        } }]);
+        let plan = read_plan(plan.to_string().as_bytes()).unwrap();
+        let expected = "  10%  Nested Loop  rows 100\n  10%    Seq Scan on few  rows 10\n             filter: (a = 1)\n  \
+                        80%    Seq Scan on many  rows 10\n             filter: (a = 1)\n";
+        assert_eq!(plan.render(), expected);
+        assert!(plan.children[1].repeated && !plan.children[0].repeated);
+        assert!(read_plan(b"[]").is_err() && read_plan(b"nonsense").is_err());
     }
 }
