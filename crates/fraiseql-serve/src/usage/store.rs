@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fraiseql_model::names::quote_identifier;
-use fraiseql_postgres::{PostgresError, Query};
+use fraiseql_postgres::{PostgresError, Query, Session};
 use tokio::time::Instant;
 
 use crate::fault::chain;
@@ -64,15 +64,20 @@ pub(crate) async fn finish(serving: &Serving) {
 }
 
 async fn store(serving: &Serving) {
-    let counted = serving.usage.take();
-    if counted.is_empty() {
+    if serving.usage.is_empty() {
         return;
     }
+    let session = match serving.pool.acquire(Instant::now() + TIMEOUT).await {
+        Ok(session) => session,
+        Err(error) => return said(serving, chain(&error)),
+    };
+    // Taken only now: whoever stops waiting for a connection leaves the counts where they are.
+    let counted = serving.usage.take();
     // Only what is certainly not stored is put back: a count may be lost, and is never doubled.
-    match tokio::time::timeout(TIMEOUT, write(serving, &counted)).await {
+    match tokio::time::timeout(TIMEOUT, write(session, &counted)).await {
         Ok(Ok(())) => serving.usage.said.store(false, Ordering::Relaxed),
         Ok(Err(error)) => {
-            if !matches!(error, PostgresError::Io(_)) {
+            if matches!(error, PostgresError::Sql(_)) {
                 serving.usage.put_back(counted);
             }
             said(serving, chain(&error));
@@ -87,14 +92,13 @@ fn said(serving: &Serving, reason: String) {
     }
 }
 
-async fn write(serving: &Serving, counted: &[Counted]) -> Result<(), PostgresError> {
+async fn write(mut session: Session, counted: &[Counted]) -> Result<(), PostgresError> {
     let rows = counted.iter().map(|one| {
         serde_json::json!({
             "client": one.client, "version": one.version, "field": one.field, "count": one.count,
         })
     });
     let rows = serde_json::Value::Array(rows.collect()).to_string();
-    let mut session = serving.pool.acquire(Instant::now() + TIMEOUT).await?;
     let params = [Some(Bytes::from(rows))];
     let batch = [Query { sql: STORE, params: &params }];
     let mut answer = session.run(&batch).await?;
