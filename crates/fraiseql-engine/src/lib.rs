@@ -7,12 +7,16 @@
 
 mod aggregate;
 mod argument;
+mod asked;
 mod bind;
 mod collect;
 mod complete;
 mod connection;
+mod diff;
 mod document;
+mod explain;
 mod filter;
+mod introspection;
 mod ir;
 mod mutation;
 mod nested;
@@ -35,9 +39,15 @@ mod variables;
 mod version;
 mod write;
 
+pub use asked::asked_fields;
 pub use bind::bind;
 pub use complete::{Completed, complete};
+pub use diff::{Change, ChangeKind, ChangeSeverity, PublicSchema, SdlError, affected, diff};
 pub use document::{Document, Limits, OperationKind};
+pub use explain::{Advice, ExplainError, Measured, PlanNode, TableFacts, advice, read_plan};
+pub use introspection::{
+    INTROSPECTION_QUERY, INTROSPECTION_QUERY_OLD, IntrospectionError, introspect, sdl_of_introspection,
+};
 pub use plan::*;
 pub use planner::{plan, plan_singles};
 pub use reads::{Reads, reads};

@@ -19,7 +19,7 @@ pub struct ErrorCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {
-    /// A bug or something unforeseen.
+    /// A bug or something unforeseen. Also how `schema diff` says that clients may break.
     Internal = 1,
     /// The command line or the settings are wrong.
     Usage = 2,
@@ -101,6 +101,18 @@ registry! {
     PG_DATA_VERSION = "FQ-PG-012", Machine, "the data directory is of another major version";
     PG_NO_USER = "FQ-PG-013", Machine, "there is no unprivileged user to run PostgreSQL as";
     PG_CONTRACT = "FQ-PG-014", Database, "behind a pooler the role lacks settings";
+
+    DIF_BREAKING = "FQ-DIF-001", Internal, "the new schema may break clients of the old one";
+
+    EXP_OPERATION = "FQ-EXP-001", Project, "an operation that the schema refuses";
+    EXP_ANALYZE = "FQ-EXP-002", Usage, "a mutation would have to run to be measured";
+
+    IMP_UNREADABLE = "FQ-IMP-001", Project, "the file is not an authoring file of version 2.0.0";
+
+    INT_ENDPOINT = "FQ-INT-001", Machine, "a GraphQL server does not answer or does not tell its schema";
+    INT_RESULT = "FQ-INT-002", Project, "a file is not the result of an introspection";
+
+    USE_MISSING = "FQ-USE-001", Database, "the database has no table for usage";
 
     NET_PORT_TAKEN = "FQ-NET-001", Machine, "the port is taken";
     NET_BIND = "FQ-NET-002", Machine, "the address cannot be bound";

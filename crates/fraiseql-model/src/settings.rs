@@ -308,6 +308,13 @@ pub const SETTINGS: &[Setting] = &[
         Some("10000"),
         "How many subscriptions one server may have at a time.",
     ),
+    setting(
+        "usage.record",
+        "FRAISEQL_USAGE_RECORD",
+        Kind::Choice(&["off", "memory", "database"]),
+        Some("off"),
+        "Whether to count which client asks for which fields; `database` needs the table that `fraiseql usage init` prints.",
+    ),
 ];
 
 /// Where a value came from; later variants win.

@@ -1,8 +1,8 @@
 //! One loaded artifact with its caches of documents and plans. A reload makes another; requests that
 //! run keep theirs, and nothing of an old schema can be found in the caches of a new one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use fraiseql_engine::{Document, Limits, LoadError, Schema, Variables, plan};
 use fraiseql_model::artifact::Artifact;
@@ -12,6 +12,7 @@ use quick_cache::{Equivalent, Weighter};
 
 use crate::metrics::Metrics;
 use crate::prepared::Prepared;
+use crate::usage::Asked;
 
 /// The most entries of each cache.
 const ENTRIES_MAX: u64 = 10_000;
@@ -34,6 +35,8 @@ pub(crate) struct KeptDocument {
     /// Stands for the text in the keys of plans; never used twice.
     number: u64,
     pub(crate) document: Document,
+    /// The fields that its operations ask for, once somebody wants to count them.
+    pub(crate) asked: OnceLock<Asked>,
 }
 
 #[derive(Hash, PartialEq, Eq)]
@@ -101,7 +104,7 @@ impl Generation {
         metrics.document_misses.increment();
         let document = Document::parse(&self.schema, text, &self.limits)?;
         let number = self.next_document.fetch_add(1, Ordering::Relaxed);
-        let kept = Arc::new(KeptDocument { number, document });
+        let kept = Arc::new(KeptDocument { number, document, asked: OnceLock::new() });
         self.documents.insert(Arc::from(text), Arc::clone(&kept));
         Ok(kept)
     }

@@ -34,6 +34,7 @@ pub(crate) async fn respond(
     mut record: Record,
 ) -> Response<Reply> {
     record.kind = RequestKind::Invalid;
+    record.client = serving.usage.client(request.headers());
     let deadline = Instant::now() + serving.request_timeout;
     let accepted = media::negotiate(request.headers());
     let events = match event_stream::is_wanted(request.headers()) {

@@ -35,9 +35,11 @@ mod server;
 mod serving;
 mod sqlstate;
 mod stream;
+mod usage;
 
 pub use error::ServeError;
 pub use holder::PortHolder;
 pub use live::{SubscriptionOptions, SubscriptionSource};
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
 pub use server::{DrainReport, ServeOptions, Server, ServerHandle};
+pub use usage::{UsageRecording, usage_ddl};

@@ -63,6 +63,16 @@ pub enum Event<'a> {
         /// Why, without secrets.
         reason: String,
     },
+    /// Usage cannot be stored; it is kept in memory and tried again. Told once until it works again.
+    UsageNotStored {
+        /// Why, without secrets.
+        reason: String,
+    },
+    /// The server ended with usage that nobody stored.
+    UsageForgotten {
+        /// How many pairs of a client and a field.
+        rows: usize,
+    },
     /// The server was told to stop.
     Draining {
         /// Connections that were open then.

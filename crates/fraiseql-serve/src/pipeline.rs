@@ -79,7 +79,7 @@ fn prepare<'r>(
     record: &mut Record,
 ) -> Result<(Job<'r>, Prepared), Answer> {
     let request_id = record.request_id.clone();
-    prepare_for(serving, params, request_id, deadline, |kind| {
+    let (job, prepared) = prepare_for(serving, params, request_id, deadline, |kind| {
         record.operation = params.operation.clone();
         record.kind = RequestKind::from(kind);
         if way == Way::Get && kind != OperationKind::Query {
@@ -90,7 +90,11 @@ fn prepare<'r>(
             return Err(Answer::refused(Refusal::Request, error));
         }
         Ok(())
-    })
+    })?;
+    if let Some(client) = &record.client {
+        client.count(serving.usage.asked(&job.generation.schema, &job.document), job.operation);
+    }
+    Ok((job, prepared))
 }
 
 /// Plans a request whose kind of operation `accept` lets through.

@@ -9,6 +9,7 @@ use hyper::{Method, Uri};
 use crate::observe::{Event, FinishedRequest, RequestKind};
 use crate::request_id::RequestId;
 use crate::serving::Serving;
+use crate::usage::Client;
 
 /// The status of a request whose client went away before it was answered; no client sees it.
 const CLIENT_LEFT: u16 = 499;
@@ -24,6 +25,8 @@ pub(crate) struct Record {
     uri: Uri,
     pub(crate) kind: RequestKind,
     pub(crate) operation: Option<String>,
+    /// Whose usage is counted; `None` when none is.
+    pub(crate) client: Option<Arc<Client>>,
     codes: Vec<Code>,
     pub(crate) rows: u64,
     finished: bool,
@@ -40,6 +43,7 @@ impl Record {
             uri,
             kind: RequestKind::Page,
             operation: None,
+            client: None,
             codes: Vec::new(),
             rows: 0,
             finished: false,

@@ -26,6 +26,7 @@ use crate::observe::{Event, Observe};
 use crate::probe;
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
+use crate::usage::{self, Usage, UsageRecording};
 
 /// The most client connections; further ones wait in the backlog. Fewer where the process may not
 /// open as many files.
@@ -65,6 +66,8 @@ pub struct ServeOptions {
     pub detailed_errors: bool,
     /// Limits and intervals of subscriptions.
     pub subscriptions: SubscriptionOptions,
+    /// Whether and where it is counted who asks for which fields.
+    pub usage: UsageRecording,
     /// Is told what happens.
     pub observer: Arc<dyn Observe>,
 }
@@ -134,6 +137,7 @@ impl Server {
             health: HealthState::new(options.version),
             request_ids: RequestIds::new(),
             live,
+            usage: Usage::new(options.usage),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),
@@ -174,6 +178,8 @@ impl Server {
         serving.tasks.spawn(probing);
         let feeding = door.stop.now.clone().run_until_cancelled_owned(live::feed(Arc::clone(&serving)));
         serving.tasks.spawn(feeding);
+        let flushing = door.stop.now.clone().run_until_cancelled_owned(usage::run(Arc::clone(&serving)));
+        serving.tasks.spawn(flushing);
 
         door.accept_until(shutdown).await;
         serving.health.drain();
@@ -186,7 +192,9 @@ impl Server {
             }
         };
         door.accept_until(delay).await;
-        Ok(door.drain(self.drain_timeout).await)
+        let report = door.drain(self.drain_timeout).await;
+        usage::finish(&serving).await;
+        Ok(report)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
 use crate::process;
 use crate::request_id::RequestIds;
+use crate::usage::Usage;
 
 /// The state of a server.
 pub(crate) struct Serving {
@@ -33,6 +34,7 @@ pub(crate) struct Serving {
     pub(crate) health: HealthState,
     pub(crate) request_ids: RequestIds,
     pub(crate) live: Live,
+    pub(crate) usage: Usage,
     /// Open client connections.
     pub(crate) connections: AtomicUsize,
     /// Work that is not within a connection: streams, requests of HTTP/2, the probe.
@@ -83,6 +85,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::live::SubscriptionOptions;
+    use crate::usage::UsageRecording;
 
     struct Deaf;
 
@@ -120,6 +123,7 @@ pub(crate) mod tests {
             health: HealthState::new("1.2.3"),
             request_ids: RequestIds::new(),
             live: Live::new(SubscriptionOptions::default(), 1),
+            usage: Usage::new(UsageRecording::Off),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),

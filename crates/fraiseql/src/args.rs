@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 const AFTER: &str = "\
-Exit codes: 0 done, 1 a bug, 2 the command line or the settings, 3 the project's own files,
-4 the database, 5 the machine (port, disk, missing program), 130 interrupted.
+Exit codes: 0 done, 1 a bug (or breaking changes, of `schema diff`),
+2 the command line or the settings, 3 the project's own files, 4 the database,
+5 the machine (port, disk, missing program), 130 interrupted.
 
 Every error has a code; `fraiseql explain FQ-SDL-007` tells more about it.";
 
@@ -28,6 +29,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Write a project for a database that exists
     Init(Init),
+    /// Make a project of an authoring file of FraiseQL 2 (schema.json), with a report of what has no equal
+    Import(Import),
     /// Compile schema.graphql to schema.compiled.json
     Compile(Compile),
     /// Serve a compiled project
@@ -40,11 +43,10 @@ pub(crate) enum Command {
     /// Look at the GraphQL schema
     #[command(subcommand)]
     Schema(Schema),
-    /// Tell what an error code means and what to do
-    Explain {
-        /// The code, for example FQ-SDL-007
-        code: String,
-    },
+    /// Tell what an error code means, or what an operation does in the database
+    Explain(Explain),
+    /// Tell which client asks for which fields
+    Usage(Usage),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -74,6 +76,51 @@ pub(crate) struct ProjectArguments {
     pub(crate) set: Vec<String>,
 }
 
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// An error code such as FQ-SDL-007, a file with an operation, or an operation in braces
+    pub(crate) what: String,
+    /// The project that the operation is for
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+    /// The operation's variables as JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) variables: Option<String>,
+    /// Which operation, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) operation: Option<String>,
+    /// Run the query in a read-only transaction that is undone, and measure
+    #[arg(long)]
+    pub(crate) analyze: bool,
+}
+
+/// Arguments of `usage`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Usage {
+    /// What else to do
+    #[command(subcommand)]
+    pub(crate) command: Option<UsageCommand>,
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+    /// How many days, today included
+    #[arg(long, value_name = "DAYS", default_value = "7d", value_parser = crate::usage_table::days)]
+    pub(crate) since: i32,
+}
+
+/// Commands on usage.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsageCommand {
+    /// Print the statements that make the table of usage; run them as the owner of the database
+    Init {
+        /// The role that the server connects as
+        #[arg(long, value_name = "NAME", default_value = "fraiseql_service")]
+        role: String,
+    },
+}
+
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
@@ -94,6 +141,21 @@ pub(crate) struct Init {
     /// Generate no mutations
     #[arg(long)]
     pub(crate) no_writes: bool,
+    /// Overwrite files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Say what would be written, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The authoring file, version 2.0.0
+    pub(crate) file: PathBuf,
+    /// The project's folder, made when it is not there
+    pub(crate) dir: PathBuf,
     /// Overwrite files that are there
     #[arg(long)]
     pub(crate) force: bool,
@@ -161,4 +223,43 @@ pub(crate) enum Schema {
     Print(ProjectArguments),
     /// Print the SQL of an outbox: it tells subscriptions of changes where logical decoding is not allowed
     Outbox(Outbox),
+    /// Print the introspection of a compiled project or of a server as JSON
+    Introspect(Introspect),
+    /// Tell what changed between two schemas, breaking changes first; exits with 1 when there are any
+    Diff(Diff),
+}
+
+/// Arguments of `schema introspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Introspect {
+    /// A project's folder, schema.compiled.json, or the URL of a GraphQL server
+    #[arg(default_value = ".")]
+    pub(crate) source: String,
+    /// A header for the server, for example 'Authorization: Bearer TOKEN'
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+    /// Print SDL instead
+    #[arg(long)]
+    pub(crate) sdl: bool,
+}
+
+/// Arguments of `schema diff`.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// What clients know: SDL, schema.compiled.json, a saved introspection, a project's folder, or a URL
+    pub(crate) old: String,
+    /// What is to come: as OLD
+    pub(crate) new: String,
+    /// A header for a server, for example 'Authorization: Bearer TOKEN'
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+    /// Name the clients that each change concerns, from the usage in the project's database
+    #[arg(long, value_name = "PROJECT", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
+    pub(crate) usage: Option<PathBuf>,
+    /// How many days of usage, today included
+    #[arg(long, value_name = "DAYS", default_value = "7d", value_parser = crate::usage_table::days)]
+    pub(crate) since: i32,
+    /// Connection string of the database with the usage
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
 }

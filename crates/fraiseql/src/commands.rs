@@ -3,12 +3,14 @@
 mod compile;
 mod config;
 mod explain;
+mod import;
 mod init;
 mod outbox;
 mod schema;
 mod serve;
 mod signals;
 mod up;
+mod usage;
 
 use clap::CommandFactory;
 
@@ -21,13 +23,17 @@ use crate::printer::Printer;
 pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
     match command {
         Command::Init(arguments) => init::run(arguments, printer).await,
+        Command::Import(arguments) => import::run(&arguments, printer),
         Command::Compile(arguments) => compile::run(arguments, printer).await,
         Command::Serve(arguments) => serve::run(arguments, printer).await,
         Command::Up(arguments) => up::run(arguments, printer).await,
         Command::Config(Config::Show(arguments)) => config::show(&arguments, printer),
         Command::Schema(Schema::Print(arguments)) => schema::print(&arguments, printer),
         Command::Schema(Schema::Outbox(arguments)) => outbox::run(&arguments, printer).await,
-        Command::Explain { code } => explain::run(&code, printer),
+        Command::Schema(Schema::Introspect(arguments)) => schema::introspect(arguments, printer).await,
+        Command::Schema(Schema::Diff(arguments)) => schema::diff(arguments, printer).await,
+        Command::Explain(arguments) => explain::run(arguments, printer).await,
+        Command::Usage(arguments) => usage::run(arguments, printer).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "fraiseql", &mut text);

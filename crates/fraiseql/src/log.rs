@@ -100,6 +100,16 @@ impl Observe for Log {
                 let then = "subscriptions are polled until it is back";
                 self.line("error", &format!("{source} was lost, {then}: {reason}"));
             }
+            Event::UsageNotStored { reason } => {
+                let help = "`fraiseql usage init` prints the statements that make its table";
+                self.line(
+                    "error",
+                    &format!("usage is kept in memory, it cannot be stored: {reason}; {help}"),
+                );
+            }
+            Event::UsageForgotten { rows } => {
+                self.line("info", &format!("usage of {rows} fields was counted and is not stored"));
+            }
             Event::Draining { connections } => {
                 self.line("info", &format!("draining {connections} connections"));
             }

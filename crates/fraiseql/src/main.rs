@@ -3,15 +3,18 @@
 
 mod args;
 mod commands;
+mod endpoint;
 mod failure;
 mod files;
 mod log;
 mod manifest_check;
 mod printer;
 mod project;
+mod schema_source;
 mod settings_file;
 mod statements;
 mod try_queries;
+mod usage_table;
 
 use std::process::ExitCode;
 

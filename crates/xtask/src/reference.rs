@@ -150,6 +150,11 @@ fn area_title(area: &str) -> &'static str {
         "FQ-CAT" => "the catalog",
         "FQ-PG" => "PostgreSQL",
         "FQ-NET" => "the network",
+        "FQ-DIF" => "changes of a schema",
+        "FQ-EXP" => "explaining an operation",
+        "FQ-IMP" => "importing a project",
+        "FQ-INT" => "introspection",
+        "FQ-USE" => "usage",
         "FQ-RUN" => "running a project",
         _ => "others",
     }

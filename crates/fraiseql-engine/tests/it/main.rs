@@ -4,6 +4,7 @@ mod aggregates;
 mod chinook;
 mod computed;
 mod connections;
+mod diff;
 mod documents;
 mod fixture;
 mod hostile;

@@ -1,6 +1,6 @@
 //! Tests of the crate against a real server.
 
 mod catalog;
-mod pooler;
 mod changes;
+mod pooler;
 mod sessions;

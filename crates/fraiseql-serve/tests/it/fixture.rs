@@ -15,6 +15,7 @@ use fraiseql_model::manifest::Manifest;
 use fraiseql_postgres::{Pool, PoolOptions, Target};
 use fraiseql_serve::{
     DrainReport, Event, Observe, ServeOptions, Server, ServerHandle, SubscriptionOptions, SubscriptionSource,
+    UsageRecording,
 };
 use fraiseql_testkit::{Database, wait_until};
 use tokio::sync::oneshot;
@@ -345,6 +346,7 @@ pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptio
         version: "1.2.3",
         detailed_errors: false,
         subscriptions: subscriptions(),
+        usage: UsageRecording::Off,
         observer: Arc::clone(&events) as Arc<dyn Observe>,
     };
     change(&mut options);

@@ -13,7 +13,8 @@ use crate::printer::Printer;
 
 use super::compile::{live_catalog, snapshot_bytes};
 
-const SETTINGS: &str = "\
+/// What `fraiseql.toml` begins with; `SCHEMAS` stands for quoted names.
+pub(crate) const SETTINGS: &str = "\
 # Settings of this project. `fraiseql config show` prints what is in force and why.
 # No secrets here: the connection string comes from DATABASE_URL.
 
@@ -28,7 +29,8 @@ profile = \"production\"
 address = \"0.0.0.0\"
 ";
 
-const IGNORED: &str = "/.fraiseql/\n/schema.compiled.json\n";
+/// What is made again by commands and belongs to no repository.
+pub(crate) const IGNORED: &str = "/.fraiseql/\n/schema.compiled.json\n";
 
 /// Writes a project.
 pub(crate) async fn run(arguments: args::Init, printer: &Printer) -> Result<(), Failure> {
@@ -84,7 +86,8 @@ fn contents(arguments: &args::Init, output: &InitOutput, catalog: Vec<u8>) -> Ve
     ]
 }
 
-fn refuse_to_overwrite(files: &[(PathBuf, Vec<u8>)]) -> Result<(), Failure> {
+/// Fails when one of the files is there.
+pub(crate) fn refuse_to_overwrite(files: &[(PathBuf, Vec<u8>)]) -> Result<(), Failure> {
     let present: Vec<String> =
         files.iter().filter(|(path, _)| path.exists()).map(|(path, _)| path.display().to_string()).collect();
     if present.is_empty() {

@@ -10,7 +10,7 @@ use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, PostgresError, Target};
-use fraiseql_serve::{ServeOptions, Server, SubscriptionOptions, SubscriptionSource};
+use fraiseql_serve::{ServeOptions, Server, SubscriptionOptions, SubscriptionSource, UsageRecording};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
@@ -186,6 +186,7 @@ pub(crate) fn options(
         version: env!("CARGO_PKG_VERSION"),
         detailed_errors: !production,
         subscriptions: subscriptions(settings),
+        usage: usage(settings),
         observer,
     })
 }
@@ -211,6 +212,14 @@ fn subscriptions(settings: &Settings) -> SubscriptionOptions {
         send_timeout: settings.duration("subscriptions.send_timeout_ms"),
         init_timeout: settings.duration("subscriptions.init_timeout_ms"),
         origins: settings.list("subscriptions.origins"),
+    }
+}
+
+fn usage(settings: &Settings) -> UsageRecording {
+    match settings.text("usage.record") {
+        Some("database") => UsageRecording::Database,
+        Some("memory") => UsageRecording::Memory,
+        _ => UsageRecording::Off,
     }
 }
 

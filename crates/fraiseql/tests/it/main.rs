@@ -2,12 +2,16 @@
 
 mod crash;
 mod disk;
+mod explain;
 mod http;
+mod import;
 mod init;
 mod outbox;
 mod process;
 mod project;
 mod refusing;
 mod reload;
+mod schema;
 mod serve;
 mod up;
+mod usage;

@@ -1,0 +1,168 @@
+//! Asks a GraphQL server over HTTP: one POST, with limits, no redirects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fraiseql_model::errors;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::failure::Failure;
+
+/// How long the whole exchange may take, the connection included.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest answer; introspections of the largest public schemas have a few million bytes.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A GraphQL server.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    uri: Uri,
+    host: String,
+    tls: bool,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Endpoint {
+    /// Returns true for what is a URL and no path.
+    pub(crate) fn is_url(text: &str) -> bool {
+        text.starts_with("http://") || text.starts_with("https://")
+    }
+
+    /// Understands a URL and headers written `name: value`.
+    pub(crate) fn new(url: &str, headers: &[String]) -> Result<Self, Failure> {
+        let wrong = |reason: &str| {
+            let message = format!("use {url:?}: {reason}");
+            Failure::new(&errors::CFG_BAD_VALUE, message).hint("write it as https://host/graphql")
+        };
+        let uri: Uri = url.parse().map_err(|error| wrong("it is no URL").because(&error))?;
+        let tls = uri.scheme_str() == Some("https");
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| wrong("it names no host"))?;
+        let host = host.trim_matches(|bracket| matches!(bracket, '[' | ']')).to_owned();
+        let headers = headers.iter().map(|header| parse_header(header)).collect::<Result<_, _>>()?;
+        Ok(Self { uri, host, tls, headers })
+    }
+
+    /// Sends a query and returns the whole response document.
+    ///
+    /// Fails when there is no answer in time, or it is not JSON; GraphQL errors are an answer.
+    pub(crate) async fn ask(&self, query: &str) -> Result<Value, Failure> {
+        match tokio::time::timeout(TIMEOUT, self.exchange(query)).await {
+            Ok(answered) => answered,
+            Err(_elapsed) => {
+                Err(self.failed(&format!("there was no answer within {} seconds", TIMEOUT.as_secs())))
+            }
+        }
+    }
+
+    async fn exchange(&self, query: &str) -> Result<Value, Failure> {
+        let port = self.uri.port_u16().unwrap_or(if self.tls { 443 } else { 80 });
+        let connected = TcpStream::connect((self.host.as_str(), port)).await;
+        let stream = connected.map_err(|error| self.failed("it cannot be reached").because(&error))?;
+        let body = serde_json::json!({ "query": query }).to_string();
+        let (status, bytes) = if self.tls {
+            let name = ServerName::try_from(self.host.clone())
+                .map_err(|error| self.failed("its name is no host name").because(&error))?;
+            let connecting = TlsConnector::from(Arc::new(self.tls_config()?)).connect(name, stream);
+            let stream =
+                connecting.await.map_err(|error| self.failed("there is no TLS with it").because(&error))?;
+            self.post(stream, body).await?
+        } else {
+            self.post(stream, body).await?
+        };
+        let answer: Result<Value, _> = serde_json::from_slice(&bytes);
+        answer
+            .map_err(|error| self.failed(&format!("it answered {status}, and not with JSON")).because(&error))
+    }
+
+    async fn post<S>(&self, stream: S, body: String) -> Result<(StatusCode, Bytes), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let broken = |error: &dyn std::error::Error| self.failed("the connection broke").because(error);
+        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = shaken.map_err(|error| broken(&error))?;
+        let request = self.request(body)?;
+        let exchange = async {
+            let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+            let status = response.status();
+            let collected = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let bytes = collected.map_err(|error| broken(&*error))?.to_bytes();
+            Ok((status, bytes))
+        };
+        tokio::pin!(exchange, connection);
+        tokio::select! {
+            answered = &mut exchange => answered,
+            _ended = &mut connection => exchange.await,
+        }
+    }
+
+    fn request(&self, body: String) -> Result<Request<Full<Bytes>>, Failure> {
+        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        let built = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(HOST, self.authority())
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/graphql-response+json, application/json;q=0.9")
+            .header(USER_AGENT, concat!("fraiseql/", env!("CARGO_PKG_VERSION")))
+            .body(Full::new(Bytes::from(body)));
+        let mut request = built.map_err(|error| Failure::internal("make an HTTP request", &error))?;
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    fn tls_config(&self) -> Result<ClientConfig, Failure> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| self.failed("there is no TLS").because(&error))?;
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+
+    pub(crate) fn failed(&self, reason: &str) -> Failure {
+        // Without user and password, should the URL have them.
+        let message = format!("ask {}://{}{}: {reason}", self.scheme(), self.authority(), self.uri.path());
+        Failure::new(&errors::INT_ENDPOINT, message)
+            .hint("check the URL and the network; --header 'Authorization: ...' where it wants one")
+    }
+
+    /// Host and port, without user and password.
+    fn authority(&self) -> &str {
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        authority.rsplit('@').next().unwrap_or("")
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
+fn parse_header(header: &str) -> Result<(HeaderName, HeaderValue), Failure> {
+    let parts = header.split_once(':');
+    let parsed = parts.and_then(|(name, value)| {
+        let (Ok(name), Ok(value)) = (name.trim().parse(), HeaderValue::from_str(value.trim())) else {
+            return None;
+        };
+        Some((name, value))
+    });
+    parsed.ok_or_else(|| {
+        // The value may be a secret.
+        let name = parts.map_or("", |(name, _)| name);
+        Failure::new(&errors::CFG_BAD_VALUE, format!("use the header {name:?}: it is not name: value"))
+            .hint("--header 'Authorization: Bearer TOKEN'")
+    })
+}
