@@ -83,6 +83,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
         query: query(analysis),
         mutation: mutation(analysis),
         manifest: manifest::manifest(analysis),
+        operations: Vec::new(),
     }
     .seal();
     artifact

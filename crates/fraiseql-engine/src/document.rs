@@ -36,6 +36,12 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The largest that each may be set to: what holds for documents that are trusted.
+    pub const CEILING: Self =
+        Self { tokens: 1_000_000, depth: 200, fields: 100_000, root_fields: 1_000, bulk_rows: 60_000 };
+}
+
 /// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationKind {

@@ -36,6 +36,48 @@ pub struct Artifact {
     pub mutation: BTreeMap<String, MutationField>,
     /// What this schema reads and writes.
     pub manifest: Manifest,
+    /// Operations that clients may ask for by their id, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<PersistedOperation>,
+}
+
+/// An operation of the project's folder `operations`, checked against the schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersistedOperation {
+    /// The operation's name, unique in the project.
+    pub name: String,
+    /// What it does.
+    pub kind: PersistedKind,
+    /// The file that holds it, relative to the project.
+    pub file: String,
+    /// SHA-256 of `text` in hexadecimal: what clients send as `documentId`, after `sha256:`.
+    pub id: String,
+    /// The document: the file to the byte, and behind it the fragments that it uses from other files.
+    pub text: String,
+}
+
+/// What a persisted operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersistedKind {
+    /// Reads.
+    Query,
+    /// Writes.
+    Mutation,
+    /// Reads again and again.
+    Subscription,
+}
+
+impl PersistedKind {
+    /// Returns it as one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Mutation => "mutation",
+            Self::Subscription => "subscription",
+        }
+    }
 }
 
 /// Why bytes are not an artifact that this version can serve.
@@ -384,6 +426,7 @@ mod tests {
             query: BTreeMap::new(),
             mutation: BTreeMap::new(),
             manifest: Manifest::default(),
+            operations: Vec::new(),
         }
     }
 

@@ -83,6 +83,14 @@ codes! {
     BadRequest = "BAD_REQUEST",
     /// No such operation, or several and no name.
     OperationResolution = "OPERATION_RESOLUTION_FAILURE",
+    /// No persisted operation has this id.
+    PersistedOperationNotFound = "PERSISTED_OPERATION_NOT_FOUND",
+    /// Only persisted operations may run here.
+    PersistedOperationRequired = "PERSISTED_OPERATION_REQUIRED",
+    /// Automatic persisted queries: this one is not known yet, send its text.
+    PersistedQueryNotFound = "PERSISTED_QUERY_NOT_FOUND",
+    /// Automatic persisted queries are switched off.
+    PersistedQueryNotSupported = "PERSISTED_QUERY_NOT_SUPPORTED",
     /// A variable or argument has a value that its type does not allow.
     BadUserInput = "BAD_USER_INPUT",
     /// A limit on what a client may send.

@@ -110,6 +110,20 @@ pub const SETTINGS: &[Setting] = &[
         "SQL files, relative to the project, that fill a new embedded database once.",
     ),
     setting(
+        "graphql.automatic_persisted",
+        "FRAISEQL_GRAPHQL_AUTOMATIC_PERSISTED",
+        Kind::Boolean,
+        Some("false"),
+        "Automatic persisted queries: a client registers a text by sending it once with its SHA-256.",
+    ),
+    setting(
+        "graphql.operations",
+        "FRAISEQL_GRAPHQL_OPERATIONS",
+        Kind::Choice(&["any", "persisted"]),
+        Some("any"),
+        "What clients may run: `any` document, or only the `persisted` operations of the folder `operations`.",
+    ),
+    setting(
         "limits.body_bytes",
         "FRAISEQL_LIMITS_BODY_BYTES",
         Kind::Integer { min: 1_024, max: 1_073_741_824 },
@@ -334,6 +348,11 @@ impl Settings {
     /// Returns a whole number. For keys of [`Kind::Integer`] with a default only.
     pub fn integer(&self, key: &str) -> u64 {
         self.text(key).and_then(|text| text.parse().ok()).expect("checked by resolve")
+    }
+
+    /// Returns true or false. For keys of [`Kind::Boolean`] with a default only.
+    pub fn boolean(&self, key: &str) -> bool {
+        self.text(key) == Some("true")
     }
 
     /// Returns milliseconds as a duration. For keys that end in `_ms`.

@@ -2,6 +2,7 @@
 
 mod compiling;
 mod living;
+mod persisting;
 mod proposing;
 mod refusing;
 mod wild;
