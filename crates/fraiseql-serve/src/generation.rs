@@ -9,8 +9,10 @@ use fraiseql_model::artifact::Artifact;
 use fraiseql_model::response::GraphqlError;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
+use serde_json::Map;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, OperationCounts};
+use crate::operations::Persisted;
 use crate::prepared::Prepared;
 
 /// The most entries of each cache.
@@ -27,6 +29,7 @@ pub(crate) struct Generation {
     documents: Cache<Arc<str>, Arc<KeptDocument>, ByBytes>,
     plans: Cache<PlanKey, Prepared, ByBytes>,
     next_document: AtomicU64,
+    pub(crate) persisted: Persisted,
 }
 
 /// A document that was parsed before.
@@ -34,6 +37,8 @@ pub(crate) struct KeptDocument {
     /// Stands for the text in the keys of plans; never used twice.
     number: u64,
     pub(crate) document: Document,
+    /// Where requests of a persisted operation are counted.
+    pub(crate) counts: Option<Arc<OperationCounts>>,
 }
 
 #[derive(Hash, PartialEq, Eq)]
@@ -76,16 +81,38 @@ impl Weighter<PlanKey, Prepared> for ByBytes {
 }
 
 impl Generation {
-    /// Loads an artifact. Fails when it contradicts itself.
-    pub(crate) fn load(artifact: Artifact, limits: Limits) -> Result<Self, LoadError> {
+    /// Loads an artifact, its persisted operations parsed and, as far as their variables allow,
+    /// planned. Fails when it contradicts itself.
+    pub(crate) fn load(artifact: Artifact, limits: Limits, metrics: &Metrics) -> Result<Self, LoadError> {
         let entries = usize::try_from(ENTRIES_MAX).unwrap_or(usize::MAX);
-        Ok(Self {
-            schema: Schema::load(artifact)?,
+        let schema = Schema::load(artifact)?;
+        let mut number = 0;
+        let persisted = Persisted::load(&schema, metrics, |document, counts| {
+            number += 1;
+            Arc::new(KeptDocument { number, document, counts: Some(counts) })
+        })?;
+        let generation = Self {
+            schema,
             limits,
             documents: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
             plans: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
-            next_document: AtomicU64::new(0),
-        })
+            next_document: AtomicU64::new(number + 1),
+            persisted,
+        };
+        generation.plan_persisted();
+        Ok(generation)
+    }
+
+    /// Plans every persisted operation that needs no variables; the others are planned by their
+    /// first request, because the shape of the variables decides the plan.
+    fn plan_persisted(&self) {
+        let uncounted = Metrics::new();
+        for kept in self.persisted.all() {
+            if let Ok(variables) = Variables::coerce(&self.schema, &kept.document, None, &Map::new()) {
+                // What cannot be planned is told to whoever asks for it.
+                self.plan(kept, None, &variables, &uncounted).map_or_else(drop, drop);
+            }
+        }
     }
 
     /// Returns the document of a text, parsed now or before. One with errors is not kept.
@@ -101,7 +128,7 @@ impl Generation {
         metrics.document_misses.increment();
         let document = Document::parse(&self.schema, text, &self.limits)?;
         let number = self.next_document.fetch_add(1, Ordering::Relaxed);
-        let kept = Arc::new(KeptDocument { number, document });
+        let kept = Arc::new(KeptDocument { number, document, counts: None });
         self.documents.insert(Arc::from(text), Arc::clone(&kept));
         Ok(kept)
     }
@@ -120,11 +147,17 @@ impl Generation {
             return Ok(plan);
         }
         metrics.plan_misses.increment();
-        let plan = plan(&self.schema, &kept.document, operation, variables, &self.limits)?;
+        let limits = if kept.counts.is_some() { self.trusted_limits() } else { self.limits };
+        let plan = plan(&self.schema, &kept.document, operation, variables, &limits)?;
         let prepared = Prepared::new(plan);
         let key = PlanKey { document, operation: operation.map(Box::from), shape: Box::from(shape) };
         self.plans.insert(key, prepared.clone());
         Ok(prepared)
+    }
+
+    /// Returns the limits for documents of the schema's author: those that values must keep.
+    fn trusted_limits(&self) -> Limits {
+        Limits { bulk_rows: self.limits.bulk_rows, ..Limits::CEILING }
     }
 
     /// Returns how many documents and plans are kept.

@@ -10,16 +10,20 @@ use serde_json::{Map, Value};
 /// One GraphQL request.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Params<'a> {
-    /// The document.
+    /// The document; empty when it is named instead.
     pub(crate) query: Cow<'a, str>,
     /// The operation to run, when the document has several.
     pub(crate) operation: Option<String>,
     /// Raw values of variables.
     pub(crate) variables: Map<String, Value>,
+    /// Names a persisted operation; then there is no text.
+    pub(crate) document_id: Option<String>,
+    /// The hash of the text, by the protocol of automatic persisted queries.
+    pub(crate) automatic: Option<String>,
 }
 
 /// What the GraphQL over HTTP draft lets a body have; what else stands in it is for others.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object with \"query\"")]
 struct Parameters<'a> {
     #[serde(borrow, default)]
@@ -28,44 +32,59 @@ struct Parameters<'a> {
     operation_name: Option<String>,
     #[serde(default)]
     variables: Option<Map<String, Value>>,
-    #[serde(default, rename = "extensions")]
-    _extensions: Option<Map<String, Value>>,
+    #[serde(default)]
+    document_id: Option<String>,
+    #[serde(default)]
+    extensions: Option<Map<String, Value>>,
 }
 
 impl<'a> Params<'a> {
     /// Reads a JSON body. The document is borrowed when nothing in it is escaped.
     pub(crate) fn from_body(body: &'a [u8]) -> Result<Self, GraphqlError> {
         let parameters: Parameters<'a> = serde_json::from_slice(body).map_err(|error| body_error(&error))?;
-        let Parameters { query, operation_name, variables, _extensions } = parameters;
-        Self::new(query, operation_name, variables.unwrap_or_default())
+        Self::checked(parameters)
     }
 
     /// Reads the query string of a URL: `query`, `operationName`, `variables` (JSON).
     pub(crate) fn from_query(text: &'a str) -> Result<Self, GraphqlError> {
-        let mut query = Cow::Borrowed("");
-        let mut operation = None;
-        let mut variables = Map::new();
+        let mut given = Parameters::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match &*name {
-                "query" => query = value,
-                "operationName" => operation = Some(value.into_owned()),
-                "variables" => variables = json_object("variables", &value)?,
-                "extensions" => drop(json_object("extensions", &value)?),
+                "query" => given.query = value,
+                "operationName" => given.operation_name = Some(value.into_owned()),
+                "variables" => given.variables = Some(json_object("variables", &value)?),
+                "documentId" => given.document_id = Some(value.into_owned()),
+                "extensions" => given.extensions = Some(json_object("extensions", &value)?),
                 _ => {}
             }
         }
-        Self::new(query, operation, variables)
+        Self::checked(given)
     }
 
-    fn new(
-        query: Cow<'a, str>,
-        operation: Option<String>,
-        variables: Map<String, Value>,
-    ) -> Result<Self, GraphqlError> {
-        if query.is_empty() {
+    fn checked(given: Parameters<'a>) -> Result<Self, GraphqlError> {
+        let Parameters { query, operation_name, variables, document_id, extensions } = given;
+        let automatic = extensions.as_ref().map(persisted_query).transpose()?.flatten();
+        if query.is_empty() && document_id.is_none() && automatic.is_none() {
             return Err(bad_request("\"query\" is missing: it must be a string with a GraphQL document"));
         }
-        Ok(Self { query, operation: operation.filter(|name| !name.is_empty()), variables })
+        Ok(Self {
+            query,
+            operation: operation_name.filter(|name| !name.is_empty()),
+            variables: variables.unwrap_or_default(),
+            document_id,
+            automatic,
+        })
+    }
+}
+
+/// Returns the hash in `extensions.persistedQuery`, if that is there.
+fn persisted_query(extensions: &Map<String, Value>) -> Result<Option<String>, GraphqlError> {
+    let Some(given) = extensions.get("persistedQuery").filter(|given| !given.is_null()) else {
+        return Ok(None);
+    };
+    match (given["version"].as_u64(), given["sha256Hash"].as_str()) {
+        (Some(1), Some(hash)) => Ok(Some(hash.to_ascii_lowercase())),
+        _ => Err(bad_request("\"extensions.persistedQuery\" must have \"version\": 1 and a \"sha256Hash\"")),
     }
 }
 

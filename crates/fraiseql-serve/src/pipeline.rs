@@ -16,7 +16,7 @@ use crate::prepared::Prepared;
 use crate::record::Record;
 use crate::serving::Serving;
 use crate::sqlstate::TIMEOUT;
-use crate::{mutation, query};
+use crate::{mutation, operations, query};
 
 /// Where a request came in, which decides what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,8 @@ fn prepare<'r>(
     let refused = |errors| Answer::Refused(Refusal::Request, errors);
     let generation = serving.generation.load_full();
     let operation = params.operation.as_deref();
-    let document = generation.document(&params.query, &serving.metrics).map_err(refused)?;
+    let document = operations::resolve(serving, &generation, params).map_err(refused)?;
+    record.counts = document.counts.clone();
     let kind = document.document.operation(operation).map_err(|error| refused(vec![error]))?;
     record.operation = params.operation.clone();
     record.kind = match kind {

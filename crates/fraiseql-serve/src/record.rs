@@ -6,6 +6,7 @@ use std::time::Instant;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::{Method, Uri};
 
+use crate::metrics::OperationCounts;
 use crate::observe::{Event, FinishedRequest, RequestKind};
 use crate::request_id::RequestId;
 use crate::serving::Serving;
@@ -26,6 +27,8 @@ pub(crate) struct Record {
     pub(crate) operation: Option<String>,
     codes: Vec<Code>,
     pub(crate) rows: u64,
+    /// Where a persisted operation is counted.
+    pub(crate) counts: Option<Arc<OperationCounts>>,
     finished: bool,
 }
 
@@ -42,6 +45,7 @@ impl Record {
             operation: None,
             codes: Vec::new(),
             rows: 0,
+            counts: None,
             finished: false,
         }
     }
@@ -76,6 +80,9 @@ impl Record {
         let duration = self.started.elapsed();
         self.serving.metrics.request(status, duration);
         self.serving.metrics.graphql_request(self.kind);
+        if let Some(counts) = &self.counts {
+            counts.count(duration, !self.codes.is_empty() || aborted || status == CLIENT_LEFT);
+        }
         self.serving.observer.observe(&Event::RequestFinished(&FinishedRequest {
             request_id: self.request_id.as_str(),
             method: self.method.as_str(),

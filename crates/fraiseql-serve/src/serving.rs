@@ -15,6 +15,8 @@ use crate::generation::Generation;
 use crate::health::{HealthState, Readiness};
 use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
+use crate::operations::Registered;
+use crate::policy::RequestPolicy;
 use crate::process;
 use crate::request_id::RequestIds;
 
@@ -22,6 +24,8 @@ use crate::request_id::RequestIds;
 pub(crate) struct Serving {
     pub(crate) generation: ArcSwap<Generation>,
     pub(crate) pool: Pool,
+    pub(crate) policy: RequestPolicy,
+    pub(crate) registered: Registered,
     pub(crate) body_bytes: usize,
     pub(crate) request_timeout: Duration,
     pub(crate) graphiql: bool,
@@ -43,7 +47,7 @@ impl Serving {
     /// Serves another artifact from now on. Fails, and keeps the old one, when it contradicts itself.
     pub(crate) fn reload(&self, artifact: Artifact) -> Result<(), LoadError> {
         let limits = self.generation.load().limits;
-        let generation = Arc::new(Generation::load(artifact, limits)?);
+        let generation = Arc::new(Generation::load(artifact, limits, &self.metrics)?);
         self.generation.store(Arc::clone(&generation));
         self.metrics.reloads.increment();
         self.observer.observe(&Event::Reloaded { digest: &generation.schema.artifact().digest });
@@ -100,16 +104,20 @@ pub(crate) mod tests {
             operations: Vec::new(),
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
+        let metrics = Metrics::new();
+        let generation = Generation::load(artifact, Limits::default(), &metrics).unwrap();
         Serving {
-            generation: ArcSwap::from_pointee(Generation::load(artifact, Limits::default()).unwrap()),
+            generation: ArcSwap::from_pointee(generation),
             pool: Pool::new(Target::parse("postgres://nobody@localhost/nothing").unwrap(), options),
+            policy: RequestPolicy::default(),
+            registered: Registered::new(),
             body_bytes: 1_000,
             request_timeout: Duration::from_secs(1),
             graphiql: false,
             detailed_errors: false,
             version: "1.2.3",
             observer: Arc::new(Deaf),
-            metrics: Metrics::new(),
+            metrics,
             health: HealthState::new("1.2.3"),
             request_ids: RequestIds::new(),
             connections: AtomicUsize::new(0),

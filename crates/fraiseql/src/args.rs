@@ -40,6 +40,9 @@ pub(crate) enum Command {
     /// Look at the GraphQL schema
     #[command(subcommand)]
     Schema(Schema),
+    /// Look at the persisted operations
+    #[command(subcommand)]
+    Operations(Operations),
     /// Tell what an error code means and what to do
     Explain {
         /// The code, for example FQ-SDL-007
@@ -145,4 +148,11 @@ pub(crate) enum Config {
 pub(crate) enum Schema {
     /// Print the complete public schema of a compiled project
     Print(ProjectArguments),
+}
+
+/// Commands on persisted operations.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operations {
+    /// Print id, kind, name and file of each persisted operation of a compiled project
+    List(ProjectArguments),
 }

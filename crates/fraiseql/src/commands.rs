@@ -4,6 +4,7 @@ mod compile;
 mod config;
 mod explain;
 mod init;
+mod operations;
 mod schema;
 mod serve;
 mod signals;
@@ -11,7 +12,7 @@ mod up;
 
 use clap::CommandFactory;
 
-use crate::args::{Arguments, Command, Config, Schema};
+use crate::args::{Arguments, Command, Config, Operations, Schema};
 use crate::failure::Failure;
 use crate::files;
 use crate::printer::Printer;
@@ -25,6 +26,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Up(arguments) => up::run(arguments, printer).await,
         Command::Config(Config::Show(arguments)) => config::show(&arguments, printer),
         Command::Schema(Schema::Print(arguments)) => schema::print(&arguments, printer),
+        Command::Operations(Operations::List(arguments)) => operations::list(&arguments, printer),
         Command::Explain { code } => explain::run(&code, printer),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -7,6 +7,7 @@ mod failure;
 mod files;
 mod log;
 mod manifest_check;
+mod operation_files;
 mod printer;
 mod project;
 mod settings_file;

@@ -90,7 +90,16 @@ fn every_problem_is_told_with_its_place() {
             ("e.graphql", "query A { artists { name } }"),
             ("f.graphql", "type F { a: Int }"),
         ],
-        &["FQ-OPS-001 b.graphql:1:21 expected R_CURLY, got EOF"],
+        &[
+            "FQ-OPS-002 a.graphql:2:3 field \"artists\" of type \"Query\" must have a selection of subfields. Did you mean \"artists { ... }\"?",
+            "FQ-OPS-002 a.graphql:2:13 cannot query field \"nme\" on type \"Artist\"",
+            "FQ-OPS-002 a.graphql:3:3 cannot query field \"nothing\" on type \"Query\"",
+            "FQ-OPS-001 b.graphql:1:21 expected at least one Selection in Selection Set",
+            "FQ-OPS-003 c.graphql:1:1 the operation has no name",
+            "FQ-OPS-003 d.graphql:2:1 the file holds several operations",
+            "FQ-OPS-004 e.graphql:1:7 the operation \"A\" is defined in a.graphql already",
+            "FQ-OPS-001 f.graphql:1:1 a type cannot be defined among operations",
+        ],
     );
 }
 

@@ -13,7 +13,7 @@ use fraiseql_model::artifact::{
 use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_postgres::{Pool, PoolOptions, Target};
-use fraiseql_serve::{DrainReport, Event, Observe, ServeOptions, Server, ServerHandle};
+use fraiseql_serve::{DrainReport, Event, Observe, RequestPolicy, ServeOptions, Server, ServerHandle};
 use fraiseql_testkit::{Database, wait_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -280,6 +280,7 @@ pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptio
         pool: pool.clone(),
         address: "127.0.0.1:0".parse().unwrap(),
         limits: Limits::default(),
+        policy: RequestPolicy::default(),
         body_bytes: 100_000,
         request_timeout: Duration::from_secs(20),
         drain_delay: Duration::ZERO,

@@ -8,6 +8,7 @@ mod health;
 mod http;
 mod metrics;
 mod pages;
+mod persisted;
 mod reload;
 mod streaming;
 mod timeouts;

@@ -10,7 +10,7 @@ use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, PostgresError, Target};
-use fraiseql_serve::{ServeOptions, Server};
+use fraiseql_serve::{RequestPolicy, ServeOptions, Server};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
@@ -153,6 +153,7 @@ pub(crate) fn options(
         pool,
         address: address(settings)?,
         limits,
+        policy: policy(settings),
         body_bytes: size("limits.body_bytes"),
         request_timeout: settings.duration("server.request_timeout_ms"),
         drain_delay: settings.duration("server.drain_delay_ms"),
@@ -162,6 +163,13 @@ pub(crate) fn options(
         detailed_errors: !production,
         observer,
     })
+}
+
+fn policy(settings: &Settings) -> RequestPolicy {
+    RequestPolicy {
+        persisted_only: settings.text("graphql.operations") == Some("persisted"),
+        automatic_persisted: settings.boolean("graphql.automatic_persisted"),
+    }
 }
 
 fn is_production(settings: &Settings) -> bool {
