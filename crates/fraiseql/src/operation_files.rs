@@ -33,7 +33,7 @@ pub(crate) fn add(artifact: Artifact, project: &Path) -> Result<Artifact, Failur
     let compiled = with_operations(artifact, &sources);
     match compiled.artifact {
         Some(artifact) => Ok(artifact),
-        None => Err(failure(&compiled.diagnostics, &sources)),
+        None => Err(failure(compiled.diagnostics, &sources, project)),
     }
 }
 
@@ -70,14 +70,20 @@ fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Fai
     Ok(())
 }
 
-fn failure(diagnostics: &[Diagnostic], sources: &[Source<'_>]) -> Failure {
+fn failure(diagnostics: Vec<Diagnostic>, sources: &[Source<'_>], project: &Path) -> Failure {
     let texts: BTreeMap<&str, &str> = sources.iter().map(|source| (source.file, source.text)).collect();
-    let shown: Vec<String> = diagnostics
-        .iter()
-        .map(|found| {
-            found.render(found.span.as_ref().and_then(|span| texts.get(span.file.as_str()).copied()))
-        })
-        .collect();
+    let (mut shown, mut told) = (Vec::new(), Vec::new());
+    for mut found in diagnostics {
+        let text = found.span.as_ref().and_then(|span| texts.get(span.file.as_str()).copied());
+        if let Some(span) = &mut found.span {
+            // From where the user stands, as the schema is shown.
+            let path = project.join(&span.file);
+            span.file = path.strip_prefix("./").unwrap_or(&path).display().to_string();
+        }
+        shown.push(found.render(text));
+        told.push(found);
+    }
+    let diagnostics = told;
     let code = diagnostics.first().map_or(&errors::OPS_INVALID, |first| first.code);
     let plural = if diagnostics.len() == 1 { "" } else { "s" };
     let message = format!("compile {FOLDER}: {} error{plural}", diagnostics.len());

@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod http;
 mod init;
+mod operations;
 mod process;
 mod project;
 mod refusing;
