@@ -9,9 +9,9 @@ use fraiseql_model::response::{Code, GraphqlError};
 
 use crate::argument::Scope;
 use crate::collect::{Group, collect_below};
-use crate::document::Limits;
 use crate::filter::predicate;
 use crate::ir::{Predicate, Root, Source};
+use crate::limits::Limits;
 use crate::plan::{MutationWrite, Statement};
 use crate::query::{call, key_predicate, unbound};
 use crate::schema::Object;
@@ -113,7 +113,7 @@ impl<'s> Step<'s, '_> {
         let items = input.items();
         if items.len() > self.bulk_rows {
             let message = format!("\"objects\" must not have more than {} elements", self.bulk_rows);
-            return Err(GraphqlError::new(Code::LimitExceeded, message));
+            return Err(GraphqlError::new(Code::LimitExceeded, message).exceeding("limits.bulk_rows"));
         }
         let rows = items.iter().map(|item| row(self.scope, object, item)).collect::<Result<Vec<_>, _>>()?;
         if rows.is_empty() {

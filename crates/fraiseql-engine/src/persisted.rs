@@ -1,6 +1,7 @@
 //! The persisted operations of an artifact, parsed once when it is loaded.
 
-use crate::document::{Document, Limits};
+use crate::document::Document;
+use crate::limits::Limits;
 use crate::schema::{LoadError, Schema};
 
 /// Parses the artifact's persisted operations, in their order.

@@ -50,6 +50,9 @@ pub struct Extensions {
     /// The id under which the details are in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_id: Option<String>,
+    /// The setting that limits what was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<&'static str>,
 }
 
 macro_rules! codes {
@@ -142,8 +145,14 @@ impl GraphqlError {
             message: message.into(),
             locations: Vec::new(),
             path: Vec::new(),
-            extensions: Box::new(Extensions { code, constraint: None, log_id: None }),
+            extensions: Box::new(Extensions { code, constraint: None, log_id: None, limit: None }),
         }
+    }
+
+    /// Names the setting that was passed.
+    pub fn exceeding(mut self, setting: &'static str) -> Self {
+        self.extensions.limit = Some(setting);
+        self
     }
 
     /// Adds a place in the document.

@@ -2,7 +2,7 @@
 //! run keep theirs, and nothing of an old schema can be found in the caches of a new one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use fraiseql_engine::{Document, Limits, LoadError, Schema, Variables, plan};
 use fraiseql_model::artifact::Artifact;
@@ -37,6 +37,8 @@ pub(crate) struct KeptDocument {
     /// Stands for the text in the keys of plans; never used twice.
     number: u64,
     pub(crate) document: Document,
+    /// The limits that were told of it already, a bit for each.
+    pub(crate) told: AtomicU32,
     /// Where requests of a persisted operation are counted.
     pub(crate) counts: Option<Arc<OperationCounts>>,
 }
@@ -89,7 +91,7 @@ impl Generation {
         let mut number = 0;
         let persisted = Persisted::load(&schema, metrics, |document, counts| {
             number += 1;
-            Arc::new(KeptDocument { number, document, counts: Some(counts) })
+            Arc::new(KeptDocument { number, document, told: AtomicU32::new(0), counts: Some(counts) })
         })?;
         let generation = Self {
             schema,
@@ -128,7 +130,7 @@ impl Generation {
         metrics.document_misses.increment();
         let document = Document::parse(&self.schema, text, &self.limits)?;
         let number = self.next_document.fetch_add(1, Ordering::Relaxed);
-        let kept = Arc::new(KeptDocument { number, document, counts: None });
+        let kept = Arc::new(KeptDocument { number, document, told: AtomicU32::new(0), counts: None });
         self.documents.insert(Arc::from(text), Arc::clone(&kept));
         Ok(kept)
     }
@@ -155,7 +157,7 @@ impl Generation {
         Ok(prepared)
     }
 
-    /// Returns the limits for documents of the schema's author: those that values must keep.
+    /// Returns the limits for persisted operations: those that values must keep.
     fn trusted_limits(&self) -> Limits {
         Limits { bulk_rows: self.limits.bulk_rows, ..Limits::CEILING }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fraiseql_engine::Limit;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -122,19 +123,18 @@ fn respond_streaming(
 }
 
 fn unread(error: ReadError, limit: usize, media: ResponseType, record: Record) -> Response<Reply> {
-    let (status, code, message) = match error {
-        ReadError::TooLarge => {
-            let message = format!("the body has more than {limit} bytes");
-            (StatusCode::PAYLOAD_TOO_LARGE, Code::LimitExceeded, message)
-        }
+    let (status, error) = match error {
+        ReadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Limit::Body.error(limit)),
         ReadError::TooSlow => {
-            (StatusCode::REQUEST_TIMEOUT, Code::Timeout, "the body did not come in time".to_owned())
+            let message = "the body did not come in time";
+            (StatusCode::REQUEST_TIMEOUT, GraphqlError::new(Code::Timeout, message))
         }
         ReadError::Broken => {
-            (StatusCode::BAD_REQUEST, Code::BadRequest, "the body cannot be read to its end".to_owned())
+            let message = "the body cannot be read to its end";
+            (StatusCode::BAD_REQUEST, GraphqlError::new(Code::BadRequest, message))
         }
     };
-    let mut response = refuse(record, status, media, &[GraphqlError::new(code, message)]);
+    let mut response = refuse(record, status, media, &[error]);
     // The rest of the body is still on its way: the connection cannot be used again.
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

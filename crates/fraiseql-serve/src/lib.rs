@@ -15,6 +15,7 @@ mod graphiql;
 mod graphql;
 mod health;
 mod holder;
+mod limits;
 mod listen;
 mod media;
 mod metrics;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use fraiseql_engine::Limit;
 use fraiseql_model::response::Code;
 
 use crate::exposition::Exposition;
@@ -33,6 +34,9 @@ const OPERATION_BUCKETS: [(&str, u64); 6] = [
 ];
 /// How a request of an operation can end.
 const OUTCOMES: [&str; 2] = ["ok", "error"];
+
+/// What can become of a request that passes a limit.
+const LIMIT_OUTCOMES: [&str; 2] = ["refused", "warned"];
 
 /// The smallest HTTP status, and how many there are.
 const STATUS_MIN: u16 = 100;
@@ -75,6 +79,7 @@ pub(crate) struct Metrics {
     pub(crate) acquire_timeouts: Counter,
     /// Loads of another artifact.
     pub(crate) reloads: Counter,
+    limits: [[Counter; LIMIT_OUTCOMES.len()]; Limit::ALL.len()],
     /// Persisted operations of the artifact that is served, by name.
     operations: ArcSwap<BTreeMap<String, Arc<OperationCounts>>>,
 }
@@ -139,6 +144,7 @@ impl Metrics {
             plan_misses: Counter::default(),
             acquire_timeouts: Counter::default(),
             reloads: Counter::default(),
+            limits: Default::default(),
             operations: ArcSwap::default(),
         }
     }
@@ -168,6 +174,20 @@ impl Metrics {
     pub(crate) fn graphql_error(&self, code: Code) {
         if let Some(index) = Code::ALL.iter().position(|known| *known == code) {
             self.codes[index].increment();
+        }
+    }
+
+    /// Counts a request that was refused for a limit, by the setting's key.
+    pub(crate) fn limit_refused(&self, setting: &str) {
+        if let Some(index) = Limit::ALL.iter().position(|known| known.setting() == setting) {
+            self.limits[index][0].increment();
+        }
+    }
+
+    /// Counts a request that passed a limit and ran.
+    pub(crate) fn limit_warned(&self, limit: Limit) {
+        if let Some(index) = Limit::ALL.iter().position(|known| *known == limit) {
+            self.limits[index][1].increment();
         }
     }
 
@@ -233,6 +253,13 @@ impl Metrics {
         page.head(name, "counter", "Errors in GraphQL responses by code, whatever the HTTP status.");
         for (code, counter) in Code::ALL.iter().zip(&self.codes) {
             page.sample(name, &[("code", code.as_str())], counter.value());
+        }
+        let name = "fraiseql_limits_passed_total";
+        page.head(name, "counter", "Requests that passed a limit, by setting and what became of them.");
+        for (limit, counters) in Limit::ALL.iter().zip(&self.limits) {
+            for (outcome, counter) in LIMIT_OUTCOMES.into_iter().zip(counters) {
+                page.sample(name, &[("limit", limit.setting()), ("outcome", outcome)], counter.value());
+            }
         }
         page.counter("fraiseql_schema_reloads_total", "Schemas loaded while running.", self.reloads.value());
     }

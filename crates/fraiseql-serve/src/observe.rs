@@ -51,6 +51,15 @@ pub enum Event<'a> {
         /// Connections that were open then.
         connections: usize,
     },
+    /// A document or its values passed a limit that only warns: told once for each text and limit.
+    LimitPassed {
+        /// The first request that did.
+        request_id: &'a str,
+        /// Its operation's name.
+        operation: Option<&'a str>,
+        /// The setting.
+        setting: &'static str,
+    },
     /// The server ended while tasks of it were running: a fault of ours.
     TasksLeft {
         /// How many.

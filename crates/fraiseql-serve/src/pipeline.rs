@@ -16,7 +16,7 @@ use crate::prepared::Prepared;
 use crate::record::Record;
 use crate::serving::Serving;
 use crate::sqlstate::TIMEOUT;
-use crate::{mutation, operations, query};
+use crate::{limits, mutation, operations, query};
 
 /// Where a request came in, which decides what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +87,7 @@ fn prepare<'r>(
     if way == Way::Get && kind != OperationKind::Query {
         return Err(Answer::NotByGet);
     }
-    let variables = Variables::coerce(&generation.schema, &document.document, operation, &params.variables)
-        .map_err(refused)?;
+    let variables = limits::coerce(serving, &generation, &document, params, record).map_err(refused)?;
     let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;
     let faults =
         Faults::new(record.request_id.clone(), Arc::clone(&serving.observer), serving.detailed_errors);

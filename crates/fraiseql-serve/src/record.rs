@@ -54,6 +54,7 @@ impl Record {
     pub(crate) fn errors(&mut self, errors: &[GraphqlError]) {
         for error in errors {
             self.serving.metrics.graphql_error(error.extensions.code);
+            error.extensions.limit.into_iter().for_each(|limit| self.serving.metrics.limit_refused(limit));
             self.codes.push(error.extensions.code);
         }
     }

@@ -5,6 +5,7 @@ mod drain;
 mod errors;
 mod fixture;
 mod health;
+mod hostile;
 mod http;
 mod metrics;
 mod pages;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fraiseql_engine::Limits;
+use fraiseql_engine::{LimitMode, Limits};
 use fraiseql_model::artifact::Artifact;
 use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
@@ -142,11 +142,18 @@ pub(crate) fn options(
     let production = is_production(settings);
     let size = |key: &str| usize::try_from(settings.integer(key)).unwrap_or(usize::MAX);
     let limits = Limits {
+        document_bytes: size("limits.document_bytes"),
         tokens: size("limits.tokens"),
         depth: size("limits.depth"),
         fields: size("limits.fields"),
         root_fields: size("limits.root_fields"),
         bulk_rows: size("limits.bulk_rows"),
+        aliases: size("limits.aliases"),
+        literal_bytes: size("limits.literal_bytes"),
+        value_depth: size("limits.value_depth"),
+        rows: size("limits.rows"),
+        rows_unlimited_as: size("limits.rows_unlimited_as"),
+        mode: if settings.text("limits.mode") == Some("warn") { LimitMode::Warn } else { LimitMode::Enforce },
     };
     Ok(ServeOptions {
         artifact,
