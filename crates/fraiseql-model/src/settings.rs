@@ -68,6 +68,13 @@ pub const SETTINGS: &[Setting] = &[
         )
     },
     setting(
+        "cors.origins",
+        "FRAISEQL_CORS_ORIGINS",
+        Kind::List,
+        Some(""),
+        "Origins of pages that may ask, for example `https://shop.example`; `*` for any. Empty keeps browsers of other origins out.",
+    ),
+    setting(
         "database.connect_timeout_ms",
         "FRAISEQL_DATABASE_CONNECT_TIMEOUT_MS",
         Kind::Integer { min: 100, max: 600_000 },
@@ -115,6 +122,13 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Boolean,
         Some("false"),
         "Automatic persisted queries: a client registers a text by sending it once with its SHA-256.",
+    ),
+    setting(
+        "graphql.batch_max",
+        "FRAISEQL_GRAPHQL_BATCH_MAX",
+        Kind::Integer { min: 0, max: 1_000 },
+        Some("0"),
+        "How many requests one HTTP request may carry as a JSON array; 0 refuses arrays.",
     ),
     setting(
         "graphql.operations",
@@ -227,6 +241,13 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Text,
         Some("127.0.0.1"),
         "The address to listen on.",
+    ),
+    setting(
+        "server.compression",
+        "FRAISEQL_SERVER_COMPRESSION",
+        Kind::Boolean,
+        Some("true"),
+        "Answers of 1,400 bytes and more are compressed for clients that want it: zstd, gzip or br.",
     ),
     setting(
         "server.drain_delay_ms",

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, errors_json};
+use crate::batch;
 use crate::body::{self, ReadError, Reply};
+use crate::cors;
 use crate::fault::Faults;
 use crate::media::{self, ResponseType};
 use crate::observe::RequestKind;
@@ -40,6 +42,11 @@ pub(crate) async fn respond(
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::NOT_ACCEPTABLE, ResponseType::Json, &errors);
     };
+    if cors::is_foreign(&serving.policy.origins, request.headers()) {
+        let message = "a page of another site may not ask here: allow its origin with cors.origins";
+        let errors = [GraphqlError::new(Code::BadRequest, message)];
+        return refuse(record, StatusCode::FORBIDDEN, media, &errors);
+    }
     if request.method() == Method::GET {
         let uri = request.uri().clone();
         return match Params::from_query(uri.query().unwrap_or("")) {
@@ -57,6 +64,9 @@ pub(crate) async fn respond(
         Ok(bytes) => bytes,
         Err(error) => return unread(error, serving.body_bytes, media, record),
     };
+    if batch::is_batch(&bytes) {
+        return batch::respond(serving, &bytes, media, deadline, record).await;
+    }
     match Params::from_body(&bytes) {
         Ok(params) => run(serving, params, Way::Post, media, deadline, record).await,
         Err(error) => refuse(record, StatusCode::BAD_REQUEST, media, &[error]),
@@ -151,7 +161,13 @@ pub(crate) fn refuse(
     finish(record, status, media, Reply::whole(errors_json(errors)))
 }
 
-fn finish(record: Record, status: StatusCode, media: ResponseType, reply: Reply) -> Response<Reply> {
+/// Ends a request with its answer.
+pub(crate) fn finish(
+    record: Record,
+    status: StatusCode,
+    media: ResponseType,
+    reply: Reply,
+) -> Response<Reply> {
     record.finish(status.as_u16(), reply.bytes().unwrap_or(0));
     response(status, media, reply)
 }

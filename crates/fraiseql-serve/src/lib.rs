@@ -5,8 +5,11 @@
 //! worth knowing is told to [`Observe`].
 
 mod answer;
+mod batch;
 mod body;
+mod compress;
 mod connection;
+mod cors;
 mod error;
 mod exposition;
 mod fault;
@@ -41,5 +44,5 @@ mod stream;
 pub use error::ServeError;
 pub use holder::PortHolder;
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
-pub use policy::RequestPolicy;
+pub use policy::{BadOrigin, Origins, RequestPolicy};
 pub use server::{DrainReport, ServeOptions, Server, ServerHandle};

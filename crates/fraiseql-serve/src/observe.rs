@@ -110,6 +110,8 @@ pub enum RequestKind {
     Mutation,
     /// A GraphQL subscription.
     Subscription,
+    /// Several GraphQL requests in one; each of them is counted by its own kind.
+    Batch,
     /// A GraphQL request that did not get as far as having a kind.
     Invalid,
     /// Not GraphQL: a page or an asset.
@@ -126,6 +128,7 @@ impl RequestKind {
             Self::Query => "query",
             Self::Mutation => "mutation",
             Self::Subscription => "subscription",
+            Self::Batch => "batch",
             Self::Invalid => "invalid",
             Self::Page => "page",
         }

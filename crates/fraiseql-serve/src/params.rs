@@ -1,9 +1,12 @@
 //! The parameters of a GraphQL request, from a body or from a query string. Nothing is run here.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
 
 use fraiseql_model::response::{Code, GraphqlError};
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
@@ -43,6 +46,30 @@ impl<'a> Params<'a> {
     pub(crate) fn from_body(body: &'a [u8]) -> Result<Self, GraphqlError> {
         let parameters: Parameters<'a> = serde_json::from_slice(body).map_err(|error| body_error(&error))?;
         Self::checked(parameters)
+    }
+
+    /// Reads a JSON body that is an array of at most `most` requests. One that cannot run stands as
+    /// an error in its place; an array that is not of requests is an error as a whole.
+    #[expect(clippy::type_complexity, reason = "a list of outcomes, read once")]
+    pub(crate) fn from_batch(
+        body: &'a [u8],
+        most: usize,
+    ) -> Result<Vec<Result<Self, GraphqlError>>, GraphqlError> {
+        if most == 0 {
+            return Err(bad_request("batches are not served: send one request, or set graphql.batch_max"));
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let too_many = Cell::new(false);
+        let reader = BatchReader { most, too_many: &too_many };
+        let given = deserializer.deserialize_seq(reader).and_then(|given| deserializer.end().map(|()| given));
+        match given {
+            Ok(given) if given.is_empty() => Err(bad_request("the batch is empty")),
+            Ok(given) => Ok(given.into_iter().map(Self::checked).collect()),
+            Err(_) if too_many.get() => {
+                Err(bad_request(format!("the batch has more than {most} requests (graphql.batch_max)")))
+            }
+            Err(error) => Err(body_error(&error)),
+        }
     }
 
     /// Reads the query string of a URL: `query`, `operationName`, `variables` (JSON).
@@ -88,6 +115,32 @@ fn persisted_query(extensions: &Map<String, Value>) -> Result<Option<String>, Gr
     }
 }
 
+/// Reads requests one by one and stops at the first too many.
+struct BatchReader<'c> {
+    most: usize,
+    too_many: &'c Cell<bool>,
+}
+
+impl<'a> Visitor<'a> for BatchReader<'_> {
+    type Value = Vec<Parameters<'a>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of requests")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        let mut given = Vec::new();
+        while let Some(next) = sequence.next_element()? {
+            if given.len() == self.most {
+                self.too_many.set(true);
+                return Err(serde::de::Error::custom("too many requests"));
+            }
+            given.push(next);
+        }
+        Ok(given)
+    }
+}
+
 fn bad_request(message: impl Into<String>) -> GraphqlError {
     GraphqlError::new(Code::BadRequest, message)
 }
@@ -97,7 +150,7 @@ fn body_error(error: &serde_json::Error) -> GraphqlError {
     match error.classify() {
         Category::Data => bad_request(format!(
             "the body is not a GraphQL request (line {line}, column {column}): \"query\" and \
-             \"operationName\" must be strings, \"variables\" and \"extensions\" objects; batches are not served"
+             \"operationName\" must be strings, \"variables\" and \"extensions\" objects"
         )),
         _ => bad_request(format!("the body is not JSON (line {line}, column {column})")),
     }
@@ -157,7 +210,7 @@ mod tests {
         check_body(r#"{"query":"{a}","operationName":""}"#, Ok(("{a}", None, "{}")));
         check_body("", Err("not JSON"));
         check_body("{\"query\":\"{a}\"", Err("not JSON (line 1"));
-        check_body("[{\"query\":\"{a}\"}]", Err("batches"));
+        check_body("[1]", Err("not a GraphQL request"));
         check_body("{}", Err("\"query\" is missing"));
         check_body(r#"{"query":1}"#, Err("must be strings"));
         check_body(r#"{"query":"{a}","variables":[]}"#, Err("objects"));

@@ -1,7 +1,7 @@
 //! What is known of one request, counted and told once when it ends, however it ends.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::{Method, Uri};
@@ -26,6 +26,8 @@ pub(crate) struct Record {
     pub(crate) kind: RequestKind,
     pub(crate) operation: Option<String>,
     codes: Vec<Code>,
+    /// How many of the codes belong to earlier requests of a batch.
+    codes_before: usize,
     pub(crate) rows: u64,
     /// Where a persisted operation is counted.
     pub(crate) counts: Option<Arc<OperationCounts>>,
@@ -44,6 +46,7 @@ impl Record {
             kind: RequestKind::Page,
             operation: None,
             codes: Vec::new(),
+            codes_before: 0,
             rows: 0,
             counts: None,
             finished: false,
@@ -63,6 +66,20 @@ impl Record {
     pub(crate) fn error(&mut self, code: Code) {
         self.serving.metrics.graphql_error(code);
         self.codes.push(code);
+    }
+
+    /// Begins one request of a batch.
+    pub(crate) fn begin_entry(&mut self) {
+        self.codes_before = self.codes.len();
+        (self.kind, self.operation, self.counts) = (RequestKind::Invalid, None, None);
+    }
+
+    /// Counts one request of a batch.
+    pub(crate) fn end_entry(&mut self, duration: Duration) {
+        self.serving.metrics.graphql_request(self.kind);
+        if let Some(counts) = self.counts.take() {
+            counts.count(duration, self.codes.len() > self.codes_before);
+        }
     }
 
     /// Ends a request that was answered with that status and so many bytes.

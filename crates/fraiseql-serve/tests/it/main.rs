@@ -1,6 +1,9 @@
 //! The server over real sockets, before a real PostgreSQL. One module for each thing that it promises.
 
+mod batches;
+mod browsers;
 mod client;
+mod compression;
 mod drain;
 mod errors;
 mod fixture;

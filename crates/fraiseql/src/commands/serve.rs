@@ -10,7 +10,7 @@ use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, PostgresError, Target};
-use fraiseql_serve::{RequestPolicy, ServeOptions, Server};
+use fraiseql_serve::{Origins, RequestPolicy, ServeOptions, Server};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
@@ -160,7 +160,7 @@ pub(crate) fn options(
         pool,
         address: address(settings)?,
         limits,
-        policy: policy(settings),
+        policy: policy(settings)?,
         body_bytes: size("limits.body_bytes"),
         request_timeout: settings.duration("server.request_timeout_ms"),
         drain_delay: settings.duration("server.drain_delay_ms"),
@@ -172,11 +172,18 @@ pub(crate) fn options(
     })
 }
 
-fn policy(settings: &Settings) -> RequestPolicy {
-    RequestPolicy {
+fn policy(settings: &Settings) -> Result<RequestPolicy, Failure> {
+    let origins = Origins::parse(&settings.list("cors.origins")).map_err(|error| {
+        let hint = "write cors.origins as a browser sends them: https://shop.example, without a path";
+        Failure::new(&errors::CFG_BAD_VALUE, error.to_string()).hint(hint)
+    })?;
+    Ok(RequestPolicy {
         persisted_only: settings.text("graphql.operations") == Some("persisted"),
         automatic_persisted: settings.boolean("graphql.automatic_persisted"),
-    }
+        batch_max: usize::try_from(settings.integer("graphql.batch_max")).unwrap_or(usize::MAX),
+        origins,
+        compression: settings.boolean("server.compression"),
+    })
 }
 
 fn is_production(settings: &Settings) -> bool {
