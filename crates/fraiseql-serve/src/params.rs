@@ -50,7 +50,6 @@ impl<'a> Params<'a> {
 
     /// Reads a JSON body that is an array of at most `most` requests. One that cannot run stands as
     /// an error in its place; an array that is not of requests is an error as a whole.
-    #[expect(clippy::type_complexity, reason = "a list of outcomes, read once")]
     pub(crate) fn from_batch(
         body: &'a [u8],
         most: usize,
