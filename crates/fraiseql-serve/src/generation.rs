@@ -149,17 +149,20 @@ impl Generation {
             return Ok(plan);
         }
         metrics.plan_misses.increment();
-        let limits = if kept.counts.is_some() { self.trusted_limits() } else { self.limits };
-        let plan = plan(&self.schema, &kept.document, operation, variables, &limits)?;
+        let plan = plan(&self.schema, &kept.document, operation, variables, &self.limits_for(kept))?;
         let prepared = Prepared::new(plan);
         let key = PlanKey { document, operation: operation.map(Box::from), shape: Box::from(shape) };
         self.plans.insert(key, prepared.clone());
         Ok(prepared)
     }
 
-    /// Returns the limits for persisted operations: those that values must keep.
-    fn trusted_limits(&self) -> Limits {
-        Limits { bulk_rows: self.limits.bulk_rows, ..Limits::CEILING }
+    /// Returns the limits for planning a document; a persisted one only has to keep those that a
+    /// client's values decide.
+    pub(crate) fn limits_for(&self, kept: &KeptDocument) -> Limits {
+        match kept.counts {
+            Some(_) => Limits { bulk_rows: self.limits.bulk_rows, ..Limits::CEILING },
+            None => self.limits,
+        }
     }
 
     /// Returns how many documents and plans are kept.

@@ -88,6 +88,8 @@ pub(crate) struct Metrics {
 /// client cannot make more.
 #[derive(Debug, Default)]
 pub(crate) struct OperationCounts {
+    /// The operation's name.
+    pub(crate) name: String,
     outcomes: [Counter; OUTCOMES.len()],
     buckets: [Counter; OPERATION_BUCKETS.len() + 1],
     duration_sum_us: AtomicU64,
@@ -153,8 +155,10 @@ impl Metrics {
     /// was there before goes on from where it was.
     pub(crate) fn operations<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<Arc<OperationCounts>> {
         let before = self.operations.load();
+        let new = |name: &str| OperationCounts { name: name.to_owned(), ..Default::default() };
+        let counts = |name: &str| before.get(name).cloned().unwrap_or_else(|| Arc::new(new(name)));
         let named: Vec<(String, Arc<OperationCounts>)> =
-            names.map(|name| (name.to_owned(), before.get(name).cloned().unwrap_or_default())).collect();
+            names.map(|name| (name.to_owned(), counts(name))).collect();
         self.operations.store(Arc::new(named.iter().cloned().collect()));
         named.into_iter().map(|(_, counts)| counts).collect()
     }

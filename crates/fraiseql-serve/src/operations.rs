@@ -107,10 +107,11 @@ impl Persisted {
         metrics: &Metrics,
         mut keep: impl FnMut(Document, Arc<OperationCounts>) -> Arc<KeptDocument>,
     ) -> Result<Self, LoadError> {
+        // First: what fails to load must not change what is counted.
+        let documents = persisted_documents(schema)?;
         let operations = &schema.artifact().operations;
         let counts = metrics.operations(operations.iter().map(|operation| operation.name.as_str()));
         let mut persisted = Self::default();
-        let documents = persisted_documents(schema)?;
         for ((operation, document), counts) in operations.iter().zip(documents).zip(counts) {
             let kept = keep(document, counts);
             persisted.by_id.insert(operation.id.clone(), Arc::clone(&kept));

@@ -78,7 +78,8 @@ fn prepare<'r>(
     let document = operations::resolve(serving, &generation, params).map_err(refused)?;
     record.counts = document.counts.clone();
     let kind = document.document.operation(operation).map_err(|error| refused(vec![error]))?;
-    record.operation = params.operation.clone();
+    let persisted_name = || Some(record.counts.as_ref()?.name.clone());
+    record.operation = params.operation.clone().or_else(persisted_name);
     record.kind = match kind {
         OperationKind::Query => RequestKind::Query,
         OperationKind::Mutation => RequestKind::Mutation,

@@ -46,8 +46,8 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
             let (method, uri) = (request.method().clone(), request.uri().clone());
             let record = Record::new(serving, id.clone(), method, uri);
             match shielded(counted(serving, request, record)).await {
-                Ok(response) => shape(serving, response, coding, allowances),
-                Err(message) => shape(serving, panicked(serving, &id, &message), coding, allowances),
+                Ok(response) => dress(serving, response, coding, allowances),
+                Err(message) => dress(serving, panicked(serving, &id, &message), coding, allowances),
             }
         }
     };
@@ -58,7 +58,7 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
 }
 
 /// Adds what the client asked for besides the answer: a coding, and leave for its page to read it.
-fn shape(
+fn dress(
     serving: &Serving,
     response: Response<Reply>,
     coding: Option<Coding>,

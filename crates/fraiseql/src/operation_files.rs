@@ -43,6 +43,13 @@ pub(crate) fn is_one(path: &Path) -> bool {
         && path.ancestors().skip(1).any(|folder| folder.file_name().is_some_and(|name| name == FOLDER))
 }
 
+/// Returns true when a change of this path can change which operations there are: a file of theirs,
+/// their folder, or a folder in it, whose files may have come together with it.
+pub(crate) fn concerns(path: &Path) -> bool {
+    let inside = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == FOLDER));
+    inside && path.extension().is_none_or(|extension| extension == "graphql")
+}
+
 /// Returns a path as the artifact has it: relative to the project, the same on every machine.
 fn name(path: &Path, project: &Path) -> String {
     path.strip_prefix(project).unwrap_or(path).to_string_lossy().into_owned()
@@ -107,6 +114,9 @@ mod tests {
             ("operations.graphql", false),
         ] {
             assert_eq!(is_one(Path::new(path)), expected, "{path}");
+            assert!(!expected || concerns(Path::new(path)), "{path}");
         }
+        assert!(concerns(Path::new("shop/operations/deep")) && concerns(Path::new("shop/operations")));
+        assert!(!concerns(Path::new("shop/operations/.a.swp")) && !concerns(Path::new("shop/other")));
     }
 }

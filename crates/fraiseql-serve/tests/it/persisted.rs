@@ -135,6 +135,28 @@ async fn an_artifact_whose_operation_does_not_fit_is_not_loaded() {
     let error = server.handle.reload(broken).unwrap_err();
     assert!(error.to_string().contains("Broken"), "{error}");
     assert_eq!(post(server.address, &json!({ "documentId": id(ADA) })).await.text(), ADA_ANSWER);
+    assert_eq!(server.events.with("operation: Some(\"Ada\")").len(), 1, "the log knows its name");
+    let metrics = get(server.address, "/metrics").await.text();
+    let series = "fraiseql_operation_requests_total{operation=\"Ada\",outcome=\"ok\"}";
+    assert_eq!(sample(&metrics, series), 1.0, "what failed to load changed no counter");
+}
+
+#[tokio::test]
+async fn limits_on_texts_do_not_hold_for_what_was_compiled_and_those_on_values_do() {
+    let all: String = (0..60).map(|at| format!("a{at}: author(id: 1) {{ id }} ")).collect();
+    let wide = format!("query Wide {{ {all} e: boom }}");
+    const BIGS: &str = "query Bigs($n: Int) { bigs(limit: $n) { id } }";
+    let reads = PersistedKind::Query;
+    let server = start_with(&database().await.url(), |options| {
+        options.artifact = persisted(artifact(), &[("Bigs", reads, BIGS), ("Wide", reads, &wide)]);
+    })
+    .await;
+    let got = post(server.address, &json!({ "documentId": id(&wide) })).await.json();
+    assert_eq!(got["data"]["a59"]["id"], 1, "also where one field fails: {got}");
+    assert_eq!(got["errors"][0]["extensions"]["code"], "RAISED");
+    let got =
+        post(server.address, &json!({ "documentId": id(BIGS), "variables": { "n": 2_000_000_000 } })).await;
+    refused(&got, "LIMIT_EXCEEDED");
 }
 
 #[tokio::test]

@@ -65,7 +65,5 @@ impl Watch {
 }
 
 fn is_source(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "schema.graphql")
-        || operation_files::is_one(path)
-        || path.file_name().is_some_and(|name| name == operation_files::FOLDER)
+    path.file_name().is_some_and(|name| name == "schema.graphql") || operation_files::concerns(path)
 }
