@@ -91,6 +91,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
             .collect(),
         subscription: query(analysis, &analysis.subscription),
         writes: nesting::rules(analysis),
+        operations: Vec::new(),
     }
     .seal();
     artifact

@@ -89,7 +89,8 @@ fn add_syntax_errors(findings: &mut Findings, errors: &DiagnosticList, document:
     }
 }
 
-fn readable(message: &str) -> String {
+/// Returns the parser's words in ours.
+pub(crate) fn readable(message: &str) -> String {
     let mut text = message.trim().trim_end_matches('.').to_owned();
     for (token, shown) in TOKENS {
         let words = text.split(' ').map(|word| {

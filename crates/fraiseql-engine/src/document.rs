@@ -1,40 +1,16 @@
-//! A parsed and validated document, with the limits that are checked before validation.
-//!
-//! The count of expanded fields is linear in the text: a fragment is counted once and its
-//! count is reused, so a document whose fragments multiply is refused before anything expands.
+//! A parsed and validated document. `limits` has looked at it before it was validated.
 
-use std::collections::BTreeMap;
-
+use apollo_compiler::Node;
 use apollo_compiler::ast;
 use apollo_compiler::executable::{ExecutableDocument, Operation};
 use apollo_compiler::parser::{LineColumn, Parser, SourceMap, SourceSpan};
 use apollo_compiler::response::GraphQLError;
 use apollo_compiler::validation::{DiagnosticList, Valid};
-use apollo_compiler::{Name, Node};
 use fraiseql_model::response::{Code, GraphqlError, Location};
 
+use crate::limits::{Limit, Limits, check_document, judge};
+use crate::scan::{Scan, scan};
 use crate::schema::Schema;
-
-/// What a client may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Tokens of a document.
-    pub tokens: usize,
-    /// Levels of nested selections, fragments followed.
-    pub depth: usize,
-    /// Fields of an operation, fragments expanded.
-    pub fields: usize,
-    /// Root fields of an operation.
-    pub root_fields: usize,
-    /// Objects of one bulk mutation.
-    pub bulk_rows: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { tokens: 15_000, depth: 30, fields: 5_000, root_fields: 50, bulk_rows: 1_000 }
-    }
-}
 
 /// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +27,7 @@ pub enum OperationKind {
 #[derive(Debug)]
 pub struct Document {
     pub(crate) executable: Valid<ExecutableDocument>,
+    exceeded: Vec<Limit>,
 }
 
 /// Nesting of parentheses, braces and brackets that the parser follows; selections are limited
@@ -64,19 +41,27 @@ impl Document {
     ///
     /// Returns up to 20 errors, all of them of kind parse, validation or limit, with places.
     pub fn parse(schema: &Schema, text: &str, limits: &Limits) -> Result<Self, Vec<GraphqlError>> {
-        let mut parser = Parser::new().recursion_limit(PARSER_RECURSION).token_limit(limits.tokens);
+        let exceeded = check_text(text, limits).map_err(|error| vec![error])?;
+        // Our own count is below; spaces between are the only tokens that it leaves out.
+        let tokens = limits.refused().tokens.saturating_mul(2).saturating_add(2);
+        let mut parser = Parser::new().recursion_limit(PARSER_RECURSION).token_limit(tokens);
         let syntax = parser.parse_ast(text, "request").map_err(|invalid| {
-            if parser.tokens_reached() >= limits.tokens {
-                vec![limit_error("tokens", limits.tokens)]
+            if parser.tokens_reached() >= tokens {
+                vec![Limit::Tokens.error(limits.refused().tokens)]
             } else {
                 errors_of(&invalid.errors, Code::ParseFailed)
             }
         })?;
-        check_size(&syntax, limits)?;
+        let exceeded = [exceeded, check_document(&syntax, limits).map_err(|error| vec![error])?].concat();
         let executable = syntax
             .to_executable_validate(&schema.graphql)
             .map_err(|invalid| errors_of(&invalid.errors, Code::ValidationFailed))?;
-        Ok(Self { executable })
+        Ok(Self { executable, exceeded })
+    }
+
+    /// Returns the limits that it passes where they only warn.
+    pub fn exceeded(&self) -> &[Limit] {
+        &self.exceeded
     }
 
     /// Returns the kind of the operation that a request means.
@@ -111,8 +96,16 @@ fn location_in(sources: &SourceMap, span: Option<SourceSpan>) -> Option<Location
     Some(Location { line, column })
 }
 
-fn limit_error(what: &str, limit: usize) -> GraphqlError {
-    GraphqlError::new(Code::LimitExceeded, format!("the document has more than {limit} {what}"))
+/// Checks what can be counted without understanding the text.
+fn check_text(text: &str, limits: &Limits) -> Result<Vec<Limit>, GraphqlError> {
+    let bytes = judge([(Limit::DocumentBytes, text.len())], limits)?;
+    let Scan { tokens, nesting } = scan(text, limits.refused().tokens, PARSER_RECURSION);
+    let told = judge([(Limit::Tokens, tokens)], limits)?;
+    if nesting > PARSER_RECURSION {
+        let message = format!("the document nests deeper than {PARSER_RECURSION} levels");
+        return Err(GraphqlError::new(Code::ParseFailed, message));
+    }
+    Ok([bytes, told].concat())
 }
 
 fn errors_of(list: &DiagnosticList, code: Code) -> Vec<GraphqlError> {
@@ -126,70 +119,4 @@ fn errors_of(list: &DiagnosticList, code: Code) -> Vec<GraphqlError> {
             error
         })
         .collect()
-}
-
-/// Fields and depth of a selection set, its fragments expanded.
-#[derive(Clone, Copy, Default)]
-struct Size {
-    fields: usize,
-    depth: usize,
-}
-
-fn check_size(document: &ast::Document, limits: &Limits) -> Result<(), Vec<GraphqlError>> {
-    let mut sizes = Sizes { fragments: BTreeMap::new(), known: BTreeMap::new() };
-    for definition in &document.definitions {
-        if let ast::Definition::FragmentDefinition(fragment) = definition {
-            sizes.fragments.insert(&fragment.name, fragment);
-        }
-    }
-    for definition in &document.definitions {
-        if let ast::Definition::OperationDefinition(operation) = definition {
-            let size = sizes.of(&operation.selection_set);
-            if size.fields > limits.fields {
-                return Err(vec![limit_error("fields once its fragments are expanded", limits.fields)]);
-            }
-            if size.depth > limits.depth {
-                return Err(vec![limit_error("levels of nested fields", limits.depth)]);
-            }
-        }
-    }
-    Ok(())
-}
-
-struct Sizes<'d> {
-    fragments: BTreeMap<&'d Name, &'d ast::FragmentDefinition>,
-    /// `None` while a fragment is being counted: a cycle counts as nothing, validation names it.
-    known: BTreeMap<&'d Name, Option<Size>>,
-}
-
-impl<'d> Sizes<'d> {
-    fn of(&mut self, selections: &'d [ast::Selection]) -> Size {
-        let mut total = Size::default();
-        for selection in selections {
-            let size = match selection {
-                ast::Selection::Field(field) => {
-                    let below = self.of(&field.selection_set);
-                    Size { fields: below.fields.saturating_add(1), depth: below.depth + 1 }
-                }
-                ast::Selection::InlineFragment(fragment) => self.of(&fragment.selection_set),
-                ast::Selection::FragmentSpread(spread) => self.fragment(&spread.fragment_name),
-            };
-            total.fields = total.fields.saturating_add(size.fields);
-            total.depth = total.depth.max(size.depth);
-        }
-        total
-    }
-
-    fn fragment(&mut self, name: &'d Name) -> Size {
-        if let Some(known) = self.known.get(name) {
-            return known.unwrap_or_default();
-        }
-        let Some(fragment) = self.fragments.get(name).copied() else {
-            return Size::default();
-        };
-        self.known.insert(name, None);
-        let size = self.of(&fragment.selection_set);
-        self.known.insert(name, Some(size));
-        size
-    }
 }

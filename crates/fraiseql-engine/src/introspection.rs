@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use fraiseql_model::response::GraphqlError;
 use serde_json::Value;
 
-use crate::document::{Document, Limits};
+use crate::document::Document;
+use crate::limits::Limits;
 use crate::plan::{FieldValue, Plan};
 use crate::planner::plan;
 use crate::schema::Schema;

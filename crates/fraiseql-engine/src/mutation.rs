@@ -9,9 +9,9 @@ use fraiseql_model::response::{Code, GraphqlError};
 
 use crate::argument::{Input, Scope};
 use crate::collect::{Group, collect_below};
-use crate::document::Limits;
 use crate::filter::predicate;
 use crate::ir::{Predicate, Root, Source};
+use crate::limits::Limits;
 use crate::nested::{check_required, has_nested};
 use crate::outcome::outcome;
 use crate::plan::{MutationWrite, Statement};
@@ -132,7 +132,7 @@ impl<'s> Step<'s, '_> {
         let items = input.items();
         if items.len() > self.bulk_rows {
             let message = format!("\"objects\" must not have more than {} elements", self.bulk_rows);
-            return Err(GraphqlError::new(Code::LimitExceeded, message));
+            return Err(GraphqlError::new(Code::LimitExceeded, message).exceeding("limits.bulk_rows"));
         }
         if has_nested(self.scope, object, &items) {
             let first = self.nested(object, &items, conflict)?;

@@ -17,8 +17,9 @@ use crate::aggregate::{Rows, aggregate};
 use crate::argument::Scope;
 use crate::collect::{Group, collect};
 use crate::connection::connection;
-use crate::document::{Document, Limits};
+use crate::document::Document;
 use crate::ir::{Root, Select, Source};
+use crate::limits::{Limit, Limits};
 use crate::mutation::mutation_write;
 use crate::plan::{FieldValue, MutationPlan, MutationStep, Plan, QueryPlan, ResponseField, SingleField};
 use crate::query::{call, key_predicate, unbound};
@@ -163,9 +164,9 @@ fn root_groups<'s>(
     limits: &Limits,
 ) -> Result<indexmap::IndexMap<&'s str, Group<'s>>, GraphqlError> {
     let groups = collect(scope, operation.object_type(), [&operation.selection_set]);
-    if groups.len() > limits.root_fields {
-        let message = format!("the operation has more than {} root fields", limits.root_fields);
-        return Err(GraphqlError::new(Code::LimitExceeded, message));
+    let allowed = limits.refused().root_fields;
+    if groups.len() > allowed {
+        return Err(Limit::RootFields.error(allowed));
     }
     Ok(groups)
 }

@@ -66,6 +66,14 @@ pub enum LoadError {
         /// The name.
         missing: String,
     },
+    /// A persisted operation in it does not fit its schema.
+    #[error("parse the persisted operation {name}: {reason}")]
+    Operation {
+        /// The operation.
+        name: String,
+        /// The first finding.
+        reason: String,
+    },
 }
 
 impl Schema {

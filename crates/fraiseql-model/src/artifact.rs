@@ -47,6 +47,48 @@ pub struct Artifact {
     /// What generated writes must know beyond the fields, by object type; absent where nothing is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub writes: BTreeMap<String, WriteRules>,
+    /// Operations that clients may ask for by their id, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<PersistedOperation>,
+}
+
+/// An operation of the project's folder `operations`, checked against the schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersistedOperation {
+    /// The operation's name, unique in the project.
+    pub name: String,
+    /// What it does.
+    pub kind: PersistedKind,
+    /// The file that holds it, relative to the project.
+    pub file: String,
+    /// SHA-256 of `text` in hexadecimal: what clients send as `documentId`, after `sha256:`.
+    pub id: String,
+    /// The document: the file to the byte, and behind it the fragments that it uses from other files.
+    pub text: String,
+}
+
+/// What a persisted operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersistedKind {
+    /// Reads.
+    Query,
+    /// Writes.
+    Mutation,
+    /// Reads again and again.
+    Subscription,
+}
+
+impl PersistedKind {
+    /// Returns it as one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Mutation => "mutation",
+            Self::Subscription => "subscription",
+        }
+    }
 }
 
 /// The name under which SQL has the document that a field of [`Artifact::documents`] reads.
@@ -562,6 +604,7 @@ mod tests {
             documents: BTreeMap::new(),
             subscription: BTreeMap::new(),
             writes: BTreeMap::new(),
+            operations: Vec::new(),
         }
     }
 

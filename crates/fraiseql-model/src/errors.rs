@@ -79,6 +79,11 @@ registry! {
     SDL_ARGUMENT = "FQ-SDL-019", Project, "an argument that the field cannot use";
     SDL_VOLATILE_FUNCTION = "FQ-SDL-020", Project, "a query that calls a function that may write";
 
+    OPS_SYNTAX = "FQ-OPS-001", Project, "an operation file is not GraphQL";
+    OPS_INVALID = "FQ-OPS-002", Project, "an operation that does not fit the schema";
+    OPS_SHAPE = "FQ-OPS-003", Project, "a file that does not hold exactly one named operation";
+    OPS_NAME_TAKEN = "FQ-OPS-004", Project, "an operation or fragment whose name is taken";
+
     ART_MALFORMED = "FQ-ART-001", Project, "the artifact is not JSON or is cut short";
     ART_FORMAT = "FQ-ART-002", Project, "the artifact is of another version";
     ART_DIGEST = "FQ-ART-003", Project, "the artifact was changed after it was compiled";

@@ -50,6 +50,9 @@ pub struct Extensions {
     /// The id under which the details are in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_id: Option<String>,
+    /// The setting that limits what was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<&'static str>,
 }
 
 macro_rules! codes {
@@ -83,6 +86,14 @@ codes! {
     BadRequest = "BAD_REQUEST",
     /// No such operation, or several and no name.
     OperationResolution = "OPERATION_RESOLUTION_FAILURE",
+    /// No persisted operation has this id.
+    PersistedOperationNotFound = "PERSISTED_OPERATION_NOT_FOUND",
+    /// Only persisted operations may run here.
+    PersistedOperationRequired = "PERSISTED_OPERATION_REQUIRED",
+    /// Automatic persisted queries: this one is not known yet, send its text.
+    PersistedQueryNotFound = "PERSISTED_QUERY_NOT_FOUND",
+    /// Automatic persisted queries are switched off.
+    PersistedQueryNotSupported = "PERSISTED_QUERY_NOT_SUPPORTED",
     /// A variable or argument has a value that its type does not allow.
     BadUserInput = "BAD_USER_INPUT",
     /// A limit on what a client may send.
@@ -134,8 +145,14 @@ impl GraphqlError {
             message: message.into(),
             locations: Vec::new(),
             path: Vec::new(),
-            extensions: Box::new(Extensions { code, constraint: None, log_id: None }),
+            extensions: Box::new(Extensions { code, constraint: None, log_id: None, limit: None }),
         }
+    }
+
+    /// Names the setting that was passed.
+    pub fn exceeding(mut self, setting: &'static str) -> Self {
+        self.extensions.limit = Some(setting);
+        self
     }
 
     /// Adds a place in the document.

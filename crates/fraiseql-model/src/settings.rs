@@ -68,6 +68,13 @@ pub const SETTINGS: &[Setting] = &[
         )
     },
     setting(
+        "cors.origins",
+        "FRAISEQL_CORS_ORIGINS",
+        Kind::List,
+        Some(""),
+        "Origins of pages that may ask, for example `https://shop.example`; `*` for any. Empty keeps browsers of other origins out.",
+    ),
+    setting(
         "database.connect_timeout_ms",
         "FRAISEQL_DATABASE_CONNECT_TIMEOUT_MS",
         Kind::Integer { min: 100, max: 600_000 },
@@ -127,6 +134,34 @@ pub const SETTINGS: &[Setting] = &[
         "SQL files, relative to the project, that fill a new embedded database once.",
     ),
     setting(
+        "graphql.automatic_persisted",
+        "FRAISEQL_GRAPHQL_AUTOMATIC_PERSISTED",
+        Kind::Boolean,
+        Some("false"),
+        "Automatic persisted queries: a client registers a text by sending it once with its SHA-256.",
+    ),
+    setting(
+        "graphql.batch_max",
+        "FRAISEQL_GRAPHQL_BATCH_MAX",
+        Kind::Integer { min: 0, max: 1_000 },
+        Some("0"),
+        "How many requests one HTTP request may carry as a JSON array; 0 refuses arrays.",
+    ),
+    setting(
+        "graphql.operations",
+        "FRAISEQL_GRAPHQL_OPERATIONS",
+        Kind::Choice(&["any", "persisted"]),
+        Some("any"),
+        "What clients may run: `any` document, or only the `persisted` operations of the folder `operations`.",
+    ),
+    setting(
+        "limits.aliases",
+        "FRAISEQL_LIMITS_ALIASES",
+        Kind::Integer { min: 0, max: 100_000 },
+        Some("100"),
+        "How many aliases an operation may use once its fragments are expanded.",
+    ),
+    setting(
         "limits.body_bytes",
         "FRAISEQL_LIMITS_BODY_BYTES",
         Kind::Integer { min: 1_024, max: 1_073_741_824 },
@@ -141,11 +176,32 @@ pub const SETTINGS: &[Setting] = &[
         "How deep selections may nest.",
     ),
     setting(
+        "limits.document_bytes",
+        "FRAISEQL_LIMITS_DOCUMENT_BYTES",
+        Kind::Integer { min: 100, max: 1_073_741_824 },
+        Some("262144"),
+        "The largest document.",
+    ),
+    setting(
         "limits.fields",
         "FRAISEQL_LIMITS_FIELDS",
         Kind::Integer { min: 1, max: 100_000 },
         Some("5000"),
         "How many fields an operation may select once its fragments are expanded.",
+    ),
+    setting(
+        "limits.literal_bytes",
+        "FRAISEQL_LIMITS_LITERAL_BYTES",
+        Kind::Integer { min: 16, max: 1_073_741_824 },
+        Some("65536"),
+        "The largest string or number in a document; variables may be larger.",
+    ),
+    setting(
+        "limits.mode",
+        "FRAISEQL_LIMITS_MODE",
+        Kind::Choice(&["enforce", "warn"]),
+        Some("enforce"),
+        "`warn` logs and counts a request that passes a limit and runs it, up to ten times the limit; the body and bulk mutations stay limited.",
     ),
     setting(
         "limits.root_fields",
@@ -155,11 +211,32 @@ pub const SETTINGS: &[Setting] = &[
         "How many root fields an operation may select.",
     ),
     setting(
+        "limits.rows",
+        "FRAISEQL_LIMITS_ROWS",
+        Kind::Integer { min: 1, max: 1_000_000_000_000 },
+        Some("10000000"),
+        "How many rows the lists of an operation may give: each limit times the limits around it, added up.",
+    ),
+    setting(
+        "limits.rows_unlimited_as",
+        "FRAISEQL_LIMITS_ROWS_UNLIMITED_AS",
+        Kind::Integer { min: 1, max: 1_000_000 },
+        Some("100"),
+        "For how many rows a list without a limit counts.",
+    ),
+    setting(
         "limits.tokens",
         "FRAISEQL_LIMITS_TOKENS",
         Kind::Integer { min: 10, max: 1_000_000 },
         Some("15000"),
         "How many tokens a document may have.",
+    ),
+    setting(
+        "limits.value_depth",
+        "FRAISEQL_LIMITS_VALUE_DEPTH",
+        Kind::Integer { min: 1, max: 120 },
+        Some("32"),
+        "How deep lists and objects may nest in the values of a document and in variables.",
     ),
     setting(
         "limits.bulk_rows",
@@ -181,6 +258,13 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Text,
         Some("127.0.0.1"),
         "The address to listen on.",
+    ),
+    setting(
+        "server.compression",
+        "FRAISEQL_SERVER_COMPRESSION",
+        Kind::Boolean,
+        Some("true"),
+        "Answers of 1,400 bytes and more are compressed for clients that want it: zstd, gzip or br.",
     ),
     setting(
         "server.drain_delay_ms",
@@ -442,6 +526,11 @@ impl Settings {
     /// Returns a whole number. For keys of [`Kind::Integer`] with a default only.
     pub fn integer(&self, key: &str) -> u64 {
         self.text(key).and_then(|text| text.parse().ok()).expect("checked by resolve")
+    }
+
+    /// Returns true or false. For keys of [`Kind::Boolean`] with a default only.
+    pub fn boolean(&self, key: &str) -> bool {
+        self.text(key) == Some("true")
     }
 
     /// Returns milliseconds as a duration. For keys that end in `_ms`.

@@ -1,4 +1,4 @@
-//! Bodies: reading a request's within limits, and the three forms of a response's.
+//! Bodies: reading a request's within limits, and the forms of a response's.
 //!
 //! A streamed response that ends without [`Chunk::End`] is an error to hyper, which cuts the
 //! connection: a client never takes half a list for a whole one.
@@ -12,6 +12,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
+
+use crate::compress::Encoded;
 
 /// Reads a whole request body of at most `limit` bytes, all of it within `time`.
 pub(crate) async fn read(body: Incoming, limit: usize, time: Duration) -> Result<Bytes, ReadError> {
@@ -76,6 +78,8 @@ pub(crate) enum Reply {
     Pieces(VecDeque<Bytes>, u64),
     /// As it comes.
     Stream(mpsc::Receiver<Chunk>),
+    /// Compressed as it is sent.
+    Encoded(Box<Encoded>),
 }
 
 impl Reply {
@@ -121,6 +125,7 @@ impl Body for Reply {
                 *left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
                 piece
             }
+            Self::Encoded(encoded) => return encoded.poll_next(context).map_ok(Frame::data),
             Self::Stream(chunks) => match ready!(chunks.poll_recv(context)) {
                 Some(Chunk::Data(bytes)) => Some(bytes),
                 Some(Chunk::End) => None,
@@ -135,6 +140,7 @@ impl Body for Reply {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Pieces(pieces, _) => pieces.is_empty(),
             Self::Stream(_) => false,
+            Self::Encoded(encoded) => encoded.is_over(),
         }
     }
 
@@ -142,7 +148,7 @@ impl Body for Reply {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Pieces(_, left) => SizeHint::with_exact(*left),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Encoded(_) => SizeHint::default(),
         }
     }
 }

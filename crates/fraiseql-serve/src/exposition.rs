@@ -32,17 +32,13 @@ impl Exposition {
 
     /// Writes one sample of the family begun last.
     pub(crate) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
-        if labels.is_empty() {
-            return self.line(format_args!("{name} {value}"));
-        }
-        let labels: Vec<String> =
-            labels.iter().map(|(label, text)| format!("{label}=\"{}\"", escape(text))).collect();
-        self.line(format_args!("{name}{{{}}} {value}", labels.join(",")));
+        self.line(format_args!("{name}{} {value}", in_braces(labels)));
     }
 
     /// Writes one sample of a number of microseconds as seconds, without rounding.
-    pub(crate) fn micros(&mut self, name: &str, micros: u64) {
-        self.line(format_args!("{name} {}.{:06}", micros / 1_000_000, micros % 1_000_000));
+    pub(crate) fn micros(&mut self, name: &str, labels: &[(&str, &str)], micros: u64) {
+        let labels = in_braces(labels);
+        self.line(format_args!("{name}{labels} {}.{:06}", micros / 1_000_000, micros % 1_000_000));
     }
 
     /// Returns the page.
@@ -53,6 +49,15 @@ impl Exposition {
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
         writeln!(self.text, "{line}").expect("a String takes every write");
     }
+}
+
+fn in_braces(labels: &[(&str, &str)]) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    let labels: Vec<String> =
+        labels.iter().map(|(label, text)| format!("{label}=\"{}\"", escape(text))).collect();
+    format!("{{{}}}", labels.join(","))
 }
 
 fn escape(label: &str) -> String {
@@ -68,7 +73,7 @@ mod tests {
         let mut page = Exposition::default();
         page.gauge("a", "Two\nlines.", 1);
         page.sample("b", &[("x", "q\"\\\n"), ("y", "")], 2);
-        page.micros("c", 1_000_050);
+        page.micros("c", &[], 1_000_050);
         let expected =
             "# HELP a Two\\nlines.\n# TYPE a gauge\na 1\nb{x=\"q\\\"\\\\\\n\",y=\"\"} 2\nc 1.000050\n";
         assert_eq!(page.finish(), expected);

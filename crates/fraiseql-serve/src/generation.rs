@@ -1,7 +1,7 @@
 //! One loaded artifact with its caches of documents and plans. A reload makes another; requests that
 //! run keep theirs, and nothing of an old schema can be found in the caches of a new one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use fraiseql_engine::{Document, Limits, LoadError, Schema, Variables, plan};
@@ -9,8 +9,10 @@ use fraiseql_model::artifact::Artifact;
 use fraiseql_model::response::GraphqlError;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
+use serde_json::Map;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, OperationCounts};
+use crate::operations::Persisted;
 use crate::prepared::Prepared;
 use crate::usage::Asked;
 
@@ -28,6 +30,7 @@ pub(crate) struct Generation {
     documents: Cache<Arc<str>, Arc<KeptDocument>, ByBytes>,
     plans: Cache<PlanKey, Prepared, ByBytes>,
     next_document: AtomicU64,
+    pub(crate) persisted: Persisted,
 }
 
 /// A document that was parsed before.
@@ -37,6 +40,10 @@ pub(crate) struct KeptDocument {
     pub(crate) document: Document,
     /// The fields that its operations ask for, once somebody wants to count them.
     pub(crate) asked: OnceLock<Asked>,
+    /// The limits that were told of it already, a bit for each.
+    pub(crate) told: AtomicU32,
+    /// Where requests of a persisted operation are counted.
+    pub(crate) counts: Option<Arc<OperationCounts>>,
 }
 
 #[derive(Hash, PartialEq, Eq)]
@@ -79,16 +86,44 @@ impl Weighter<PlanKey, Prepared> for ByBytes {
 }
 
 impl Generation {
-    /// Loads an artifact. Fails when it contradicts itself.
-    pub(crate) fn load(artifact: Artifact, limits: Limits) -> Result<Self, LoadError> {
+    /// Loads an artifact, its persisted operations parsed and, as far as their variables allow,
+    /// planned. Fails when it contradicts itself.
+    pub(crate) fn load(artifact: Artifact, limits: Limits, metrics: &Metrics) -> Result<Self, LoadError> {
         let entries = usize::try_from(ENTRIES_MAX).unwrap_or(usize::MAX);
-        Ok(Self {
-            schema: Schema::load(artifact)?,
+        let schema = Schema::load(artifact)?;
+        let mut number = 0;
+        let persisted = Persisted::load(&schema, metrics, |document, counts| {
+            number += 1;
+            Arc::new(KeptDocument {
+                number,
+                document,
+                asked: OnceLock::new(),
+                told: AtomicU32::new(0),
+                counts: Some(counts),
+            })
+        })?;
+        let generation = Self {
+            schema,
             limits,
             documents: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
             plans: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
-            next_document: AtomicU64::new(0),
-        })
+            next_document: AtomicU64::new(number + 1),
+            persisted,
+        };
+        generation.plan_persisted();
+        Ok(generation)
+    }
+
+    /// Plans every persisted operation that needs no variables; the others are planned by their
+    /// first request, because the shape of the variables decides the plan.
+    fn plan_persisted(&self) {
+        let uncounted = Metrics::new();
+        for kept in self.persisted.all() {
+            if let Ok(variables) = Variables::coerce(&self.schema, &kept.document, None, &Map::new()) {
+                // What cannot be planned is told to whoever asks for it.
+                self.plan(kept, None, &variables, &uncounted).map_or_else(drop, drop);
+            }
+        }
     }
 
     /// Returns the document of a text, parsed now or before. One with errors is not kept.
@@ -104,7 +139,8 @@ impl Generation {
         metrics.document_misses.increment();
         let document = Document::parse(&self.schema, text, &self.limits)?;
         let number = self.next_document.fetch_add(1, Ordering::Relaxed);
-        let kept = Arc::new(KeptDocument { number, document, asked: OnceLock::new() });
+        let (told, asked) = (AtomicU32::new(0), OnceLock::new());
+        let kept = Arc::new(KeptDocument { number, document, asked, told, counts: None });
         self.documents.insert(Arc::from(text), Arc::clone(&kept));
         Ok(kept)
     }
@@ -123,11 +159,20 @@ impl Generation {
             return Ok(plan);
         }
         metrics.plan_misses.increment();
-        let plan = plan(&self.schema, &kept.document, operation, variables, &self.limits)?;
+        let plan = plan(&self.schema, &kept.document, operation, variables, &self.limits_for(kept))?;
         let prepared = Prepared::new(plan);
         let key = PlanKey { document, operation: operation.map(Box::from), shape: Box::from(shape) };
         self.plans.insert(key, prepared.clone());
         Ok(prepared)
+    }
+
+    /// Returns the limits for planning a document; a persisted one only has to keep those that a
+    /// client's values decide.
+    pub(crate) fn limits_for(&self, kept: &KeptDocument) -> Limits {
+        match kept.counts {
+            Some(_) => Limits { bulk_rows: self.limits.bulk_rows, ..Limits::CEILING },
+            None => self.limits,
+        }
     }
 
     /// Returns how many documents and plans are kept.

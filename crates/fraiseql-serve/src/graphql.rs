@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fraiseql_engine::Limit;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -11,7 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, errors_json};
+use crate::batch;
 use crate::body::{self, ReadError, Reply};
+use crate::cors;
 use crate::fault::Faults;
 use crate::live::event_stream::{self, Events};
 use crate::media::{self, ResponseType};
@@ -47,6 +50,11 @@ pub(crate) async fn respond(
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::NOT_ACCEPTABLE, ResponseType::Json, &errors);
     };
+    if cors::is_foreign(&serving.policy.origins, request.headers()) {
+        let message = "a page of another site may not ask here: allow its origin with cors.origins";
+        let errors = [GraphqlError::new(Code::BadRequest, message)];
+        return refuse(record, StatusCode::FORBIDDEN, media, &errors);
+    }
     if request.method() == Method::GET {
         let uri = request.uri().clone();
         return match Params::from_query(uri.query().unwrap_or("")) {
@@ -67,6 +75,9 @@ pub(crate) async fn respond(
         Ok(bytes) => bytes,
         Err(error) => return unread(error, serving.body_bytes, media, record),
     };
+    if batch::is_batch(&bytes) {
+        return batch::respond(serving, &bytes, media, deadline, record).await;
+    }
     match Params::from_body(&bytes) {
         Ok(params) if events.are_for(serving, &params) => {
             event_stream::respond(serving, params.into_owned(), Way::Post, record)
@@ -136,19 +147,18 @@ fn respond_streaming(
 }
 
 fn unread(error: ReadError, limit: usize, media: ResponseType, record: Record) -> Response<Reply> {
-    let (status, code, message) = match error {
-        ReadError::TooLarge => {
-            let message = format!("the body has more than {limit} bytes");
-            (StatusCode::PAYLOAD_TOO_LARGE, Code::LimitExceeded, message)
-        }
+    let (status, error) = match error {
+        ReadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Limit::Body.error(limit)),
         ReadError::TooSlow => {
-            (StatusCode::REQUEST_TIMEOUT, Code::Timeout, "the body did not come in time".to_owned())
+            let message = "the body did not come in time";
+            (StatusCode::REQUEST_TIMEOUT, GraphqlError::new(Code::Timeout, message))
         }
         ReadError::Broken => {
-            (StatusCode::BAD_REQUEST, Code::BadRequest, "the body cannot be read to its end".to_owned())
+            let message = "the body cannot be read to its end";
+            (StatusCode::BAD_REQUEST, GraphqlError::new(Code::BadRequest, message))
         }
     };
-    let mut response = refuse(record, status, media, &[GraphqlError::new(code, message)]);
+    let mut response = refuse(record, status, media, &[error]);
     // The rest of the body is still on its way: the connection cannot be used again.
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
@@ -165,7 +175,13 @@ pub(crate) fn refuse(
     finish(record, status, media, Reply::whole(errors_json(errors)))
 }
 
-fn finish(record: Record, status: StatusCode, media: ResponseType, reply: Reply) -> Response<Reply> {
+/// Ends a request with its answer.
+pub(crate) fn finish(
+    record: Record,
+    status: StatusCode,
+    media: ResponseType,
+    reply: Reply,
+) -> Response<Reply> {
     record.finish(status.as_u16(), reply.bytes().unwrap_or(0));
     response(status, media, reply)
 }

@@ -5,8 +5,11 @@
 //! worth knowing is told to [`Observe`].
 
 mod answer;
+mod batch;
 mod body;
+mod compress;
 mod connection;
+mod cors;
 mod error;
 mod exposition;
 mod fault;
@@ -15,15 +18,18 @@ mod graphiql;
 mod graphql;
 mod health;
 mod holder;
+mod limits;
 mod listen;
 mod live;
 mod media;
 mod metrics;
 mod mutation;
 mod observe;
+mod operations;
 mod params;
 mod partial;
 mod pipeline;
+mod policy;
 mod prepared;
 mod probe;
 mod process;
@@ -41,5 +47,6 @@ pub use error::ServeError;
 pub use holder::PortHolder;
 pub use live::{SubscriptionOptions, SubscriptionSource};
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
+pub use policy::{BadOrigin, Origins, RequestPolicy};
 pub use server::{DrainReport, ServeOptions, Server, ServerHandle};
 pub use usage::{UsageRecording, usage_ddl};

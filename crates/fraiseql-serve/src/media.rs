@@ -82,7 +82,8 @@ impl Preference {
     }
 }
 
-fn media_range(range: &str) -> (&str, u16) {
+/// Returns the name of a range and its weight in thousandths.
+pub(crate) fn media_range(range: &str) -> (&str, u16) {
     let mut parts = range.split(';').map(str::trim);
     let name = parts.next().unwrap_or("");
     let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));

@@ -1,8 +1,12 @@
 //! The counters of the server: fixed atomics, so that counting costs nothing and cannot fail.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use fraiseql_engine::Limit;
 use fraiseql_model::response::Code;
 
 use crate::exposition::Exposition;
@@ -18,6 +22,21 @@ const BUCKETS_US: [u64; 15] = [
     1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
     10_000_000, 30_000_000, 60_000_000,
 ];
+
+/// Upper bounds for one operation, as printed and in microseconds: few, because there are many.
+const OPERATION_BUCKETS: [(&str, u64); 6] = [
+    ("0.0025", 2_500),
+    ("0.01", 10_000),
+    ("0.05", 50_000),
+    ("0.25", 250_000),
+    ("1", 1_000_000),
+    ("5", 5_000_000),
+];
+/// How a request of an operation can end.
+const OUTCOMES: [&str; 2] = ["ok", "error"];
+
+/// What can become of a request that passes a limit.
+const LIMIT_OUTCOMES: [&str; 2] = ["refused", "warned"];
 
 /// The smallest HTTP status, and how many there are.
 const STATUS_MIN: u16 = 100;
@@ -61,6 +80,31 @@ pub(crate) struct Metrics {
     pub(crate) acquire_timeouts: Counter,
     /// Loads of another artifact.
     pub(crate) reloads: Counter,
+    limits: [[Counter; LIMIT_OUTCOMES.len()]; Limit::ALL.len()],
+    /// Persisted operations of the artifact that is served, by name.
+    operations: ArcSwap<BTreeMap<String, Arc<OperationCounts>>>,
+}
+
+/// What is counted of one persisted operation. There are as many as the project has files, so a
+/// client cannot make more.
+#[derive(Debug, Default)]
+pub(crate) struct OperationCounts {
+    /// The operation's name.
+    pub(crate) name: String,
+    outcomes: [Counter; OUTCOMES.len()],
+    buckets: [Counter; OPERATION_BUCKETS.len() + 1],
+    duration_sum_us: AtomicU64,
+}
+
+impl OperationCounts {
+    /// Counts a request.
+    pub(crate) fn count(&self, duration: Duration, failed: bool) {
+        self.outcomes[usize::from(failed)].increment();
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let bucket = OPERATION_BUCKETS.iter().position(|(_, bound)| micros <= *bound);
+        self.buckets[bucket.unwrap_or(OPERATION_BUCKETS.len())].increment();
+        self.duration_sum_us.fetch_add(micros, Ordering::Relaxed);
+    }
 }
 
 /// What is measured at the moment of a scrape.
@@ -103,7 +147,21 @@ impl Metrics {
             plan_misses: Counter::default(),
             acquire_timeouts: Counter::default(),
             reloads: Counter::default(),
+            limits: Default::default(),
+            operations: ArcSwap::default(),
         }
+    }
+
+    /// Returns the counters of these operations, in their order, and forgets all others. One that
+    /// was there before goes on from where it was.
+    pub(crate) fn operations<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<Arc<OperationCounts>> {
+        let before = self.operations.load();
+        let new = |name: &str| OperationCounts { name: name.to_owned(), ..Default::default() };
+        let counts = |name: &str| before.get(name).cloned().unwrap_or_else(|| Arc::new(new(name)));
+        let named: Vec<(String, Arc<OperationCounts>)> =
+            names.map(|name| (name.to_owned(), counts(name))).collect();
+        self.operations.store(Arc::new(named.iter().cloned().collect()));
+        named.into_iter().map(|(_, counts)| counts).collect()
     }
 
     /// Counts a finished HTTP request.
@@ -124,6 +182,20 @@ impl Metrics {
         }
     }
 
+    /// Counts a request that was refused for a limit, by the setting's key.
+    pub(crate) fn limit_refused(&self, setting: &str) {
+        if let Some(index) = Limit::ALL.iter().position(|known| known.setting() == setting) {
+            self.limits[index][0].increment();
+        }
+    }
+
+    /// Counts a request that passed a limit and ran.
+    pub(crate) fn limit_warned(&self, limit: Limit) {
+        if let Some(index) = Limit::ALL.iter().position(|known| *known == limit) {
+            self.limits[index][1].increment();
+        }
+    }
+
     /// Counts a GraphQL request; a page is none.
     pub(crate) fn graphql_request(&self, kind: RequestKind) {
         if let Some(index) = RequestKind::GRAPHQL.iter().position(|known| *known == kind) {
@@ -136,6 +208,7 @@ impl Metrics {
         let mut page = Exposition::default();
         self.render_http(&mut page);
         self.render_graphql(&mut page);
+        self.render_operations(&mut page);
         self.render_caches(&mut page, gauges);
         self.render_pool(&mut page, gauges);
         page.gauge("fraiseql_ready", "1 when /health/ready answers 200.", u64::from(gauges.ready));
@@ -166,7 +239,7 @@ impl Metrics {
             page.sample("http_request_duration_seconds_bucket", &[("le", bound)], below);
         }
         let sum_us = self.duration_sum_us.load(Ordering::Relaxed);
-        page.micros("http_request_duration_seconds_sum", sum_us);
+        page.micros("http_request_duration_seconds_sum", &[], sum_us);
         page.sample("http_request_duration_seconds_count", &[], below);
         page.counter(
             "fraiseql_responses_aborted_total",
@@ -186,7 +259,43 @@ impl Metrics {
         for (code, counter) in Code::ALL.iter().zip(&self.codes) {
             page.sample(name, &[("code", code.as_str())], counter.value());
         }
+        let name = "fraiseql_limits_passed_total";
+        page.head(name, "counter", "Requests that passed a limit, by setting and what became of them.");
+        for (limit, counters) in Limit::ALL.iter().zip(&self.limits) {
+            for (outcome, counter) in LIMIT_OUTCOMES.into_iter().zip(counters) {
+                page.sample(name, &[("limit", limit.setting()), ("outcome", outcome)], counter.value());
+            }
+        }
         page.counter("fraiseql_schema_reloads_total", "Schemas loaded while running.", self.reloads.value());
+    }
+
+    fn render_operations(&self, page: &mut Exposition) {
+        let operations = self.operations.load();
+        if operations.is_empty() {
+            return;
+        }
+        let name = "fraiseql_operation_requests_total";
+        page.head(name, "counter", "Requests of persisted operations by name and outcome.");
+        for (operation, counts) in operations.iter() {
+            for (outcome, counter) in OUTCOMES.into_iter().zip(&counts.outcomes) {
+                page.sample(name, &[("operation", operation), ("outcome", outcome)], counter.value());
+            }
+        }
+        let name = "fraiseql_operation_duration_seconds";
+        page.head(name, "histogram", "Time to answer requests of persisted operations by name.");
+        for (operation, counts) in operations.iter() {
+            let bounds = OPERATION_BUCKETS.into_iter().map(|(text, _)| text).chain(["+Inf"]);
+            let mut below = 0;
+            for (counter, bound) in counts.buckets.iter().zip(bounds) {
+                below += counter.value();
+                let labels = [("operation", operation.as_str()), ("le", bound)];
+                page.sample("fraiseql_operation_duration_seconds_bucket", &labels, below);
+            }
+            let labels = [("operation", operation.as_str())];
+            let sum_us = counts.duration_sum_us.load(Ordering::Relaxed);
+            page.micros("fraiseql_operation_duration_seconds_sum", &labels, sum_us);
+            page.sample("fraiseql_operation_duration_seconds_count", &labels, below);
+        }
     }
 
     fn render_caches(&self, page: &mut Exposition, gauges: &Gauges) {

@@ -78,6 +78,15 @@ pub enum Event<'a> {
         /// Connections that were open then.
         connections: usize,
     },
+    /// A document or its values passed a limit that only warns: told once for each text and limit.
+    LimitPassed {
+        /// The first request that did.
+        request_id: &'a str,
+        /// Its operation's name.
+        operation: Option<&'a str>,
+        /// The setting.
+        setting: &'static str,
+    },
     /// The server ended while tasks of it were running: a fault of ours.
     TasksLeft {
         /// How many.
@@ -128,6 +137,8 @@ pub enum RequestKind {
     Mutation,
     /// A GraphQL subscription.
     Subscription,
+    /// Several GraphQL requests in one; each of them is counted by its own kind.
+    Batch,
     /// A GraphQL request that did not get as far as having a kind.
     Invalid,
     /// Not GraphQL: a page or an asset.
@@ -154,6 +165,7 @@ impl RequestKind {
             Self::Query => "query",
             Self::Mutation => "mutation",
             Self::Subscription => "subscription",
+            Self::Batch => "batch",
             Self::Invalid => "invalid",
             Self::Page => "page",
         }

@@ -25,7 +25,7 @@ pub(crate) async fn recover(
     sql: &SqlError,
     error: &PostgresError,
 ) -> Answer {
-    let limits = &job.generation.limits;
+    let limits = &job.generation.limits_for(&job.document);
     let (schema, document) = (&job.generation.schema, &job.document.document);
     let singles = match plan_singles(schema, document, job.operation, &job.variables, limits) {
         Ok(singles) => singles,

@@ -17,7 +17,7 @@ use crate::record::Record;
 use crate::request_id::RequestId;
 use crate::serving::Serving;
 use crate::sqlstate::TIMEOUT;
-use crate::{mutation, query};
+use crate::{limits, mutation, operations, query};
 
 /// What a subscription is told that came as a request for one answer.
 const NOT_LIVE: &str = "a subscription has many answers: send it over a WebSocket with the subprotocol \
@@ -79,8 +79,10 @@ fn prepare<'r>(
     record: &mut Record,
 ) -> Result<(Job<'r>, Prepared), Answer> {
     let request_id = record.request_id.clone();
-    let (job, prepared) = prepare_for(serving, params, request_id, deadline, |kind| {
-        record.operation = params.operation.clone();
+    let (job, prepared) = prepare_for(serving, params, request_id, deadline, |kind, document| {
+        record.counts = document.counts.clone();
+        let persisted_name = || Some(record.counts.as_ref()?.name.clone());
+        record.operation = params.operation.clone().or_else(persisted_name);
         record.kind = RequestKind::from(kind);
         if way == Way::Get && kind != OperationKind::Query {
             return Err(Answer::NotByGet);
@@ -103,16 +105,15 @@ pub(crate) fn prepare_for<'r>(
     params: &'r Params<'_>,
     request_id: RequestId,
     deadline: Instant,
-    accept: impl FnOnce(OperationKind) -> Result<(), Answer>,
+    accept: impl FnOnce(OperationKind, &KeptDocument) -> Result<(), Answer>,
 ) -> Result<(Job<'r>, Prepared), Answer> {
     let refused = |errors| Answer::Refused(Refusal::Request, errors);
     let generation = serving.generation.load_full();
     let operation = params.operation.as_deref();
-    let document = generation.document(&params.query, &serving.metrics).map_err(refused)?;
+    let document = operations::resolve(serving, &generation, params).map_err(refused)?;
     let kind = document.document.operation(operation).map_err(|error| refused(vec![error]))?;
-    accept(kind)?;
-    let variables = Variables::coerce(&generation.schema, &document.document, operation, &params.variables)
-        .map_err(refused)?;
+    accept(kind, &document)?;
+    let variables = limits::coerce(serving, &generation, &document, params, &request_id).map_err(refused)?;
     let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;
     let faults = Faults::new(request_id, Arc::clone(&serving.observer), serving.detailed_errors);
     Ok((Job { serving, generation, document, operation, variables, faults, deadline }, prepared))

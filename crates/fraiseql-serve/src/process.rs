@@ -20,9 +20,9 @@ pub(crate) fn render(page: &mut Exposition) {
     let Some(numbers) = read() else { return };
     page.gauge("process_resident_memory_bytes", "Memory in use, in bytes.", numbers.resident_bytes);
     page.head("process_cpu_seconds_total", "counter", "Processor time used, in seconds.");
-    page.micros("process_cpu_seconds_total", numbers.cpu_us);
+    page.micros("process_cpu_seconds_total", &[], numbers.cpu_us);
     page.head("process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.");
-    page.micros("process_start_time_seconds", numbers.start_us);
+    page.micros("process_start_time_seconds", &[], numbers.start_us);
     page.gauge("process_open_fds", "Open file descriptors.", numbers.open_fds);
 }
 

@@ -1,11 +1,12 @@
 //! What is known of one request, counted and told once when it ends, however it ends.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::{Method, Uri};
 
+use crate::metrics::OperationCounts;
 use crate::observe::{Event, FinishedRequest, RequestKind};
 use crate::request_id::RequestId;
 use crate::serving::Serving;
@@ -28,7 +29,11 @@ pub(crate) struct Record {
     /// Whose usage is counted; `None` when none is.
     pub(crate) client: Option<Arc<Client>>,
     codes: Vec<Code>,
+    /// How many of the codes belong to earlier requests of a batch.
+    codes_before: usize,
     pub(crate) rows: u64,
+    /// Where a persisted operation is counted.
+    pub(crate) counts: Option<Arc<OperationCounts>>,
     finished: bool,
 }
 
@@ -45,7 +50,9 @@ impl Record {
             operation: None,
             client: None,
             codes: Vec::new(),
+            codes_before: 0,
             rows: 0,
+            counts: None,
             finished: false,
         }
     }
@@ -54,6 +61,7 @@ impl Record {
     pub(crate) fn errors(&mut self, errors: &[GraphqlError]) {
         for error in errors {
             self.serving.metrics.graphql_error(error.extensions.code);
+            error.extensions.limit.into_iter().for_each(|limit| self.serving.metrics.limit_refused(limit));
             self.codes.push(error.extensions.code);
         }
     }
@@ -62,6 +70,20 @@ impl Record {
     pub(crate) fn error(&mut self, code: Code) {
         self.serving.metrics.graphql_error(code);
         self.codes.push(code);
+    }
+
+    /// Begins one request of a batch.
+    pub(crate) fn begin_entry(&mut self) {
+        self.codes_before = self.codes.len();
+        (self.kind, self.operation, self.counts) = (RequestKind::Invalid, None, None);
+    }
+
+    /// Counts one request of a batch.
+    pub(crate) fn end_entry(&mut self, duration: Duration) {
+        self.serving.metrics.graphql_request(self.kind);
+        if let Some(counts) = self.counts.take() {
+            counts.count(duration, self.codes.len() > self.codes_before);
+        }
     }
 
     /// Ends a request that was answered with that status and so many bytes.
@@ -80,6 +102,9 @@ impl Record {
         let duration = self.started.elapsed();
         self.serving.metrics.request(status, duration);
         self.serving.metrics.graphql_request(self.kind);
+        if let Some(counts) = &self.counts {
+            counts.count(duration, !self.codes.is_empty() || aborted || status == CLIENT_LEFT);
+        }
         self.serving.observer.observe(&Event::RequestFinished(&FinishedRequest {
             request_id: self.request_id.as_str(),
             method: self.method.as_str(),

@@ -8,18 +8,21 @@ use std::task::Poll;
 
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::answer::errors_json;
 use crate::body::Reply;
+use crate::compress::Coding;
 use crate::health::Readiness;
 use crate::live::socket;
 use crate::observe::Event;
 use crate::record::Record;
 use crate::request_id::RequestId;
 use crate::serving::Serving;
-use crate::{exposition, graphiql, graphql, request_id, sqlstate};
+use crate::{compress, cors, exposition, graphiql, graphql, request_id, sqlstate};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
 const JSON: &str = "application/json; charset=utf-8";
@@ -35,6 +38,8 @@ const ASKING: &str = "GET, POST, OPTIONS";
 pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) -> Response<Reply> {
     let id = serving.request_ids.id(request.headers());
     let header = id.header();
+    let coding = serving.policy.compression.then(|| compress::negotiate(request.headers())).flatten();
+    let allowances = cors::headers(&serving.policy.origins, request.headers());
     let mut response = match watch(serving, request.method(), request.uri().path()) {
         // Never counted, never made to wait.
         Some(response) => response,
@@ -42,14 +47,28 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
             let (method, uri) = (request.method().clone(), request.uri().clone());
             let record = Record::new(serving, id.clone(), method, uri);
             match shielded(counted(serving, request, record)).await {
-                Ok(response) => response,
-                Err(message) => panicked(serving, &id, &message),
+                Ok(response) => dress(serving, response, coding, allowances),
+                Err(message) => dress(serving, panicked(serving, &id, &message), coding, allowances),
             }
         }
     };
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, header);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Adds what the client asked for besides the answer: a coding, and leave for its page to read it.
+fn dress(
+    serving: &Serving,
+    response: Response<Reply>,
+    coding: Option<Coding>,
+    allowances: HeaderMap,
+) -> Response<Reply> {
+    let mut response = if serving.policy.compression { compress::apply(response, coding) } else { response };
+    for (name, value) in &allowances {
+        response.headers_mut().append(name, value.clone());
+    }
     response
 }
 
@@ -89,7 +108,11 @@ async fn counted(serving: &Arc<Serving>, request: Request<Incoming>, record: Rec
         }
         return match *request.method() {
             Method::GET | Method::POST => graphql::respond(serving, request, record).await,
-            Method::OPTIONS => recorded(record, options(ASKING)),
+            Method::OPTIONS => {
+                let mut response = options(ASKING);
+                response.headers_mut().extend(cors::preflight(&serving.policy.origins, request.headers()));
+                recorded(record, response)
+            }
             _ => graphql::refuse_method(record),
         };
     }
@@ -146,7 +169,7 @@ fn other_method(method: &Method) -> Option<Response<Reply>> {
     }
 }
 
-/// Says which methods there are. Says nothing of other origins, so a browser keeps them out.
+/// Says which methods there are. Without more a browser keeps other origins out.
 fn options(methods: &'static str) -> Response<Reply> {
     let mut response = Response::new(Reply::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -23,6 +23,8 @@ use crate::listen::listen;
 use crate::live::{self, Live, SubscriptionOptions};
 use crate::metrics::Metrics;
 use crate::observe::{Event, Observe};
+use crate::operations::Registered;
+use crate::policy::RequestPolicy;
 use crate::probe;
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
@@ -50,6 +52,8 @@ pub struct ServeOptions {
     pub address: SocketAddr,
     /// What a client may send in a document.
     pub limits: Limits,
+    /// How requests are let in.
+    pub policy: RequestPolicy,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
     /// How long a request may take; then its statement is cancelled.
@@ -119,7 +123,8 @@ impl Server {
     /// Clients may connect when this returns; they are answered once [`Server::run`] runs. Fails
     /// when the port is taken, the address cannot be bound or the artifact contradicts itself.
     pub async fn bind(options: ServeOptions) -> Result<Self, ServeError> {
-        let generation = Generation::load(options.artifact, options.limits)?;
+        let metrics = Metrics::new();
+        let generation = Generation::load(options.artifact, options.limits, &metrics)?;
         let listener = listen(options.address)?;
         let bound = listener.local_addr();
         let address = bound.map_err(|source| ServeError::Bind { address: options.address, source })?;
@@ -127,13 +132,15 @@ impl Server {
         let serving = Arc::new(Serving {
             generation: ArcSwap::from_pointee(generation),
             pool: options.pool,
+            policy: options.policy,
+            registered: Registered::new(),
             body_bytes: options.body_bytes,
             request_timeout: options.request_timeout,
             graphiql: options.graphiql,
             detailed_errors: options.detailed_errors,
             version: options.version,
             observer: options.observer,
-            metrics: Metrics::new(),
+            metrics,
             health: HealthState::new(options.version),
             request_ids: RequestIds::new(),
             live,

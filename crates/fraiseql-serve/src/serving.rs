@@ -16,6 +16,8 @@ use crate::health::{HealthState, Readiness};
 use crate::live::Live;
 use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
+use crate::operations::Registered;
+use crate::policy::RequestPolicy;
 use crate::process;
 use crate::request_id::RequestIds;
 use crate::usage::Usage;
@@ -24,6 +26,8 @@ use crate::usage::Usage;
 pub(crate) struct Serving {
     pub(crate) generation: ArcSwap<Generation>,
     pub(crate) pool: Pool,
+    pub(crate) policy: RequestPolicy,
+    pub(crate) registered: Registered,
     pub(crate) body_bytes: usize,
     pub(crate) request_timeout: Duration,
     pub(crate) graphiql: bool,
@@ -47,7 +51,7 @@ impl Serving {
     /// Serves another artifact from now on. Fails, and keeps the old one, when it contradicts itself.
     pub(crate) fn reload(&self, artifact: Artifact) -> Result<(), LoadError> {
         let limits = self.generation.load().limits;
-        let generation = Arc::new(Generation::load(artifact, limits)?);
+        let generation = Arc::new(Generation::load(artifact, limits, &self.metrics)?);
         self.generation.store(Arc::clone(&generation));
         self.metrics.reloads.increment();
         self.live.reloaded();
@@ -108,18 +112,23 @@ pub(crate) mod tests {
             documents: Default::default(),
             subscription: Default::default(),
             writes: Default::default(),
+            operations: Vec::new(),
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
+        let metrics = Metrics::new();
+        let generation = Generation::load(artifact, Limits::default(), &metrics).unwrap();
         Serving {
-            generation: ArcSwap::from_pointee(Generation::load(artifact, Limits::default()).unwrap()),
+            generation: ArcSwap::from_pointee(generation),
             pool: Pool::new(Target::parse("postgres://nobody@localhost/nothing").unwrap(), options),
+            policy: RequestPolicy::default(),
+            registered: Registered::new(),
             body_bytes: 1_000,
             request_timeout: Duration::from_secs(1),
             graphiql: false,
             detailed_errors: false,
             version: "1.2.3",
             observer: Arc::new(Deaf),
-            metrics: Metrics::new(),
+            metrics,
             health: HealthState::new("1.2.3"),
             request_ids: RequestIds::new(),
             live: Live::new(SubscriptionOptions::default(), 1),

@@ -47,6 +47,9 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Tell which client asks for which fields
     Usage(Usage),
+    /// Look at the persisted operations
+    #[command(subcommand)]
+    Operations(Operations),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -262,4 +265,11 @@ pub(crate) struct Diff {
     /// Connection string of the database with the usage
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
+}
+
+/// Commands on persisted operations.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operations {
+    /// Print id, kind, name and file of each persisted operation of a compiled project
+    List(ProjectArguments),
 }

@@ -5,6 +5,7 @@ mod config;
 mod explain;
 mod import;
 mod init;
+mod operations;
 mod outbox;
 mod schema;
 mod serve;
@@ -14,7 +15,7 @@ mod usage;
 
 use clap::CommandFactory;
 
-use crate::args::{Arguments, Command, Config, Schema};
+use crate::args::{Arguments, Command, Config, Operations, Schema};
 use crate::failure::Failure;
 use crate::files;
 use crate::printer::Printer;
@@ -34,6 +35,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Schema(Schema::Diff(arguments)) => schema::diff(arguments, printer).await,
         Command::Explain(arguments) => explain::run(arguments, printer).await,
         Command::Usage(arguments) => usage::run(arguments, printer).await,
+        Command::Operations(Operations::List(arguments)) => operations::list(&arguments, printer),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "fraiseql", &mut text);

@@ -115,6 +115,10 @@ impl Observe for Log {
             }
             Event::Hastened => self.line("info", "not waiting any more"),
             Event::TasksLeft { tasks } => self.line("error", &format!("{tasks} tasks were left running")),
+            Event::LimitPassed { request_id, operation, setting } => {
+                let details = json!({ "id": request_id, "operation": operation, "limit": setting });
+                self.write("warn", &format!("a request passed {setting}, which only warns"), &details);
+            }
             Event::AcceptFailed { error } => {
                 self.line("error", &format!("cannot accept a connection: {error}"));
             }

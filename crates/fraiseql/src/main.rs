@@ -8,6 +8,7 @@ mod failure;
 mod files;
 mod log;
 mod manifest_check;
+mod operation_files;
 mod printer;
 mod project;
 mod schema_source;

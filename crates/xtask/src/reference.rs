@@ -146,6 +146,7 @@ fn area_title(area: &str) -> &'static str {
         "FQ-CFG" => "settings",
         "FQ-IO" => "files",
         "FQ-SDL" => "the schema",
+        "FQ-OPS" => "persisted operations",
         "FQ-ART" => "the artifact",
         "FQ-CAT" => "the catalog",
         "FQ-PG" => "PostgreSQL",

@@ -3,6 +3,7 @@
 mod compiling;
 mod importing;
 mod living;
+mod persisting;
 mod proposing;
 mod refusing;
 mod subscribing;

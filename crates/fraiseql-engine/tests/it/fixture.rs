@@ -100,6 +100,7 @@ pub(crate) fn schema() -> Schema {
         documents: BTreeMap::new(),
         subscription: BTreeMap::new(),
         writes: BTreeMap::new(),
+        operations: Vec::new(),
     };
     Schema::load(artifact).expect("the fixture is sound")
 }

@@ -87,7 +87,7 @@ impl World {
 
     /// Runs an operation and returns `data`, or the first error.
     pub(crate) async fn run(&self, text: &str, variables: &str) -> Result<Value, String> {
-        let limits = Limits::default();
+        let limits = Limits { aliases: 5_000, ..Limits::default() };
         let first = |errors: Vec<fraiseql_model::response::GraphqlError>| {
             let error = &errors[0];
             format!("{}: {}", error.extensions.code, error.message)

@@ -22,10 +22,12 @@ use crate::stream::{Outcome, Reading};
 /// Pieces of a long answer that wait to be put together.
 const PIECES_WAITING: usize = 2;
 
-/// What makes two subscriptions the same: their text, operation and variables.
+/// What makes two subscriptions the same: their text or its id, operation and variables.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     text: String,
+    document_id: Option<String>,
+    automatic: Option<String>,
     operation: Option<String>,
     variables: String,
 }
@@ -35,6 +37,8 @@ impl Identity {
     pub(crate) fn of(params: &Params<'_>) -> Self {
         Self {
             text: params.query.clone().into_owned(),
+            document_id: params.document_id.clone(),
+            automatic: params.automatic.clone(),
             operation: params.operation.clone(),
             variables: Value::Object(params.variables.clone()).to_string(),
         }
@@ -59,7 +63,7 @@ pub(crate) enum Whole {
 pub(crate) async fn once(serving: &Arc<Serving>, params: &Params<'_>) -> Whole {
     let deadline = Instant::now() + serving.request_timeout;
     let request_id = serving.request_ids.generate();
-    match pipeline::prepare_for(serving, params, request_id, deadline, |_kind| Ok(())) {
+    match pipeline::prepare_for(serving, params, request_id, deadline, |_kind, _document| Ok(())) {
         Ok((job, prepared)) => whole(&job, pipeline::run(&job, prepared).await, usize::MAX).await,
         Err(answer) => refused(answer),
     }
@@ -69,7 +73,7 @@ pub(crate) async fn once(serving: &Arc<Serving>, params: &Params<'_>) -> Whole {
 pub(crate) fn kind(serving: &Arc<Serving>, params: &Params<'_>) -> Result<OperationKind, Vec<GraphqlError>> {
     let mut found = OperationKind::Query;
     let request_id = serving.request_ids.generate();
-    let planned = pipeline::prepare_for(serving, params, request_id, Instant::now(), |kind| {
+    let planned = pipeline::prepare_for(serving, params, request_id, Instant::now(), |kind, _document| {
         found = kind;
         Ok(())
     });

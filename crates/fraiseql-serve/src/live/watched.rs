@@ -112,7 +112,9 @@ impl Watched {
         let deadline = Instant::now() + serving.request_timeout;
         let request_id = serving.request_ids.generate();
         let params = Arc::clone(&self.params);
-        let whole = match pipeline::prepare_for(serving, &params, request_id, deadline, |_kind| Ok(())) {
+        let whole = match pipeline::prepare_for(serving, &params, request_id, deadline, |_kind, _document| {
+            Ok(())
+        }) {
             Ok((job, prepared)) => {
                 // Before the query runs, so that no change falls between the two.
                 self.trace(&job, &prepared).await;

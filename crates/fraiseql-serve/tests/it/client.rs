@@ -29,6 +29,12 @@ impl Got {
         })
     }
 
+    /// Returns every value of a header.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let headers = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        headers.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+    }
+
     /// Returns the body as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()

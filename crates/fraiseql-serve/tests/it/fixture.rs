@@ -14,8 +14,8 @@ use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_postgres::{Pool, PoolOptions, Target};
 use fraiseql_serve::{
-    DrainReport, Event, Observe, ServeOptions, Server, ServerHandle, SubscriptionOptions, SubscriptionSource,
-    UsageRecording,
+    DrainReport, Event, Observe, RequestPolicy, ServeOptions, Server, ServerHandle, SubscriptionOptions,
+    SubscriptionSource, UsageRecording,
 };
 use fraiseql_testkit::{Database, wait_until};
 use tokio::sync::oneshot;
@@ -253,6 +253,7 @@ fn artifact_with(sdl: &str) -> Artifact {
         documents: BTreeMap::new(),
         subscription: lives(),
         writes: BTreeMap::new(),
+        operations: Vec::new(),
     };
     artifact.seal().0
 }
@@ -338,6 +339,7 @@ pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptio
         pool: pool.clone(),
         address: "127.0.0.1:0".parse().unwrap(),
         limits: Limits::default(),
+        policy: RequestPolicy::default(),
         body_bytes: 100_000,
         request_timeout: Duration::from_secs(20),
         drain_delay: Duration::ZERO,

@@ -1,14 +1,19 @@
 //! The server over real sockets, before a real PostgreSQL. One module for each thing that it promises.
 
+mod batches;
+mod browsers;
 mod client;
+mod compression;
 mod drain;
 mod errors;
 mod events;
 mod fixture;
 mod health;
+mod hostile;
 mod http;
 mod metrics;
 mod pages;
+mod persisted;
 mod protocol;
 mod reload;
 mod socket;

@@ -14,7 +14,7 @@ use crate::args;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::project::{Project, open_snapshot};
-use crate::{files, settings_file};
+use crate::{files, operation_files, settings_file};
 
 /// What a compilation gave.
 pub(crate) struct Built {
@@ -41,10 +41,15 @@ pub(crate) async fn run(arguments: args::Compile, printer: &Printer) -> Result<(
     if printer.is_json() {
         let file = (!arguments.check).then(|| out.display().to_string());
         printer
-            .data_json(&json!({ "digest": artifact.digest, "file": file, "types": artifact.objects.len(), "warnings": warnings }));
+            .data_json(&json!({ "digest": artifact.digest, "file": file, "types": artifact.objects.len(), "operations": artifact.operations.len(), "warnings": warnings }));
     } else {
         let done = if arguments.check { "checked".to_owned() } else { format!("wrote {}", out.display()) };
-        printer.say(&format!("{done}: {} types, digest {}", artifact.objects.len(), &artifact.digest[..12]));
+        let operations = match artifact.operations.len() {
+            0 => String::new(),
+            count => format!(", {count} persisted operations"),
+        };
+        let (types, digest) = (artifact.objects.len(), &artifact.digest[..12]);
+        printer.say(&format!("{done}: {types} types{operations}, digest {digest}"));
     }
     Ok(())
 }
@@ -107,7 +112,7 @@ pub(crate) fn compiled(project: &Project, catalog: &Catalog, printer: &Printer) 
             for warning in &compiled.diagnostics {
                 printer.diagnostic(warning, Some(&text));
             }
-            let (artifact, bytes) = artifact.seal();
+            let (artifact, bytes) = operation_files::add(artifact, &project.dir)?.seal();
             Ok(Built { artifact, bytes, warnings: compiled.diagnostics })
         }
         None => {

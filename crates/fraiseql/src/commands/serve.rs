@@ -4,13 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fraiseql_engine::Limits;
+use fraiseql_engine::{LimitMode, Limits};
 use fraiseql_model::artifact::Artifact;
 use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, PostgresError, Target};
-use fraiseql_serve::{ServeOptions, Server, SubscriptionOptions, SubscriptionSource, UsageRecording};
+use fraiseql_serve::{
+    Origins, RequestPolicy, ServeOptions, Server, SubscriptionOptions, SubscriptionSource, UsageRecording,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
@@ -167,17 +169,25 @@ pub(crate) fn options(
     let production = is_production(settings);
     let size = |key: &str| usize::try_from(settings.integer(key)).unwrap_or(usize::MAX);
     let limits = Limits {
+        document_bytes: size("limits.document_bytes"),
         tokens: size("limits.tokens"),
         depth: size("limits.depth"),
         fields: size("limits.fields"),
         root_fields: size("limits.root_fields"),
         bulk_rows: size("limits.bulk_rows"),
+        aliases: size("limits.aliases"),
+        literal_bytes: size("limits.literal_bytes"),
+        value_depth: size("limits.value_depth"),
+        rows: size("limits.rows"),
+        rows_unlimited_as: size("limits.rows_unlimited_as"),
+        mode: if settings.text("limits.mode") == Some("warn") { LimitMode::Warn } else { LimitMode::Enforce },
     };
     Ok(ServeOptions {
         artifact,
         pool,
         address: address(settings)?,
         limits,
+        policy: policy(settings)?,
         body_bytes: size("limits.body_bytes"),
         request_timeout: settings.duration("server.request_timeout_ms"),
         drain_delay: settings.duration("server.drain_delay_ms"),
@@ -221,6 +231,20 @@ fn usage(settings: &Settings) -> UsageRecording {
         Some("memory") => UsageRecording::Memory,
         _ => UsageRecording::Off,
     }
+}
+
+fn policy(settings: &Settings) -> Result<RequestPolicy, Failure> {
+    let origins = Origins::parse(&settings.list("cors.origins")).map_err(|error| {
+        let hint = "write cors.origins as a browser sends them: https://shop.example, without a path";
+        Failure::new(&errors::CFG_BAD_VALUE, error.to_string()).hint(hint)
+    })?;
+    Ok(RequestPolicy {
+        persisted_only: settings.text("graphql.operations") == Some("persisted"),
+        automatic_persisted: settings.boolean("graphql.automatic_persisted"),
+        batch_max: usize::try_from(settings.integer("graphql.batch_max")).unwrap_or(usize::MAX),
+        origins,
+        compression: settings.boolean("server.compression"),
+    })
 }
 
 fn is_production(settings: &Settings) -> bool {

@@ -84,7 +84,9 @@ impl Project {
         let new = self.root.path().join("new");
         let mut file = File::create(&new).expect("the folder is ours");
         file.write_all(content.as_bytes()).expect("there is room");
-        fs::rename(&new, self.dir().join(name)).expect("the folder is ours");
+        let path = self.dir().join(name);
+        fs::create_dir_all(path.parent().expect("it is in the project")).expect("the folder is ours");
+        fs::rename(&new, path).expect("the folder is ours");
     }
 
     pub fn read(&self, name: &str) -> String {

@@ -1,6 +1,6 @@
 //! Tells when a file of the project has changed and has been quiet for a moment.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fraiseql_model::errors;
@@ -8,6 +8,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::failure::Failure;
+use crate::operation_files;
 
 /// Editors write a file in several steps; this is how long they may take between two.
 const QUIET: Duration = Duration::from_millis(150);
@@ -17,7 +18,8 @@ pub(crate) struct Watch {
     changes: Receiver<()>,
     /// True while a change waits for quiet, also when [`Watch::changed`] was dropped meanwhile.
     pending: bool,
-    _watcher: RecommendedWatcher,
+    watcher: RecommendedWatcher,
+    operations: PathBuf,
 }
 
 impl Watch {
@@ -37,7 +39,10 @@ impl Watch {
         };
         let mut watcher = notify::recommended_watcher(told).map_err(failed)?;
         watcher.watch(dir, RecursiveMode::NonRecursive).map_err(failed)?;
-        Ok(Self { changes, pending: false, _watcher: watcher })
+        let mut watch =
+            Self { changes, pending: false, watcher, operations: dir.join(operation_files::FOLDER) };
+        watch.follow();
+        Ok(watch)
     }
 
     /// Waits for a change, then for quiet. Dropping the call loses no change.
@@ -48,9 +53,17 @@ impl Watch {
         self.pending = true;
         while tokio::time::timeout(QUIET, self.changes.recv()).await.is_ok_and(|change| change.is_some()) {}
         self.pending = false;
+        self.follow();
+    }
+
+    /// Watches the folder of operations too, which may come, go and come again. Nothing else of the
+    /// project is watched below its top: a database may lie there.
+    fn follow(&mut self) {
+        // Where it is not there the folder above tells when it comes.
+        if self.watcher.watch(&self.operations, RecursiveMode::Recursive).is_err() {}
     }
 }
 
 fn is_source(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "schema.graphql")
+    path.file_name().is_some_and(|name| name == "schema.graphql") || operation_files::concerns(path)
 }
