@@ -13,7 +13,10 @@ use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{Name, Node};
 use fraiseql_model::response::{Code, GraphqlError, Location};
 
+use crate::descriptions::without_descriptions;
 use crate::schema::Schema;
+use crate::tokens::field_without_value;
+use crate::validate::validate;
 
 /// What a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,18 +68,28 @@ impl Document {
     /// Returns up to 20 errors, all of them of kind parse, validation or limit, with places.
     pub fn parse(schema: &Schema, text: &str, limits: &Limits) -> Result<Self, Vec<GraphqlError>> {
         let mut parser = Parser::new().recursion_limit(PARSER_RECURSION).token_limit(limits.tokens);
-        let syntax = parser.parse_ast(text, "request").map_err(|invalid| {
+        let text = without_descriptions(text);
+        let syntax = parser.parse_ast(&*text, "request").map_err(|invalid| {
             if parser.tokens_reached() >= limits.tokens {
                 vec![limit_error("tokens", limits.tokens)]
             } else {
                 errors_of(&invalid.errors, Code::ParseFailed)
             }
         })?;
+        if let Some(place) = field_without_value(&text) {
+            let message = "syntax error: the field of an input object needs a value".to_owned();
+            return Err(vec![GraphqlError::new(Code::ParseFailed, message).at(Some(place))]);
+        }
         check_size(&syntax, limits)?;
+        let mut errors = validate(schema, &syntax, &text);
+        if !errors.is_empty() {
+            errors.truncate(ERRORS_MAX);
+            return Err(errors);
+        }
         let executable = syntax
-            .to_executable_validate(&schema.graphql)
+            .to_executable(&schema.graphql)
             .map_err(|invalid| errors_of(&invalid.errors, Code::ValidationFailed))?;
-        Ok(Self { executable })
+        Ok(Self { executable: Valid::assume_valid(executable) })
     }
 
     /// Returns the kind of the operation that a request means.
@@ -106,7 +119,7 @@ impl Document {
     }
 }
 
-fn location_in(sources: &SourceMap, span: Option<SourceSpan>) -> Option<Location> {
+pub(crate) fn location_in(sources: &SourceMap, span: Option<SourceSpan>) -> Option<Location> {
     let LineColumn { line, column } = span?.line_column(sources)?;
     Some(Location { line, column })
 }

@@ -9,6 +9,7 @@ mod argument;
 mod bind;
 mod collect;
 mod complete;
+mod descriptions;
 mod document;
 mod filter;
 mod ir;
@@ -21,7 +22,10 @@ mod scalar;
 mod schema;
 mod select;
 mod shape;
+mod spec;
 mod sql;
+mod tokens;
+mod validate;
 mod variables;
 mod write;
 

@@ -1,6 +1,7 @@
 //! Tests of the engine at its boundary.
 
 mod chinook;
+mod conformance;
 mod fixture;
 mod hostile;
 mod mutations;
