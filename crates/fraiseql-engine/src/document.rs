@@ -3,7 +3,7 @@
 //! The count of expanded fields is linear in the text: a fragment is counted once and its
 //! count is reused, so a document whose fragments multiply is refused before anything expands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use apollo_compiler::ast;
 use apollo_compiler::executable::{ExecutableDocument, Operation};
@@ -54,6 +54,8 @@ pub enum OperationKind {
 #[derive(Debug)]
 pub struct Document {
     pub(crate) executable: Valid<ExecutableDocument>,
+    /// Variables that name a type in `__type(name:)`: the answer depends on their values.
+    pub(crate) type_names: BTreeSet<Name>,
 }
 
 /// Nesting of parentheses, braces and brackets that the parser follows; selections are limited
@@ -89,7 +91,8 @@ impl Document {
         let executable = syntax
             .to_executable(&schema.graphql)
             .map_err(|invalid| errors_of(&invalid.errors, Code::ValidationFailed))?;
-        Ok(Self { executable: Valid::assume_valid(executable) })
+        let type_names = type_names(&syntax);
+        Ok(Self { executable: Valid::assume_valid(executable), type_names })
     }
 
     /// Returns the kind of the operation that a request means.
@@ -122,6 +125,30 @@ impl Document {
 pub(crate) fn location_in(sources: &SourceMap, span: Option<SourceSpan>) -> Option<Location> {
     let LineColumn { line, column } = span?.line_column(sources)?;
     Some(Location { line, column })
+}
+
+fn type_names(document: &ast::Document) -> BTreeSet<Name> {
+    fn walk(selections: &[ast::Selection], names: &mut BTreeSet<Name>) {
+        for selection in selections {
+            match selection {
+                ast::Selection::Field(field) if field.name == "__type" => {
+                    names.extend(field.arguments.iter().filter_map(|name| name.value.as_variable().cloned()));
+                }
+                // Only a root field is `__type`.
+                ast::Selection::Field(_) | ast::Selection::FragmentSpread(_) => {}
+                ast::Selection::InlineFragment(fragment) => walk(&fragment.selection_set, names),
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for definition in &document.definitions {
+        match definition {
+            ast::Definition::OperationDefinition(operation) => walk(&operation.selection_set, &mut names),
+            ast::Definition::FragmentDefinition(fragment) => walk(&fragment.selection_set, &mut names),
+            _ => {}
+        }
+    }
+    names
 }
 
 fn limit_error(what: &str, limit: usize) -> GraphqlError {

@@ -12,6 +12,7 @@ mod complete;
 mod descriptions;
 mod document;
 mod filter;
+mod introspection;
 mod ir;
 mod mutation;
 mod order;

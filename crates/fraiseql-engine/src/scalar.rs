@@ -23,7 +23,9 @@ pub(crate) fn coerce(scalar: &str, value: Value) -> Result<Value, &'static str> 
         },
         "ID" => match value {
             Value::String(_) => Ok(value),
-            Value::Number(number) if is_integer(&number.to_string()) => Ok(Value::String(number.to_string())),
+            Value::Number(number) => {
+                whole(&number.to_string()).map(Value::String).ok_or("a string or a whole number")
+            }
             _ => Err("a string or a whole number"),
         },
         "JSON" => Ok(value),
@@ -52,17 +54,22 @@ fn int(value: Value) -> Result<Value, &'static str> {
     let Value::Number(number) = value else {
         return Err(EXPECTED);
     };
-    let digits = number.to_string();
-    let whole = match digits.split_once('.') {
-        Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0') => {
-            whole
-        }
-        Some(_) => return Err(EXPECTED),
-        None => digits.as_str(),
-    };
-    match whole.parse::<i32>() {
-        Ok(value) => Ok(Value::Number(Number::from(value))),
-        Err(_) => Err(EXPECTED),
+    match whole(&number.to_string()).and_then(|digits| digits.parse::<i32>().ok()) {
+        Some(value) => Ok(Value::Number(Number::from(value))),
+        None => Err(EXPECTED),
+    }
+}
+
+/// Returns the digits of a whole number: JSON does not tell 1 from 1.0 and 1e0.
+fn whole(number: &str) -> Option<String> {
+    if number.contains(['e', 'E']) {
+        let value = number.parse::<f64>().ok()?;
+        // What is larger cannot be told from its neighbours.
+        return (value.fract() == 0.0 && value.abs() < 2_f64.powi(53)).then(|| format!("{value:.0}"));
+    }
+    match number.split_once('.') {
+        Some((whole, fraction)) => fraction.bytes().all(|digit| digit == b'0').then(|| whole.to_owned()),
+        None => Some(number.to_owned()),
     }
 }
 
@@ -160,7 +167,10 @@ mod tests {
         check("Int", "2147483647", Some("2147483647"));
         check("Int", "2147483648", None);
         check("Int", "1.0", Some("1"));
+        check("Int", "1e3", Some("1000"));
         check("Int", "1.5", None);
+        check("Int", "1e-1", None);
+        check("Int", "1.00000000000000000000001", None);
         check("Int", "\"1\"", None);
         check("Int", "true", None);
     }

@@ -29,6 +29,12 @@ pub(crate) fn parse_schema(sdl: &str) -> Result<Valid<GraphqlSchema>, String> {
     if let Some(ExtendedType::Object(object)) = schema.types.get_mut("__Type") {
         object.make_mut().fields.insert(is_one_of.name.clone(), Component::new(is_one_of));
     }
+    if let Some(deprecated) = schema.directive_definitions.get_mut("deprecated") {
+        for reason in deprecated.make_mut().arguments.iter_mut().filter(|argument| argument.name == "reason")
+        {
+            reason.make_mut().ty = ast::Type::NonNullNamed(name!("String")).into();
+        }
+    }
     Ok(Valid::assume_valid(schema))
 }
 

@@ -3,6 +3,8 @@
 //! The verdicts are written by `conformance/*.mjs` (`make conformance`); nothing here needs node.
 
 mod documents;
+mod introspection;
+mod variables;
 
 use fraiseql_engine::Schema;
 use serde_json::Value;
