@@ -54,16 +54,16 @@ fn int(value: Value) -> Result<Value, &'static str> {
     let Value::Number(number) = value else {
         return Err(EXPECTED);
     };
-    match whole(&number.to_string()).and_then(|digits| digits.parse::<i32>().ok()) {
-        Some(value) => Ok(Value::Number(Number::from(value))),
-        None => Err(EXPECTED),
+    match whole(&number.to_string()).map(|digits| digits.parse::<i32>()) {
+        Some(Ok(value)) => Ok(Value::Number(Number::from(value))),
+        Some(Err(_)) | None => Err(EXPECTED),
     }
 }
 
 /// Returns the digits of a whole number: JSON does not tell 1 from 1.0 and 1e0.
 fn whole(number: &str) -> Option<String> {
     if number.contains(['e', 'E']) {
-        let value = number.parse::<f64>().ok()?;
+        let Ok(value) = number.parse::<f64>() else { return None };
         // What is larger cannot be told from its neighbours.
         return (value.fract() == 0.0 && value.abs() < 2_f64.powi(53)).then(|| format!("{value:.0}"));
     }

@@ -10,7 +10,7 @@ use fraiseql_engine::Schema;
 use serde_json::Value;
 
 /// Returns a schema with nothing but types: for validation, coercion and introspection.
-fn schema(sdl: &str) -> Schema {
+pub(crate) fn schema(sdl: &str) -> Schema {
     let mut artifact = crate::fixture::schema().artifact().clone();
     artifact.sdl = sdl.to_owned();
     artifact.objects.clear();

@@ -3,6 +3,7 @@
 mod chinook;
 mod conformance;
 mod fixture;
+mod fuzz;
 mod hostile;
 mod mutations;
 mod nasty;
