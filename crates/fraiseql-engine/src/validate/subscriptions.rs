@@ -64,7 +64,7 @@ impl<'d> Checks<'d> {
                     roots.fields.entry(field.response_name()).or_default().push(field);
                 }
                 Selection::InlineFragment(fragment) => {
-                    if fragment.type_condition.as_deref().is_none_or(|condition| applies(condition)) {
+                    if fragment.type_condition.as_deref().is_none_or(applies) {
                         self.roots(root, &fragment.selection_set, roots);
                     }
                 }

@@ -4,6 +4,7 @@ mod client;
 mod drain;
 mod errors;
 mod fixture;
+mod fuzz;
 mod health;
 mod http;
 mod metrics;
