@@ -62,7 +62,7 @@ pub struct Document {
 /// by [`Limits::depth`], input objects and list values by this.
 const PARSER_RECURSION: usize = 250;
 /// How many findings one response carries.
-const ERRORS_MAX: usize = 20;
+pub(crate) const ERRORS_MAX: usize = 20;
 
 impl Document {
     /// Parses and validates `text` against `schema`.
@@ -83,9 +83,8 @@ impl Document {
             return Err(vec![GraphqlError::new(Code::ParseFailed, message).at(Some(place))]);
         }
         check_size(&syntax, limits)?;
-        let mut errors = validate(schema, &syntax, &text);
+        let errors = validate(schema, &syntax, &text);
         if !errors.is_empty() {
-            errors.truncate(ERRORS_MAX);
             return Err(errors);
         }
         let executable = syntax

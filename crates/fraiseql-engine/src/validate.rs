@@ -19,9 +19,9 @@ use apollo_compiler::ast::{Definition, Document, FragmentDefinition, OperationDe
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Node};
-use fraiseql_model::response::{Code, GraphqlError};
+use fraiseql_model::response::{Code, GraphqlError, Location};
 
-use crate::document::location_in;
+use crate::document::{ERRORS_MAX, location_in};
 use crate::schema::Schema;
 
 /// Returns what is wrong with a document, in the order of the document within each kind of rule.
@@ -91,10 +91,17 @@ impl<'d> Checks<'d> {
     }
 
     fn error(&mut self, spans: impl IntoIterator<Item = Option<SourceSpan>>, message: String) {
-        let mut error = GraphqlError::new(Code::ValidationFailed, message);
-        error.locations =
-            spans.into_iter().filter_map(|span| location_in(&self.document.sources, span)).collect();
-        self.errors.push(error);
+        let places = spans.into_iter().filter_map(|span| location_in(&self.document.sources, span)).collect();
+        self.error_at(places, message);
+    }
+
+    /// Keeps as many errors as one response carries: a hostile document has one for each pair of fields.
+    fn error_at(&mut self, places: Vec<Location>, message: String) {
+        if self.errors.len() < ERRORS_MAX {
+            let mut error = GraphqlError::new(Code::ValidationFailed, message);
+            error.locations = places;
+            self.errors.push(error);
+        }
     }
 
     fn type_named(&self, name: &str) -> Option<&'d ExtendedType> {

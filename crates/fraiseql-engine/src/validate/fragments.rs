@@ -15,14 +15,13 @@ impl<'d> Checks<'d> {
         let spreads = spreads_of(fragments);
         let mut visited = BTreeSet::new();
         let mut path = Path::default();
-        let before = self.errors.len();
         for (fragment, _) in fragments {
             self.cycles_from(&fragment.name, &spreads, &mut visited, &mut path);
         }
-        self.errors.len() > before
+        path.cyclic
     }
 
-    /// As deep as the longest chain of fragments, which the limit on nesting keeps short.
+    /// As deep as the longest chain of fragments, which the limit on tokens keeps short.
     fn cycles_from(
         &mut self,
         name: &'d str,
@@ -42,6 +41,7 @@ impl<'d> Checks<'d> {
                     let spans: Vec<_> =
                         path.spreads[start..].iter().map(|spread| spread.location()).collect();
                     self.error(spans, format!("the fragment \"{target}\" spreads itself"));
+                    path.cyclic = true;
                 }
                 None => self.cycles_from(target, spreads, visited, path),
             }
@@ -73,6 +73,7 @@ impl<'d> Checks<'d> {
 struct Path<'d> {
     names: Vec<&'d str>,
     spreads: Vec<&'d Node<FragmentSpread>>,
+    cyclic: bool,
 }
 
 fn spreads_of<'f, 'd>(fragments: &'f [(&'d Node<FragmentDefinition>, Found<'d>)]) -> Spreads<'f, 'd> {

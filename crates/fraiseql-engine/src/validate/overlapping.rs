@@ -11,6 +11,7 @@ use fraiseql_model::response::{Code, GraphqlError};
 use indexmap::IndexMap;
 
 use super::{Checks, Found, is_composite};
+use crate::document::ERRORS_MAX;
 
 /// Fields collected and classes compared, over all operations of a document.
 const BUDGET: usize = 250_000;
@@ -37,7 +38,7 @@ impl<'d> Checks<'d> {
             let root = root.and_then(|name| self.type_named(name));
             self.within(vec![(root, operation.selection_set.as_slice())], &mut budget);
         }
-        if budget == 0 {
+        if budget == 0 && self.errors.len() < ERRORS_MAX {
             let message = "too many fields share their response keys: write each selection once";
             self.errors.push(GraphqlError::new(Code::LimitExceeded, message));
         }

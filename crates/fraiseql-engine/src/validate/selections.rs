@@ -80,10 +80,7 @@ impl<'d> Checks<'d> {
     pub(super) fn error_at_brace(&mut self, first: &Selection, message: String) {
         let start = first.location().map_or(0, |span| span.offset());
         let brace = self.text.get(..start).and_then(|before| before.rfind('{')).unwrap_or(start);
-        self.error([], message);
-        if let Some(error) = self.errors.last_mut() {
-            error.locations.push(location(self.text, brace));
-        }
+        self.error_at(vec![location(self.text, brace)], message);
     }
 
     /// Checks arguments against their definitions; `None` when those are not known.

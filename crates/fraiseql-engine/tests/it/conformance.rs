@@ -3,6 +3,7 @@
 //! The verdicts are written by `conformance/*.mjs` (`make conformance`); nothing here needs node.
 
 mod documents;
+mod hostile;
 mod introspection;
 mod variables;
 
