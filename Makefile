@@ -14,7 +14,7 @@ unexport DATABASE_URL
 READY := . "$(SETUP_ENV)" &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint doc clean
+.PHONY: help setup demo test bench conformance conformance-write lint doc clean
 .NOTPARALLEL:
 
 help: ## Say what can be made
@@ -35,6 +35,14 @@ test: ## Install what is missing, run every test and name the ten slowest
 
 bench: setup ## Measure against pgbench with the same SQL and print the ratios
 	@$(READY) exec bench/run.sh
+
+conformance: setup ## Compare with graphql-js and graphql-http's audit (needs node; installs it with apt)
+	@$(READY) cargo build --package fraiseql
+	@$(READY) exec scripts/conformance.sh "$(CARGO_TARGET_DIR)/debug/fraiseql"
+
+conformance-write: setup
+	@$(READY) cargo build --package fraiseql
+	@$(READY) exec scripts/conformance.sh "$(CARGO_TARGET_DIR)/debug/fraiseql" --write
 
 lint: setup ## Check form, lints, licences and shell scripts, as far as the tools are installed
 	@$(READY) exec scripts/lint.sh

@@ -12,6 +12,7 @@ use crate::bind::format_value;
 use crate::document::Document;
 use crate::plan::{Param, ParamFormat};
 use crate::schema::Schema;
+use crate::spec::is_one_of;
 use crate::variables::{Variables, coerce_value, literal};
 
 /// A coerced argument value, or a part of one, that remembers where it came from.
@@ -127,8 +128,24 @@ impl<'a> Scope<'a> {
             let field = &definition.fields[key];
             match self.input(&field.ty, value, &place)? {
                 Some(value) => object.push((key.to_string(), value)),
-                None if field.ty.is_non_null() => return Err(format!("\"{place}\" is required")),
+                None if field.ty.is_non_null() && field.default_value.is_none() => {
+                    return Err(format!("\"{place}\" is required"));
+                }
                 None => {}
+            }
+        }
+        if is_one_of(definition) && !matches!(object.as_slice(), [(_, value)] if !value.is_null()) {
+            return Err(format!(
+                "\"{place}\" must have exactly one field of {name}, and it must not be null"
+            ));
+        }
+        for (key, field) in &definition.fields {
+            if let Some(default) = &field.default_value
+                && !object.iter().any(|(given, _)| given == key.as_str())
+            {
+                let place = format!("{place}.{key}");
+                let value = literal(self.schema, &field.ty, default, &place)?;
+                object.push((key.to_string(), Input::Literal(value)));
             }
         }
         Ok(Input::Object(object))

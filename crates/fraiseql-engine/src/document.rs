@@ -1,16 +1,21 @@
 //! A parsed and validated document. `limits` has looked at it before it was validated.
 
-use apollo_compiler::Node;
+use std::collections::BTreeSet;
+
 use apollo_compiler::ast;
 use apollo_compiler::executable::{ExecutableDocument, Operation};
 use apollo_compiler::parser::{LineColumn, Parser, SourceMap, SourceSpan};
 use apollo_compiler::response::GraphQLError;
 use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::{Name, Node};
 use fraiseql_model::response::{Code, GraphqlError, Location};
 
+use crate::descriptions::without_descriptions;
 use crate::limits::{Limit, Limits, check_document, judge};
 use crate::scan::{Scan, scan};
 use crate::schema::Schema;
+use crate::tokens::field_without_value;
+use crate::validate::validate;
 
 /// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +33,15 @@ pub enum OperationKind {
 pub struct Document {
     pub(crate) executable: Valid<ExecutableDocument>,
     exceeded: Vec<Limit>,
+    /// Variables that name a type in `__type(name:)`: the answer depends on their values.
+    pub(crate) type_names: BTreeSet<Name>,
 }
 
 /// Nesting of parentheses, braces and brackets that the parser follows; selections are limited
 /// by [`Limits::depth`], input objects and list values by this.
 const PARSER_RECURSION: usize = 250;
 /// How many findings one response carries.
-const ERRORS_MAX: usize = 20;
+pub(crate) const ERRORS_MAX: usize = 20;
 
 impl Document {
     /// Parses and validates `text` against `schema`.
@@ -45,18 +52,28 @@ impl Document {
         // Our own count is below; spaces between are the only tokens that it leaves out.
         let tokens = limits.refused().tokens.saturating_mul(2).saturating_add(2);
         let mut parser = Parser::new().recursion_limit(PARSER_RECURSION).token_limit(tokens);
-        let syntax = parser.parse_ast(text, "request").map_err(|invalid| {
+        let text = without_descriptions(text);
+        let syntax = parser.parse_ast(&*text, "request").map_err(|invalid| {
             if parser.tokens_reached() >= tokens {
                 vec![Limit::Tokens.error(limits.refused().tokens)]
             } else {
                 errors_of(&invalid.errors, Code::ParseFailed)
             }
         })?;
+        if let Some(place) = field_without_value(&text) {
+            let message = "syntax error: the field of an input object needs a value".to_owned();
+            return Err(vec![GraphqlError::new(Code::ParseFailed, message).at(Some(place))]);
+        }
         let exceeded = [exceeded, check_document(&syntax, limits).map_err(|error| vec![error])?].concat();
+        let errors = validate(schema, &syntax, &text);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         let executable = syntax
-            .to_executable_validate(&schema.graphql)
+            .to_executable(&schema.graphql)
             .map_err(|invalid| errors_of(&invalid.errors, Code::ValidationFailed))?;
-        Ok(Self { executable, exceeded })
+        let type_names = type_names(&syntax);
+        Ok(Self { executable: Valid::assume_valid(executable), exceeded, type_names })
     }
 
     /// Returns the limits that it passes where they only warn.
@@ -91,7 +108,7 @@ impl Document {
     }
 }
 
-fn location_in(sources: &SourceMap, span: Option<SourceSpan>) -> Option<Location> {
+pub(crate) fn location_in(sources: &SourceMap, span: Option<SourceSpan>) -> Option<Location> {
     let LineColumn { line, column } = span?.line_column(sources)?;
     Some(Location { line, column })
 }
@@ -106,6 +123,30 @@ fn check_text(text: &str, limits: &Limits) -> Result<Vec<Limit>, GraphqlError> {
         return Err(GraphqlError::new(Code::ParseFailed, message));
     }
     Ok([bytes, told].concat())
+}
+
+fn type_names(document: &ast::Document) -> BTreeSet<Name> {
+    fn walk(selections: &[ast::Selection], names: &mut BTreeSet<Name>) {
+        for selection in selections {
+            match selection {
+                ast::Selection::Field(field) if field.name == "__type" => {
+                    names.extend(field.arguments.iter().filter_map(|name| name.value.as_variable().cloned()));
+                }
+                // Only a root field is `__type`.
+                ast::Selection::Field(_) | ast::Selection::FragmentSpread(_) => {}
+                ast::Selection::InlineFragment(fragment) => walk(&fragment.selection_set, names),
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for definition in &document.definitions {
+        match definition {
+            ast::Definition::OperationDefinition(operation) => walk(&operation.selection_set, &mut names),
+            ast::Definition::FragmentDefinition(fragment) => walk(&fragment.selection_set, &mut names),
+            _ => {}
+        }
+    }
+    names
 }
 
 fn errors_of(list: &DiagnosticList, code: Code) -> Vec<GraphqlError> {

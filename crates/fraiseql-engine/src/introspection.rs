@@ -1,244 +1,285 @@
-//! The introspection of a schema, and SDL from the introspection of any other.
+//! Answers `__schema` and `__type`: section 4 of the specification of September 2025.
+//!
+//! Everything is read from the schema; nothing is kept. How deep a question may go is checked before.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
-use fraiseql_model::response::GraphqlError;
-use serde_json::Value;
+use apollo_compiler::Name;
+use apollo_compiler::ast::{self, DirectiveDefinition, EnumValueDefinition, FieldDefinition, Type};
+use apollo_compiler::schema::{Component, ExtendedType, InputValueDefinition};
+use serde_json::{Map, Value};
 
-use crate::document::Document;
-use crate::limits::Limits;
-use crate::plan::{FieldValue, Plan};
-use crate::planner::plan;
+use crate::argument::Scope;
+use crate::collect::{Group, collect_below};
 use crate::schema::Schema;
-use crate::variables::Variables;
+use crate::spec::is_one_of;
 
-/// Asks for everything that our own servers tell; `isOneOf` is not among it, though it is read where it is.
-pub const INTROSPECTION_QUERY: &str = "query Introspection { __schema { description
-  queryType { name } mutationType { name } subscriptionType { name }
-  types { kind name description specifiedByURL
-    fields(includeDeprecated: true) { name description args(includeDeprecated: true) { ...Input }
-      type { ...Ref } isDeprecated deprecationReason }
-    inputFields(includeDeprecated: true) { ...Input }
-    interfaces { ...Ref }
-    enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
-    possibleTypes { ...Ref } }
-  directives { name description isRepeatable locations args(includeDeprecated: true) { ...Input } } } }
-fragment Input on __InputValue { name description type { ...Ref } defaultValue isDeprecated deprecationReason }
-fragment Ref on __Type { kind name ofType { kind name ofType { kind name ofType { kind name
-  ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } }";
-
-/// Asks for what the edition of 2018 knows: for servers that refuse [`INTROSPECTION_QUERY`].
-pub const INTROSPECTION_QUERY_OLD: &str = "query Introspection { __schema {
-  queryType { name } mutationType { name } subscriptionType { name }
-  types { kind name description
-    fields(includeDeprecated: true) { name description args { ...Input } type { ...Ref }
-      isDeprecated deprecationReason }
-    inputFields { ...Input } interfaces { ...Ref }
-    enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
-    possibleTypes { ...Ref } }
-  directives { name description locations args { ...Input } } } }
-fragment Input on __InputValue { name description type { ...Ref } defaultValue }
-fragment Ref on __Type { kind name ofType { kind name ofType { kind name ofType { kind name
-  ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } }";
-
-/// Lists and non-nulls around a name: as deep as the queries above ask.
-const WRAPPERS_MAX: usize = 8;
-const STANDARD_SCALARS: [&str; 5] = ["Int", "Float", "String", "Boolean", "ID"];
-const STANDARD_DIRECTIVES: [&str; 5] = ["skip", "include", "deprecated", "specifiedBy", "oneOf"];
-
-/// Introspection that is not of the shape that the specification gives it.
-#[derive(Debug, thiserror::Error)]
-#[error("understand the introspection: {place} is not what the specification says")]
-pub struct IntrospectionError {
-    /// Where, as far as it is known.
-    pub place: String,
+/// Returns the value of a root field `__schema` or `__type`.
+pub(crate) fn introspect(scope: Scope<'_>, group: &Group<'_>) -> Value {
+    if group[0].name == "__schema" {
+        return object(scope, &Thing::Schema, group);
+    }
+    let name = scope.argument(group[0], "name").ok().flatten();
+    let name = name.as_ref().and_then(|name| name.text()).unwrap_or_default();
+    named(scope.schema, name).map_or(Value::Null, |thing| object(scope, &thing, group))
 }
 
-/// Returns the answer to [`INTROSPECTION_QUERY`], as a server for this schema gives it.
-pub fn introspect(schema: &Schema) -> Result<Value, Vec<GraphqlError>> {
-    let limits = Limits::default();
-    let document = Document::parse(schema, INTROSPECTION_QUERY, &limits)?;
-    let variables = Variables::coerce(schema, &document, None, &serde_json::Map::new())?;
-    let mut data = serde_json::Map::new();
-    if let Plan::Query(query) = plan(schema, &document, None, &variables, &limits)? {
-        for field in query.fields {
-            if let FieldValue::Static(json) = field.value {
-                let value = serde_json::from_slice(&json).expect("the engine writes JSON");
-                data.insert(field.key, value);
+/// What an introspection object describes.
+enum Thing<'s> {
+    Schema,
+    Named(&'s ExtendedType),
+    /// A list or non-null type.
+    Wrapped(Type),
+    Field(&'s FieldDefinition),
+    Input(&'s InputValueDefinition),
+    EnumValue(&'s EnumValueDefinition),
+    Directive(&'s DirectiveDefinition),
+}
+
+impl Thing<'_> {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::Schema => "__Schema",
+            Self::Named(_) | Self::Wrapped(_) => "__Type",
+            Self::Field(_) => "__Field",
+            Self::Input(_) => "__InputValue",
+            Self::EnumValue(_) => "__EnumValue",
+            Self::Directive(_) => "__Directive",
+        }
+    }
+}
+
+fn object(scope: Scope<'_>, thing: &Thing<'_>, group: &Group<'_>) -> Value {
+    let mut fields = Map::new();
+    for (key, group) in collect_below(scope, thing.type_name(), group) {
+        let name = group[0].name.as_str();
+        let value = if name == "__typename" {
+            Value::from(thing.type_name())
+        } else {
+            match thing {
+                Thing::Schema => schema_field(scope, name, &group),
+                Thing::Named(ty) => type_field(scope, ty, name, &group),
+                Thing::Wrapped(ty) => wrapped_field(scope, ty, name, &group),
+                Thing::Field(field) => match name {
+                    "args" => inputs(scope, field.arguments.iter().map(|input| &**input), &group),
+                    "type" => of_type(scope, &field.ty, &group),
+                    _ => common(name, &field.name, field.description.as_deref(), &field.directives),
+                },
+                Thing::Input(input) => match name {
+                    "type" => of_type(scope, &input.ty, &group),
+                    "defaultValue" => input.default_value.as_ref().map(|value| print(value)).into(),
+                    _ => common(name, &input.name, input.description.as_deref(), &input.directives),
+                },
+                Thing::EnumValue(value) => {
+                    common(name, &value.value, value.description.as_deref(), &value.directives)
+                }
+                Thing::Directive(directive) => directive_field(scope, directive, name, &group),
             }
-        }
+        };
+        fields.insert(key.to_owned(), value);
     }
-    Ok(serde_json::json!({ "data": data }))
+    Value::Object(fields)
 }
 
-/// Returns the schema that an introspection tells of, as SDL.
-///
-/// Takes a whole response or its `data`. What every schema has is left out.
-pub fn sdl_of_introspection(introspection: &Value) -> Result<String, IntrospectionError> {
-    let data = introspection.get("data").unwrap_or(introspection);
-    let schema = data.get("__schema").ok_or_else(|| wrong("__schema"))?;
-    let mut sdl = String::new();
-    root_types(&mut sdl, schema);
-    for directive in list(schema, "directives") {
-        let name = name(directive, "a directive")?;
-        if !STANDARD_DIRECTIVES.contains(&name) {
-            write_directive(&mut sdl, name, directive)?;
-        }
-    }
-    let types = schema.get("types").and_then(Value::as_array).ok_or_else(|| wrong("__schema.types"))?;
-    for definition in types {
-        let name = name(definition, "a type")?;
-        if !name.starts_with("__") && !STANDARD_SCALARS.contains(&name) {
-            write_type(&mut sdl, name, definition)?;
-        }
-    }
-    Ok(sdl)
+fn objects<'s>(scope: Scope<'_>, things: impl IntoIterator<Item = Thing<'s>>, group: &Group<'_>) -> Value {
+    things.into_iter().map(|thing| object(scope, &thing, group)).collect()
 }
 
-fn root_types(sdl: &mut String, schema: &Value) {
-    let root = |key: &str| schema.get(key).and_then(|root| root.get("name")).and_then(Value::as_str);
-    let roots = [("query", "Query"), ("mutation", "Mutation"), ("subscription", "Subscription")];
-    let named = roots.map(|(key, default)| (key, default, root(&format!("{key}Type"))));
-    if named.iter().all(|(_, default, name)| name.is_none_or(|name| name == *default)) {
-        return;
-    }
-    sdl.push_str("schema {\n");
-    for (key, _, name) in named {
-        if let Some(name) = name {
-            sdl.push_str(&format!("  {key}: {name}\n"));
-        }
-    }
-    sdl.push_str("}\n\n");
-}
-
-fn write_type(sdl: &mut String, name: &str, definition: &Value) -> Result<(), IntrospectionError> {
-    describe(sdl, "", definition);
-    match text(definition, "kind").unwrap_or("") {
-        "SCALAR" => {
-            let url = text(definition, "specifiedByURL");
-            let url = url.map_or_else(String::new, |url| format!(" @specifiedBy(url: {})", quoted(url)));
-            sdl.push_str(&format!("scalar {name}{url}\n\n"));
-            return Ok(());
-        }
-        kind @ ("OBJECT" | "INTERFACE") => {
-            let keyword = if kind == "OBJECT" { "type" } else { "interface" };
-            let interfaces: Vec<&str> =
-                list(definition, "interfaces").filter_map(|one| text(one, "name")).collect();
-            let implements = if interfaces.is_empty() { "" } else { " implements " };
-            sdl.push_str(&format!("{keyword} {name}{implements}{} {{\n", interfaces.join(" & ")));
-            for field in list(definition, "fields") {
-                let field_name = self::name(field, name)?;
-                describe(sdl, "  ", field);
-                let arguments = arguments(field)?;
-                let ty = type_of(field, field_name)?;
-                sdl.push_str(&format!("  {field_name}{arguments}: {ty}{}\n", deprecated(field)));
-            }
-        }
-        "UNION" => {
-            let members: Vec<&str> =
-                list(definition, "possibleTypes").filter_map(|one| text(one, "name")).collect();
-            sdl.push_str(&format!("union {name} = {}\n\n", members.join(" | ")));
-            return Ok(());
-        }
-        "ENUM" => {
-            sdl.push_str(&format!("enum {name} {{\n"));
-            for value in list(definition, "enumValues") {
-                describe(sdl, "  ", value);
-                sdl.push_str(&format!("  {}{}\n", self::name(value, name)?, deprecated(value)));
-            }
-        }
-        "INPUT_OBJECT" => {
-            let one_of = definition.get("isOneOf").and_then(Value::as_bool) == Some(true);
-            sdl.push_str(&format!("input {name}{} {{\n", if one_of { " @oneOf" } else { "" }));
-            for field in list(definition, "inputFields") {
-                describe(sdl, "  ", field);
-                sdl.push_str(&format!("  {}\n", input_value(field)?));
-            }
-        }
-        _ => return Err(wrong(&format!("the kind of {name}"))),
-    }
-    sdl.push_str("}\n\n");
-    Ok(())
-}
-
-fn write_directive(sdl: &mut String, name: &str, directive: &Value) -> Result<(), IntrospectionError> {
-    describe(sdl, "", directive);
-    let repeatable = directive.get("isRepeatable").and_then(Value::as_bool) == Some(true);
-    let locations: Vec<&str> = list(directive, "locations").filter_map(Value::as_str).collect();
-    let repeatable = if repeatable { " repeatable" } else { "" };
-    let arguments = arguments(directive)?;
-    sdl.push_str(&format!("directive @{name}{arguments}{repeatable} on {}\n\n", locations.join(" | ")));
-    Ok(())
-}
-
-fn arguments(owner: &Value) -> Result<String, IntrospectionError> {
-    let arguments = list(owner, "args").map(input_value).collect::<Result<Vec<_>, _>>()?;
-    Ok(if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) })
-}
-
-fn input_value(value: &Value) -> Result<String, IntrospectionError> {
-    let name = name(value, "an argument")?;
-    let default = text(value, "defaultValue").map_or_else(String::new, |default| format!(" = {default}"));
-    Ok(format!("{name}: {}{default}{}", type_of(value, name)?, deprecated(value)))
-}
-
-fn type_of(owner: &Value, place: &str) -> Result<String, IntrospectionError> {
-    let mut wrappers = Vec::new();
-    let mut current = owner.get("type").ok_or_else(|| wrong(place))?;
-    loop {
-        let kind = text(current, "kind").unwrap_or("");
-        if !matches!(kind, "LIST" | "NON_NULL") {
-            break;
-        }
-        wrappers.push(kind);
-        current =
-            current.get("ofType").filter(|_| wrappers.len() <= WRAPPERS_MAX).ok_or_else(|| wrong(place))?;
-    }
-    let mut ty = name(current, place)?.to_owned();
-    for wrapper in wrappers.iter().rev() {
-        ty = if *wrapper == "LIST" { format!("[{ty}]") } else { format!("{ty}!") };
-    }
-    Ok(ty)
-}
-
-fn deprecated(owner: &Value) -> String {
-    if owner.get("isDeprecated").and_then(Value::as_bool) != Some(true) {
-        return String::new();
-    }
-    match text(owner, "deprecationReason") {
-        Some(reason) => format!(" @deprecated(reason: {})", quoted(reason)),
-        None => " @deprecated".to_owned(),
-    }
-}
-
-fn describe(sdl: &mut String, indent: &str, owner: &Value) {
-    if let Some(description) = text(owner, "description") {
-        writeln!(sdl, "{indent}{}", quoted(description)).expect("a String takes every write");
-    }
-}
-
-/// JSON's escapes are GraphQL's.
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
-}
-
-fn list<'v>(owner: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
-    owner.get(key).and_then(Value::as_array).into_iter().flatten()
-}
-
-fn text<'v>(owner: &'v Value, key: &str) -> Option<&'v str> {
-    owner.get(key).and_then(Value::as_str)
-}
-
-/// Names go into SDL: only what is a GraphQL name is taken.
-fn name<'v>(owner: &'v Value, place: &str) -> Result<&'v str, IntrospectionError> {
-    let is_name = |name: &&str| {
-        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+fn schema_field(scope: Scope<'_>, name: &str, group: &Group<'_>) -> Value {
+    let graphql = &scope.schema.graphql;
+    let root = |kind| {
+        let root = graphql.root_operation(kind).and_then(|name| named(scope.schema, name));
+        root.map_or(Value::Null, |thing| object(scope, &thing, group))
     };
-    text(owner, "name").filter(is_name).ok_or_else(|| wrong(&format!("the name of {place}")))
+    match name {
+        "description" => graphql.schema_definition.description.as_deref().into(),
+        "types" => {
+            let absent = absent_scalars(scope.schema);
+            let types = graphql.types.values().filter(|ty| !absent.contains(ty.name().as_str()));
+            objects(scope, types.map(Thing::Named), group)
+        }
+        "directives" => {
+            let all = graphql.directive_definitions.values();
+            objects(scope, all.map(|directive| Thing::Directive(directive)), group)
+        }
+        "queryType" => root(ast::OperationType::Query),
+        "mutationType" => root(ast::OperationType::Mutation),
+        _ => root(ast::OperationType::Subscription),
+    }
 }
 
-fn wrong(place: &str) -> IntrospectionError {
-    IntrospectionError { place: place.to_owned() }
+fn type_field(scope: Scope<'_>, ty: &ExtendedType, name: &str, group: &Group<'_>) -> Value {
+    let types = |names: &mut dyn Iterator<Item = &Name>| -> Value {
+        let things: Vec<Thing<'_>> = names.filter_map(|name| named(scope.schema, name)).collect();
+        objects(scope, things, group)
+    };
+    match (name, ty) {
+        ("kind", _) => kind(ty).into(),
+        ("name", _) => ty.name().as_str().into(),
+        ("description", _) => ty.description().map(|text| text.as_str()).into(),
+        ("fields", ExtendedType::Object(ty)) => fields(scope, ty.fields.values(), group),
+        ("fields", ExtendedType::Interface(ty)) => fields(scope, ty.fields.values(), group),
+        ("interfaces", ExtendedType::Object(ty)) => {
+            types(&mut ty.implements_interfaces.iter().map(|name| &name.name))
+        }
+        ("interfaces", ExtendedType::Interface(ty)) => {
+            types(&mut ty.implements_interfaces.iter().map(|name| &name.name))
+        }
+        ("possibleTypes", ExtendedType::Union(ty)) => types(&mut ty.members.iter().map(|name| &name.name)),
+        ("possibleTypes", ExtendedType::Interface(ty)) => {
+            let implementers = scope.schema.implementers.get(&ty.name);
+            types(&mut implementers.into_iter().flat_map(|found| &found.objects))
+        }
+        ("enumValues", ExtendedType::Enum(ty)) => {
+            let values = ty.values.values().filter(|value| shown(scope, &value.directives, group));
+            objects(scope, values.map(|value| Thing::EnumValue(value)), group)
+        }
+        ("inputFields", ExtendedType::InputObject(ty)) => {
+            inputs(scope, ty.fields.values().map(|field| &***field), group)
+        }
+        ("specifiedByURL", ExtendedType::Scalar(ty)) => {
+            let directive = ty.directives.get("specifiedBy");
+            let url = directive.and_then(|directive| directive.specified_argument_by_name("url"));
+            url.and_then(|url| url.as_str()).into()
+        }
+        ("isOneOf", ExtendedType::InputObject(ty)) => is_one_of(ty).into(),
+        _ => Value::Null,
+    }
+}
+
+fn wrapped_field(scope: Scope<'_>, ty: &Type, name: &str, group: &Group<'_>) -> Value {
+    match (name, ty) {
+        ("kind", Type::List(_)) => "LIST".into(),
+        ("kind", _) => "NON_NULL".into(),
+        ("ofType", Type::List(_)) => of_type(scope, ty.item_type(), group),
+        ("ofType", _) => of_type(scope, &ty.clone().nullable(), group),
+        _ => Value::Null,
+    }
+}
+
+fn directive_field(
+    scope: Scope<'_>,
+    directive: &DirectiveDefinition,
+    name: &str,
+    group: &Group<'_>,
+) -> Value {
+    match name {
+        "name" => directive.name.as_str().into(),
+        "description" => directive.description.as_deref().into(),
+        "isRepeatable" => directive.repeatable.into(),
+        "locations" => directive.locations.iter().map(|place| place.name()).collect(),
+        _ => inputs(scope, directive.arguments.iter().map(|input| &**input), group),
+    }
+}
+
+/// What fields, inputs and values of enums have alike.
+fn common(name: &str, own: &Name, description: Option<&str>, directives: &ast::DirectiveList) -> Value {
+    match name {
+        "name" => own.as_str().into(),
+        "description" => description.into(),
+        "isDeprecated" => directives.has("deprecated").into(),
+        _ => {
+            let given = |directive: &ast::Directive| {
+                let reason = directive.specified_argument_by_name("reason");
+                reason.and_then(|reason| reason.as_str()).map(str::to_owned)
+            };
+            let reason = directives.get("deprecated").map(|directive| given(directive));
+            reason.map(|given| given.unwrap_or_else(|| "No longer supported".to_owned())).into()
+        }
+    }
+}
+
+fn of_type(scope: Scope<'_>, ty: &Type, group: &Group<'_>) -> Value {
+    match ty {
+        Type::Named(name) => {
+            named(scope.schema, name).map_or(Value::Null, |thing| object(scope, &thing, group))
+        }
+        wrapped => object(scope, &Thing::Wrapped(wrapped.clone()), group),
+    }
+}
+
+fn fields<'s>(
+    scope: Scope<'_>,
+    fields: impl Iterator<Item = &'s Component<FieldDefinition>>,
+    group: &Group<'_>,
+) -> Value {
+    let shown = fields.filter(|field| shown(scope, &field.directives, group));
+    objects(scope, shown.map(|field| Thing::Field(field)), group)
+}
+
+fn inputs<'s>(
+    scope: Scope<'_>,
+    inputs: impl Iterator<Item = &'s InputValueDefinition>,
+    group: &Group<'_>,
+) -> Value {
+    let shown = inputs.filter(|input| shown(scope, &input.directives, group));
+    objects(scope, shown.map(Thing::Input), group)
+}
+
+fn shown(scope: Scope<'_>, directives: &ast::DirectiveList, group: &Group<'_>) -> bool {
+    let included = scope.argument(group[0], "includeDeprecated").ok().flatten();
+    !directives.has("deprecated") || included.and_then(|value| value.boolean()).unwrap_or(false)
+}
+
+fn named<'s>(schema: &'s Schema, name: &str) -> Option<Thing<'s>> {
+    let ty = schema.graphql.types.get(name)?;
+    let absent = ty.is_built_in() && ty.is_scalar() && absent_scalars(schema).contains(name);
+    (!absent).then_some(Thing::Named(ty))
+}
+
+/// Returns the built-in scalars that nothing in the schema is of: section 3.5 keeps them out.
+fn absent_scalars(schema: &Schema) -> BTreeSet<&'static str> {
+    let mut absent: BTreeSet<&'static str> = ["Int", "Float", "ID"].into();
+    let mut meet = |ty: &Type| {
+        absent.remove(ty.inner_named_type().as_str());
+    };
+    for ty in schema.graphql.types.values() {
+        let fields: Vec<&Component<FieldDefinition>> = match ty {
+            ExtendedType::Object(ty) => ty.fields.values().collect(),
+            ExtendedType::Interface(ty) => ty.fields.values().collect(),
+            ExtendedType::InputObject(ty) => {
+                ty.fields.values().for_each(|field| meet(&field.ty));
+                continue;
+            }
+            _ => continue,
+        };
+        for field in fields {
+            meet(&field.ty);
+            field.arguments.iter().for_each(|argument| meet(&argument.ty));
+        }
+    }
+    for directive in schema.graphql.directive_definitions.values() {
+        directive.arguments.iter().for_each(|argument| meet(&argument.ty));
+    }
+    absent
+}
+
+fn kind(ty: &ExtendedType) -> &'static str {
+    match ty {
+        ExtendedType::Scalar(_) => "SCALAR",
+        ExtendedType::Object(_) => "OBJECT",
+        ExtendedType::Interface(_) => "INTERFACE",
+        ExtendedType::Union(_) => "UNION",
+        ExtendedType::Enum(_) => "ENUM",
+        ExtendedType::InputObject(_) => "INPUT_OBJECT",
+    }
+}
+
+/// Writes a default as GraphQL on one line.
+fn print(value: &ast::Value) -> String {
+    match value {
+        ast::Value::List(items) => {
+            let items: Vec<String> = items.iter().map(|item| print(item)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        ast::Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
+        ast::Value::Object(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name}: {}", print(value))).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        // JSON's escapes are GraphQL's.
+        ast::Value::String(text) => Value::from(text.as_str()).to_string(),
+        scalar => scalar.serialize().no_indent().to_string(),
+    }
 }

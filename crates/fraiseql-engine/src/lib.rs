@@ -12,11 +12,13 @@ mod bind;
 mod collect;
 mod complete;
 mod connection;
+mod descriptions;
 mod diff;
 mod document;
 mod estimate;
 mod explain;
 mod filter;
+mod introspected;
 mod introspection;
 mod ir;
 mod limits;
@@ -35,10 +37,13 @@ mod scan;
 mod schema;
 mod select;
 mod shape;
+mod spec;
 mod sql;
 mod sql_aggregate;
 mod sql_connection;
 mod sql_document;
+mod tokens;
+mod validate;
 mod variables;
 mod version;
 mod write;
@@ -50,7 +55,7 @@ pub use diff::{Change, ChangeKind, ChangeSeverity, PublicSchema, SdlError, affec
 pub use document::{Document, OperationKind};
 pub use estimate::check_rows;
 pub use explain::{Advice, ExplainError, Measured, PlanNode, TableFacts, advice, read_plan};
-pub use introspection::{
+pub use introspected::{
     INTROSPECTION_QUERY, INTROSPECTION_QUERY_OLD, IntrospectionError, introspect, sdl_of_introspection,
 };
 pub use limits::{Limit, LimitMode, Limits, WARN_FACTOR, check_values};

@@ -6,8 +6,6 @@ use apollo_compiler::ast::OperationType;
 use apollo_compiler::executable::Operation;
 use apollo_compiler::introspection;
 use apollo_compiler::request::RequestError;
-use apollo_compiler::response::JsonMap;
-use apollo_compiler::validation::Valid;
 use bytes::Bytes;
 use fraiseql_model::artifact::{Derived, Form, FunctionReturn, NonNull, QueryField};
 use fraiseql_model::response::{Code, GraphqlError};
@@ -18,6 +16,7 @@ use crate::argument::Scope;
 use crate::collect::{Group, collect};
 use crate::connection::connection;
 use crate::document::Document;
+use crate::introspection::introspect;
 use crate::ir::{Root, Select, Source};
 use crate::limits::{Limit, Limits};
 use crate::mutation::mutation_write;
@@ -139,13 +138,15 @@ fn query_roots<'s>(
 ) -> Result<Vec<PlannedRoot<'s>>, GraphqlError> {
     let groups = root_groups(scope, operation, limits)?;
     let is_meta = |group: &Group<'_>| matches!(group[0].name.as_str(), "__schema" | "__type");
-    let meta = if groups.values().any(is_meta) { introspect(scope, operation)? } else { JsonMap::new() };
+    if groups.values().any(is_meta) {
+        check_introspection(scope, operation)?;
+    }
     let type_name = operation.object_type().as_str();
     let mut roots = Vec::with_capacity(groups.len());
     for (key, group) in groups {
         let (value, kind) = if is_meta(&group) {
-            let value = meta.get(key).map_or_else(|| "null".to_owned(), ToString::to_string);
-            (RootValue::Static(Bytes::from(value)), ShapeKind::Leaf)
+            let value = introspect(scope, &group);
+            (RootValue::Static(Bytes::from(value.to_string())), ShapeKind::Leaf)
         } else if group[0].name == "__typename" {
             (RootValue::Static(typename(type_name)), ShapeKind::Leaf)
         } else {
@@ -262,22 +263,9 @@ fn typename(name: &str) -> Bytes {
     Bytes::from(Value::from(name).to_string())
 }
 
-fn introspect(scope: Scope<'_>, operation: &Operation) -> Result<JsonMap, GraphqlError> {
+fn check_introspection(scope: Scope<'_>, operation: &Operation) -> Result<(), GraphqlError> {
     let failed = |error: RequestError| GraphqlError::new(Code::LimitExceeded, error.message().to_string());
-    introspection::check_max_depth(&scope.document.executable, operation).map_err(failed)?;
-    let mut variables = JsonMap::new();
-    for (name, value) in &scope.variables.values {
-        variables.insert(name.as_str(), value.clone().into());
-    }
-    let response = introspection::partial_execute(
-        &scope.schema.graphql,
-        &scope.schema.implementers,
-        &scope.document.executable,
-        operation,
-        &Valid::assume_valid(variables),
-    )
-    .map_err(failed)?;
-    Ok(response.data.unwrap_or_default())
+    introspection::check_max_depth(&scope.document.executable, operation).map_err(failed)
 }
 
 fn mutation_plan(

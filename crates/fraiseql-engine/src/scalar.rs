@@ -10,8 +10,8 @@ pub(crate) fn coerce(scalar: &str, value: Value) -> Result<Value, &'static str> 
     match scalar {
         "Int" => int(value),
         "Float" => match value {
-            Value::Number(_) => Ok(value),
-            _ => Err("a number"),
+            Value::Number(number) if is_finite(&number.to_string()) => Ok(Value::Number(number)),
+            _ => Err("a number that a float of 64 bits can hold"),
         },
         "String" => match value {
             Value::String(_) => Ok(value),
@@ -23,7 +23,9 @@ pub(crate) fn coerce(scalar: &str, value: Value) -> Result<Value, &'static str> 
         },
         "ID" => match value {
             Value::String(_) => Ok(value),
-            Value::Number(number) if is_integer(&number.to_string()) => Ok(Value::String(number.to_string())),
+            Value::Number(number) => {
+                whole(&number.to_string()).map(Value::String).ok_or("a string or a whole number")
+            }
             _ => Err("a string or a whole number"),
         },
         "JSON" => Ok(value),
@@ -42,22 +44,32 @@ pub(crate) fn coerce(scalar: &str, value: Value) -> Result<Value, &'static str> 
     }
 }
 
+/// A value beyond the range of a float is an error: section 3.5.2.
+fn is_finite(digits: &str) -> bool {
+    digits.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
 fn int(value: Value) -> Result<Value, &'static str> {
     const EXPECTED: &str = "a whole number of 32 bits";
     let Value::Number(number) = value else {
         return Err(EXPECTED);
     };
-    let digits = number.to_string();
-    let whole = match digits.split_once('.') {
-        Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0') => {
-            whole
-        }
-        Some(_) => return Err(EXPECTED),
-        None => digits.as_str(),
-    };
-    match whole.parse::<i32>() {
-        Ok(value) => Ok(Value::Number(Number::from(value))),
-        Err(_) => Err(EXPECTED),
+    match whole(&number.to_string()).map(|digits| digits.parse::<i32>()) {
+        Some(Ok(value)) => Ok(Value::Number(Number::from(value))),
+        Some(Err(_)) | None => Err(EXPECTED),
+    }
+}
+
+/// Returns the digits of a whole number: JSON does not tell 1 from 1.0 and 1e0.
+fn whole(number: &str) -> Option<String> {
+    if number.contains(['e', 'E']) {
+        let Ok(value) = number.parse::<f64>() else { return None };
+        // What is larger cannot be told from its neighbours.
+        return (value.fract() == 0.0 && value.abs() < 2_f64.powi(53)).then(|| format!("{value:.0}"));
+    }
+    match number.split_once('.') {
+        Some((whole, fraction)) => fraction.bytes().all(|digit| digit == b'0').then(|| whole.to_owned()),
+        None => Some(number.to_owned()),
     }
 }
 
@@ -146,7 +158,8 @@ mod tests {
         check("BigInt", "\"-9223372036854775808\"", Some("\"-9223372036854775808\""));
         check("BigInt", "9223372036854775808", None);
         check("Decimal", "0.12345678901234567890123", Some("\"0.12345678901234567890123\""));
-        check("Float", "1e400", Some("1e+400"));
+        check("Float", "0.12345678901234567890123", Some("0.12345678901234567890123"));
+        check("Float", "1e400", None);
     }
 
     #[test]
@@ -154,7 +167,10 @@ mod tests {
         check("Int", "2147483647", Some("2147483647"));
         check("Int", "2147483648", None);
         check("Int", "1.0", Some("1"));
+        check("Int", "1e3", Some("1000"));
         check("Int", "1.5", None);
+        check("Int", "1e-1", None);
+        check("Int", "1.00000000000000000000001", None);
         check("Int", "\"1\"", None);
         check("Int", "true", None);
     }

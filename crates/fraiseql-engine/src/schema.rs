@@ -13,6 +13,8 @@ use fraiseql_model::artifact::{
 use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::names::quote_identifier;
 
+use crate::spec::parse_schema;
+
 /// A schema that is ready to plan requests. Immutable; share it with `Arc`.
 #[derive(Debug)]
 pub struct Schema {
@@ -81,13 +83,7 @@ impl Schema {
     ///
     /// Fails when the artifact contradicts itself, which only a faulty compiler can cause.
     pub fn load(artifact: Artifact) -> Result<Self, LoadError> {
-        let graphql = GraphqlSchema::parse_and_validate(artifact.sdl.as_str(), "schema.graphql").map_err(
-            |invalid| {
-                let reason =
-                    invalid.errors.iter().next().map_or_else(String::new, |error| error.error.to_string());
-                LoadError::Sdl { reason }
-            },
-        )?;
+        let graphql = parse_schema(&artifact.sdl).map_err(|reason| LoadError::Sdl { reason })?;
         let objects = artifact
             .objects
             .iter()

@@ -10,6 +10,7 @@ use crate::argument::literal_json;
 use crate::document::Document;
 use crate::scalar;
 use crate::schema::Schema;
+use crate::spec::is_one_of;
 
 /// The variables of one request, coerced to their types.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,12 @@ impl Variables {
                 Ok(Some(value)) => {
                     variables.shape.push_str(&definition.name);
                     write_shape(schema, &definition.ty, &value, &mut variables.shape);
+                    if document.type_names.contains(&definition.name) {
+                        // What is no type is one shape, whatever it is called.
+                        let known = value.as_str().filter(|name| schema.graphql.types.contains_key(*name));
+                        variables.shape.push_str(known.unwrap_or("?"));
+                        variables.shape.push(',');
+                    }
                     variables.values.insert(definition.name.to_string(), value);
                 }
                 Ok(None) => variables.shape.push('-'),
@@ -47,6 +54,11 @@ impl Variables {
             }
         }
         if errors.is_empty() { Ok(variables) } else { Err(errors) }
+    }
+
+    /// Returns a coerced value; `None` for a variable that is not defined or was left out.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
     }
 
     /// Returns what of the variables decides the plan: which are given, which keys their objects
@@ -105,6 +117,12 @@ pub(crate) fn coerce_value(schema: &Schema, ty: &Type, value: Value, place: &str
                 return Err(format!("\"{place}\" must be an object of type {name}"));
             };
             let mut object = Map::new();
+            let null = given.values().next().is_none_or(Value::is_null);
+            if is_one_of(definition) && (given.len() != 1 || null) {
+                return Err(format!(
+                    "\"{place}\" must have exactly one field of {name}, and it must not be null"
+                ));
+            }
             if let Some(unknown) = given.keys().find(|key| !definition.fields.contains_key(key.as_str())) {
                 return Err(format!("\"{place}\" has a field \"{unknown}\" that {name} does not define"));
             }

@@ -176,7 +176,7 @@ async fn filters_by_variables() {
     w.check(query, "{}", &expect("true")).await;
     w.check(query, r#"{"f":null}"#, &expect("true")).await;
     w.check(
-        "query($a:Int,$b:Int){tracks(where:{trackId:{in:[$a,7,$b]}},orderBy:{trackId:ASC}){trackId}}",
+        "query($a:Int!,$b:Int!){tracks(where:{trackId:{in:[$a,7,$b]}},orderBy:{trackId:ASC}){trackId}}",
         r#"{"a":5,"b":9}"#,
         &expect("track_id in (5,7,9)"),
     )

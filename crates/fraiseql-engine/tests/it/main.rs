@@ -3,10 +3,12 @@
 mod aggregates;
 mod chinook;
 mod computed;
+mod conformance;
 mod connections;
 mod diff;
 mod documents;
 mod fixture;
+mod fuzz;
 mod hostile;
 mod live;
 mod mutations;

@@ -8,6 +8,7 @@ mod drain;
 mod errors;
 mod events;
 mod fixture;
+mod fuzz;
 mod health;
 mod hostile;
 mod http;

@@ -18,6 +18,7 @@ const NAMES: &[&str] = &[
     "Makefile",
     "README.md",
     "bench",
+    "conformance",
     "clippy.toml",
     "conformance",
     "crates",
