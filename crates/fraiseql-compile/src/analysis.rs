@@ -1,15 +1,18 @@
 //! The passes over a schema in their order, and what they found out.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use apollo_compiler::ast::Document;
 use fraiseql_model::catalog::Catalog;
 
 use crate::column::Vocabulary;
+use crate::common;
 use crate::database::Database;
 use crate::document::Authored;
 use crate::draft::Drafts;
 use crate::enumeration::{self, BoundEnum};
+use crate::family::Families;
 use crate::findings::Findings;
 use crate::object::{self, BoundObject};
 use crate::root::{BoundRoot, RootBinder, RootFields};
@@ -19,8 +22,12 @@ use crate::write::{self, Writes};
 pub(crate) struct Analysis<'o, 'a> {
     pub(crate) authored: &'a Authored<'a>,
     pub(crate) database: &'a Database<'a>,
+    pub(crate) families: &'a Families<'a>,
+    pub(crate) drafts: &'a Drafts<'a, 'a>,
     pub(crate) enums: &'a BTreeMap<&'a str, BoundEnum>,
     pub(crate) objects: &'o [BoundObject<'a>],
+    /// Interfaces without a relation, and unions, with the fields that all of their types have alike.
+    pub(crate) commons: &'o [BoundObject<'a>],
     pub(crate) by_name: BTreeMap<&'a str, &'o BoundObject<'a>>,
     pub(crate) query: Vec<BoundRoot<'a>>,
     pub(crate) mutation: Vec<BoundRoot<'a>>,
@@ -37,7 +44,9 @@ pub(crate) fn analyse<R>(
 ) -> R {
     let authored = Authored::read(findings, document);
     let database = Database::new(catalog);
-    let drafts = Drafts::read(findings, &authored, &database);
+    let families = Families::read(findings, &authored);
+    let made = OnceCell::new();
+    let drafts = Drafts::read(findings, &authored, &database, &families, &made);
     let enums = enumeration::bind(findings, &authored, &drafts, &database);
     let words = Vocabulary {
         database: &database,
@@ -45,10 +54,12 @@ pub(crate) fn analyse<R>(
         objects: authored.object_names().collect(),
         refused: &authored.refused,
     };
-    let objects = object::bind(findings, &drafts, &words);
+    let objects = object::bind(findings, &drafts, &families, &words);
+    let commons = common::bind(findings, &families, &drafts, &objects);
     let roots = RootFields::read(findings, &authored);
     let binder = RootBinder {
         drafts: &drafts,
+        families: &families,
         objects: objects.iter().map(|object| (object.name, object)).collect(),
         words: &words,
     };
@@ -59,8 +70,11 @@ pub(crate) fn analyse<R>(
     let analysis = Analysis {
         authored: &authored,
         database: &database,
+        families: &families,
+        drafts: &drafts,
         enums: &enums,
         objects: &objects,
+        commons: &commons,
         by_name,
         query,
         mutation,

@@ -325,6 +325,14 @@ impl<'a> Caller<'a, '_> {
             findings.add(place, self.refused(function, shape, &function.returns));
             return None;
         }
+        if target.is_some_and(|target| target.restricted) {
+            let message = format!("{} returns rows of every type in {relation}", function.name);
+            let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+                .why(format!("{} is told from others by a discriminator", shape.name))
+                .hint("return another relation, or ask for the rows without the function");
+            findings.add(place, error);
+            return None;
+        }
         let trusted = self.field.applied.get("neverNull").and_then(|usage| usage.place);
         let source = format!("what {} returns", function.name);
         let sql_type = TypeRef { name: relation.clone(), array: false };

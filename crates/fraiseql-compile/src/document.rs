@@ -23,6 +23,8 @@ pub(crate) struct Authored<'d> {
     /// Everything in the order of the document.
     pub(crate) entries: Vec<Entry>,
     pub(crate) objects: Vec<AuthoredObject<'d>>,
+    pub(crate) interfaces: Vec<AuthoredObject<'d>>,
+    pub(crate) unions: Vec<AuthoredUnion<'d>>,
     pub(crate) enums: Vec<AuthoredEnum<'d>>,
     pub(crate) scalars: Vec<&'d Node<ScalarTypeDefinition>>,
     pub(crate) query: Option<AuthoredObject<'d>>,
@@ -39,11 +41,13 @@ pub(crate) enum Entry {
     Query,
     Mutation,
     Object(usize),
+    Interface(usize),
+    Union(usize),
     Enum(usize),
     Scalar(usize),
 }
 
-/// An object type with its extensions.
+/// An object type or an interface with its extensions.
 #[derive(Debug)]
 pub(crate) struct AuthoredObject<'d> {
     pub(crate) name: &'d str,
@@ -51,6 +55,16 @@ pub(crate) struct AuthoredObject<'d> {
     pub(crate) description: Option<&'d str>,
     pub(crate) directives: Vec<&'d Node<Directive>>,
     pub(crate) fields: Vec<&'d Node<FieldDefinition>>,
+    pub(crate) implements: Vec<&'d Name>,
+}
+
+/// A union with its extensions.
+#[derive(Debug)]
+pub(crate) struct AuthoredUnion<'d> {
+    pub(crate) name: &'d str,
+    pub(crate) place: Place,
+    pub(crate) description: Option<&'d str>,
+    pub(crate) members: Vec<&'d Name>,
 }
 
 /// An enum with its extensions.
@@ -108,6 +122,30 @@ impl<'d> Authored<'d> {
                 };
                 self.define_object(findings, part, object.description.as_deref());
             }
+            Definition::InterfaceTypeDefinition(interface) => {
+                let part = ObjectPart {
+                    name: &interface.name,
+                    directives: &interface.directives,
+                    fields: &interface.fields,
+                    implements: &interface.implements_interfaces,
+                };
+                if self.claim(findings, part.name, Claim::Type) {
+                    self.entries.push(Entry::Interface(self.interfaces.len()));
+                    self.interfaces.push(part.with(interface.description.as_deref()));
+                }
+            }
+            Definition::UnionTypeDefinition(union) => {
+                if self.claim(findings, &union.name, Claim::Type) {
+                    Applied::read(findings, Site::Union, &union.directives.0);
+                    self.entries.push(Entry::Union(self.unions.len()));
+                    self.unions.push(AuthoredUnion {
+                        name: &union.name,
+                        place: union.name.location(),
+                        description: union.description.as_deref(),
+                        members: union.members.iter().collect(),
+                    });
+                }
+            }
             Definition::EnumTypeDefinition(definition) => {
                 if self.claim(findings, &definition.name, Claim::Type) {
                     self.entries.push(Entry::Enum(self.enums.len()));
@@ -152,13 +190,7 @@ impl<'d> Authored<'d> {
         if !self.claim(findings, part.name, Claim::Type) {
             return;
         }
-        let object = AuthoredObject {
-            name: part.name,
-            place: part.name.location(),
-            description,
-            directives: part.directives.iter().collect(),
-            fields: part.fields.iter().collect(),
-        };
+        let object = part.with(description);
         match object.name {
             "Query" => {
                 self.entries.push(Entry::Query);
@@ -207,6 +239,23 @@ impl<'d> Authored<'d> {
                 };
                 self.extend_object(findings, part);
             }
+            Definition::InterfaceTypeExtension(interface) => {
+                match self.interfaces.iter_mut().find(|found| interface.name == found.name) {
+                    Some(found) => {
+                        found.directives.extend(interface.directives.iter());
+                        found.fields.extend(interface.fields.iter());
+                        found.implements.extend(interface.implements_interfaces.iter());
+                    }
+                    None => self.refuse_extension(findings, &interface.name),
+                }
+            }
+            Definition::UnionTypeExtension(union) => {
+                Applied::read(findings, Site::Union, &union.directives.0);
+                match self.unions.iter_mut().find(|found| union.name == found.name) {
+                    Some(found) => found.members.extend(union.members.iter()),
+                    None => self.refuse_extension(findings, &union.name),
+                }
+            }
             Definition::EnumTypeExtension(extension) => {
                 match self.enums.iter_mut().find(|found| extension.name == found.name) {
                     Some(found) => {
@@ -249,6 +298,7 @@ impl<'d> Authored<'d> {
                     description: None,
                     directives: Vec::new(),
                     fields: Vec::new(),
+                    implements: Vec::new(),
                 }))
             }
             name => self.objects.iter_mut().find(|found| found.name == name),
@@ -257,6 +307,7 @@ impl<'d> Authored<'d> {
             Some(found) => {
                 found.directives.extend(part.directives.iter());
                 found.fields.extend(part.fields.iter());
+                found.implements.extend(part.implements.iter());
             }
             None => self.refuse_extension(findings, part.name),
         }
@@ -301,7 +352,7 @@ impl<'d> Authored<'d> {
 
     fn check_members(&self, findings: &mut Findings) {
         let roots = self.query.iter().chain(&self.mutation);
-        for object in self.objects.iter().chain(roots) {
+        for object in self.objects.iter().chain(&self.interfaces).chain(roots) {
             let fields = object.fields.iter().map(|field| &field.name);
             check_names(findings, object.name, "field", fields);
             for field in &object.fields {
@@ -312,6 +363,14 @@ impl<'d> Authored<'d> {
             if object.fields.is_empty() && object.name != "Mutation" {
                 let message = format!("type {} has no fields", object.name);
                 findings.add(object.place, Diagnostic::error(&errors::SDL_INVALID, message));
+            }
+        }
+        for union in &self.unions {
+            let members = union.members.iter().copied();
+            check_names(findings, union.name, "member", members);
+            if union.members.is_empty() {
+                let message = format!("union {} has no members", union.name);
+                findings.add(union.place, Diagnostic::error(&errors::SDL_INVALID, message));
             }
         }
         for definition in &self.enums {
@@ -379,21 +438,30 @@ fn refuse_executable(findings: &mut Findings, what: &str, place: Place) {
     findings.add(place, error);
 }
 
+impl<'d> ObjectPart<'d> {
+    fn with(self, description: Option<&'d str>) -> AuthoredObject<'d> {
+        AuthoredObject {
+            name: self.name,
+            place: self.name.location(),
+            description,
+            directives: self.directives.iter().collect(),
+            fields: self.fields.iter().collect(),
+            implements: self.implements.iter().collect(),
+        }
+    }
+}
+
 fn refuse_interfaces(findings: &mut Findings, part: &ObjectPart<'_>) {
-    if let Some(first) = part.implements.first() {
-        let message = "interfaces are not compiled by this version";
-        findings.add(first.location(), Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
+    if let ("Query" | "Mutation", Some(first)) = (part.name.as_str(), part.implements.first()) {
+        let message = format!("{} cannot implement {first}", part.name);
+        let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+            .why("the rows of an interface come from relations, those of a root type from nowhere");
+        findings.add(first.location(), error);
     }
 }
 
 fn refuse_kind(findings: &mut Findings, definition: &Definition) {
     let (what, hint) = match definition {
-        Definition::InterfaceTypeDefinition(_) | Definition::InterfaceTypeExtension(_) => {
-            ("interfaces", "give each type its own fields")
-        }
-        Definition::UnionTypeDefinition(_) | Definition::UnionTypeExtension(_) => {
-            ("unions", "give each type a field of its own")
-        }
         Definition::InputObjectTypeDefinition(_) | Definition::InputObjectTypeExtension(_) => (
             "input types of your own",
             "give a function scalar arguments, or one of type JSON; inputs of writes are generated",

@@ -1,5 +1,6 @@
 //! Object types with their relation found and their directives read; their fields are not bound yet.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use apollo_compiler::Node;
@@ -12,13 +13,17 @@ use crate::casing::snake_case;
 use crate::database::{Database, Found};
 use crate::directive::{Applied, Site, Usage};
 use crate::document::{Authored, AuthoredObject};
+use crate::family::Families;
 use crate::findings::{Findings, Place, listed, suggesting};
+use crate::inherit::{self, Inheritance};
 
 /// All object types of a document.
 #[derive(Debug)]
 pub(crate) struct Drafts<'d, 'c> {
     pub(crate) list: Vec<Draft<'d, 'c>>,
     by_name: BTreeMap<&'d str, usize>,
+    /// The interfaces with a relation of their own, by name.
+    pub(crate) inherited: BTreeMap<&'d str, Inheritance<'d, 'c>>,
 }
 
 /// One object type.
@@ -33,6 +38,8 @@ pub(crate) struct Draft<'d, 'c> {
     pub(crate) key: Vec<String>,
     /// The columns of every unique key, the identity of rows first.
     pub(crate) keys: Vec<crate::database::UniqueKey>,
+    /// True when its rows are those of a relation that a discriminator lets through.
+    pub(crate) restricted: bool,
 }
 
 /// A field and its directives.
@@ -43,11 +50,38 @@ pub(crate) struct DraftField<'d> {
 }
 
 impl<'d, 'c> Drafts<'d, 'c> {
-    pub(crate) fn read(findings: &mut Findings, authored: &'d Authored<'d>, database: &Database<'c>) -> Self {
-        let list: Vec<Draft<'_, '_>> =
-            authored.objects.iter().map(|object| Draft::read(findings, object, database)).collect();
+    /// Reads object types and the interfaces that have a relation. Relations that the database does
+    /// not have, the rows of one type in a relation of several, are made in `made`.
+    pub(crate) fn read(
+        findings: &mut Findings,
+        authored: &'d Authored<'d>,
+        database: &Database<'c>,
+        families: &Families<'d>,
+        made: &'c OnceCell<Vec<Relation>>,
+    ) -> Self {
+        let mut list: Vec<Draft<'d, 'c>> = Vec::new();
+        for object in &authored.objects {
+            let inherits = families.bases(object).next().is_some();
+            list.push(Draft::read(findings, object, Site::Object, (database, inherits)));
+        }
+        for interface in &authored.interfaces {
+            let bound = families.get(interface.name).is_some_and(|family| family.has_relation());
+            if bound {
+                list.push(Draft::read(findings, interface, Site::Interface, (database, false)));
+            } else {
+                Applied::read(findings, Site::Interface, interface.directives.iter().copied());
+                read_fields(findings, interface);
+            }
+        }
+        let inherited = inherit::read(findings, families, &list, database);
+        restrict(&mut list, &inherited, database, made);
+        for draft in &mut list {
+            if let Some(relation) = draft.relation {
+                draft.find_keys(findings, relation, database);
+            }
+        }
         let by_name = list.iter().enumerate().map(|(at, draft)| (draft.object.name, at)).collect();
-        Self { list, by_name }
+        Self { list, by_name, inherited }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Draft<'d, 'c>> {
@@ -56,22 +90,24 @@ impl<'d, 'c> Drafts<'d, 'c> {
 }
 
 impl<'d, 'c> Draft<'d, 'c> {
-    fn read(findings: &mut Findings, object: &'d AuthoredObject<'d>, database: &Database<'c>) -> Self {
-        let applied = Applied::read(findings, Site::Object, object.directives.iter().copied());
+    fn read(
+        findings: &mut Findings,
+        object: &'d AuthoredObject<'d>,
+        site: Site,
+        (database, inherits): (&Database<'c>, bool),
+    ) -> Self {
+        let applied = Applied::read(findings, site, object.directives.iter().copied());
         let fields = read_fields(findings, object);
         let relation = match applied.get("relation") {
             Some(usage) => relation(findings, usage, database),
-            None if mentions(object, "relation") => None,
+            None if inherits || mentions(object, "relation") => None,
             None => {
                 findings.add(object.place, unbound(object, database));
                 None
             }
         };
-        let mut draft = Self { object, applied, relation, fields, key: Vec::new(), keys: Vec::new() };
-        if let Some(relation) = relation {
-            draft.find_keys(findings, relation, database);
-        }
-        draft
+        let (key, keys) = (Vec::new(), Vec::new());
+        Self { object, applied, relation, fields, key, keys, restricted: false }
     }
 
     fn find_keys(&mut self, findings: &mut Findings, relation: &Relation, database: &Database<'_>) {
@@ -111,6 +147,32 @@ impl<'d, 'c> Draft<'d, 'c> {
     /// Returns the column that a field reads, if there is one of that name.
     pub(crate) fn column(&self, field: &DraftField<'d>) -> Option<&'c Column> {
         self.relation?.column(&Self::column_name(field))
+    }
+}
+
+/// Gives the types of interfaces with a relation the relation that has just their rows.
+fn restrict<'c>(
+    list: &mut [Draft<'_, 'c>],
+    inherited: &BTreeMap<&str, Inheritance<'_, 'c>>,
+    database: &Database<'c>,
+    made: &'c OnceCell<Vec<Relation>>,
+) {
+    let mut relations = Vec::new();
+    let mut owners: Vec<&str> = Vec::new();
+    for (name, inheritance) in inherited {
+        relations.push(inheritance.base_rows(database));
+        owners.push(name);
+        for (name, heir) in &inheritance.members {
+            relations.push(heir.rows(database, inheritance.base));
+            owners.push(name);
+        }
+    }
+    let relations = made.get_or_init(|| relations);
+    for draft in list {
+        if let Some(at) = owners.iter().position(|owner| *owner == draft.object.name) {
+            draft.relation = relations.get(at);
+            draft.restricted = true;
+        }
     }
 }
 

@@ -78,9 +78,9 @@ const DOCUMENT: &[&str] = &["eq", "neq", "isnull", "contains", "has_key"];
 const NULL: &[&str] = &["isnull"];
 
 impl<'o, 'a> Model<'o, 'a> {
-    pub(crate) fn new(objects: &'o [BoundObject<'a>]) -> Self {
+    pub(crate) fn new(objects: &'o [BoundObject<'a>], commons: &'o [BoundObject<'a>]) -> Self {
         let objects: BTreeMap<&str, &BoundObject<'_>> =
-            objects.iter().map(|object| (object.name, object)).collect();
+            objects.iter().chain(commons).map(|object| (object.name, object)).collect();
         let has_column = |object: &BoundObject<'_>| object.columns().any(|(_, column)| is_orderable(column));
         let mut orderable: BTreeSet<&str> =
             objects.values().filter(|object| has_column(object)).map(|object| object.name).collect();
@@ -102,7 +102,10 @@ impl<'o, 'a> Model<'o, 'a> {
 
     /// Returns the arguments of a list of rows, in parentheses.
     pub(crate) fn list_arguments(&self, object: &str) -> Vec<String> {
-        let mut arguments = vec![format!("where: {object}Filter")];
+        let mut arguments = Vec::new();
+        if self.objects.get(object).is_some_and(|bound| !bound.fields.is_empty()) {
+            arguments.push(format!("where: {object}Filter"));
+        }
         if self.orderable.contains(object) {
             arguments.push(format!("orderBy: [{object}OrderBy!]"));
         }
@@ -121,7 +124,7 @@ impl<'o, 'a> Model<'o, 'a> {
         let mut waiting = vec![object.to_owned()];
         while let Some(name) = waiting.pop() {
             let Some(bound) = self.objects.get(name.as_str()) else { continue };
-            if !demand.filters.insert(name) {
+            if bound.fields.is_empty() || !demand.filters.insert(name) {
                 continue;
             }
             for field in &bound.fields {
@@ -130,6 +133,7 @@ impl<'o, 'a> Model<'o, 'a> {
                         let (filter, shared) = column_filter(column);
                         demand.shared.insert(filter, shared);
                     }
+                    Binding::Polymorphic(_) | Binding::GlobalId => {}
                     Binding::ToOne(reference) => waiting.push(reference.target.clone()),
                     Binding::ToMany(reference) => {
                         demand.list_filters.insert(reference.target.clone());
@@ -303,10 +307,11 @@ fn filter(object: &BoundObject<'_>) -> String {
     let mut fields: Vec<String> = object
         .fields
         .iter()
-        .map(|field| match &field.binding {
-            Binding::Column(column) => format!("{}: {}", field.name, column_filter(column).0),
-            Binding::ToOne(reference) => format!("{}: {}Filter", field.name, reference.target),
-            Binding::ToMany(reference) => format!("{}: {}ListFilter", field.name, reference.target),
+        .filter_map(|field| match &field.binding {
+            Binding::Column(column) => Some(format!("{}: {}", field.name, column_filter(column).0)),
+            Binding::ToOne(reference) => Some(format!("{}: {}Filter", field.name, reference.target)),
+            Binding::ToMany(reference) => Some(format!("{}: {}ListFilter", field.name, reference.target)),
+            Binding::Polymorphic(_) | Binding::GlobalId => None,
         })
         .collect();
     fields.push(format!("_and: [{name}Filter!]"));

@@ -1,6 +1,6 @@
 //! Binds the fields of object types: to columns, or to rows of other types.
 
-use fraiseql_model::artifact::{NonNull, Reference, ValueType};
+use fraiseql_model::artifact::{NonNull, PolymorphicReference, Reference, ValueType};
 use fraiseql_model::catalog::{Column, Relation};
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
@@ -8,7 +8,9 @@ use fraiseql_model::errors;
 use crate::column::{Side, Vocabulary, non_null, refuse_unknown, value_type};
 use crate::database::{Element, UniqueKey};
 use crate::draft::{Draft, DraftField, Drafts, unknown_column};
+use crate::family::Families;
 use crate::findings::{Findings, Place};
+use crate::polymorphic::Way;
 use crate::reference;
 use crate::scalar::{self, Class, Comparison};
 use crate::shape::Shape;
@@ -31,15 +33,17 @@ pub(crate) struct BoundField<'a> {
 }
 
 /// What a field reads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Binding<'a> {
     Column(BoundColumn<'a>),
     ToOne(Reference),
     ToMany(Reference),
+    Polymorphic(PolymorphicReference),
+    GlobalId,
 }
 
 /// A column that a field reads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct BoundColumn<'a> {
     pub(crate) column: &'a Column,
     pub(crate) value: ValueType,
@@ -54,11 +58,12 @@ const FILTER_WORDS: &[&str] = &["_and", "_or", "_not"];
 pub(crate) fn bind<'a>(
     findings: &mut Findings,
     drafts: &'a Drafts<'a, 'a>,
+    families: &'a Families<'a>,
     words: &Vocabulary<'a>,
 ) -> Vec<BoundObject<'a>> {
     let mut bound = Vec::with_capacity(drafts.list.len());
     for draft in &drafts.list {
-        let binder = Binder { draft, drafts, words };
+        let binder = Binder { draft, drafts, families, words };
         let fields = draft.fields.iter().filter_map(|field| binder.field(findings, field)).collect();
         if let Some(relation) = draft.relation {
             bound.push(BoundObject {
@@ -94,6 +99,17 @@ impl<'a> BoundObject<'a> {
     }
 }
 
+impl Binding<'_> {
+    /// Returns the type whose rows a list field has.
+    pub(crate) fn listed(&self) -> Option<&str> {
+        match self {
+            Self::ToMany(reference) => Some(&reference.target),
+            Self::Polymorphic(reference) if reference.list => Some(&reference.target),
+            _ => None,
+        }
+    }
+}
+
 impl BoundColumn<'_> {
     /// Returns true when PostgreSQL can say whether a value equals another.
     pub(crate) fn is_searchable(&self) -> bool {
@@ -111,6 +127,7 @@ pub(crate) fn is_searchable(element: &Element) -> bool {
 struct Binder<'a, 'w> {
     draft: &'a Draft<'a, 'a>,
     drafts: &'a Drafts<'a, 'a>,
+    families: &'a Families<'a>,
     words: &'w Vocabulary<'a>,
 }
 
@@ -137,7 +154,18 @@ impl<'a> Binder<'a, '_> {
             );
             return None;
         };
+        if self.families.is_global_id(self.draft.object, name) {
+            return self.global_id(findings, field);
+        }
+        let family = self.families.get(shape.name);
         let binding = match self.drafts.get(shape.name) {
+            None if family.is_some() => {
+                self.check_reference(findings, field, &shape);
+                let (owner, database) = (&self.owner(field), self.words.database);
+                let (local, drafts) = (self.draft, self.drafts);
+                let way = Way { owner, local, family: family?, drafts, database };
+                way.bind(findings, field, &shape).map(Binding::Polymorphic)?
+            }
             Some(target) => self.reference(findings, field, &shape, target)?,
             None => self.column(findings, field, &shape).map(Binding::Column)?,
         };
@@ -187,13 +215,24 @@ impl<'a> Binder<'a, '_> {
         Some(BoundColumn { column, value, non_null, element })
     }
 
-    fn reference(
-        &self,
-        findings: &mut Findings,
-        field: &'a DraftField<'a>,
-        shape: &Shape<'a>,
-        target: &'a Draft<'a, 'a>,
-    ) -> Option<Binding<'a>> {
+    /// Binds the field that an interface for global ids promises.
+    fn global_id(&self, findings: &mut Findings, field: &'a DraftField<'a>) -> Option<BoundField<'a>> {
+        let draft = self.draft;
+        if let Some((directive, place)) = field.applied.any_of(&["column", "reference", "neverNull"]) {
+            let message = format!("@{directive} says nothing: {} is the global id", self.owner(field));
+            findings.add(place, Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message));
+        }
+        if !self.words.objects.contains(&draft.object.name) {
+            // What an interface's rows are called is for its types to say.
+            return None;
+        }
+        if draft.relation.is_some() && draft.key.is_empty() {
+            findings.add(draft.object.place, no_key(draft));
+        }
+        Some(BoundField { name: &field.definition.name, binding: Binding::GlobalId })
+    }
+
+    fn check_reference(&self, findings: &mut Findings, field: &DraftField<'_>, shape: &Shape<'_>) {
         let owner = self.owner(field);
         if let Some(usage) = field.applied.get("column") {
             let message = format!("@column on {owner}, which is no column but a {}", shape.name);
@@ -204,6 +243,17 @@ impl<'a> Binder<'a, '_> {
         for argument in &field.definition.arguments {
             findings.add(argument.location(), refused_argument(&owner, shape.list, &argument.name));
         }
+    }
+
+    fn reference(
+        &self,
+        findings: &mut Findings,
+        field: &'a DraftField<'a>,
+        shape: &Shape<'a>,
+        target: &'a Draft<'a, 'a>,
+    ) -> Option<Binding<'a>> {
+        self.check_reference(findings, field, shape);
+        let owner = self.owner(field);
         let ends =
             reference::Ends { owner: &owner, local: self.draft, target, database: self.words.database };
         let found = if shape.list {
@@ -232,6 +282,15 @@ pub(crate) fn refused_argument(owner: &str, list: bool, argument: &str) -> Diagn
     } else {
         error.why("the row is found by the reference")
     }
+}
+
+/// Returns that nothing identifies the rows of a type.
+pub(crate) fn no_key(draft: &Draft<'_, '_>) -> Diagnostic {
+    let relation = draft.relation.map_or_else(String::new, |relation| relation.name.to_string());
+    let message = format!("nothing identifies the rows of {}", draft.object.name);
+    Diagnostic::error(&errors::SDL_NO_KEY, message)
+        .why(format!("{relation} has no primary key and no unique key without nulls"))
+        .hint("say what does: @relation(name: ..., key: [\"...\"])")
 }
 
 fn missing_column(relation: &Relation, name: &str, explicit: bool) -> Diagnostic {

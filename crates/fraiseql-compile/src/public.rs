@@ -7,10 +7,9 @@ use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 
 use crate::analysis::Analysis;
-use crate::document::{AuthoredEnum, AuthoredObject, Entry};
+use crate::document::{AuthoredEnum, AuthoredObject, AuthoredUnion, Entry};
 use crate::findings::Findings;
 use crate::input::{Demand, Generated, Model, scalar_type};
-use crate::object::Binding;
 use crate::root::RootBinding;
 use crate::scalar;
 use crate::text::{argument, describe, public_directives};
@@ -19,13 +18,16 @@ use fraiseql_model::artifact::{FunctionReturn, MutationField};
 
 /// Returns the public schema; names that are taken twice are in `findings`.
 pub(crate) fn schema(findings: &mut Findings, analysis: &Analysis<'_, '_>) -> String {
-    let model = Model::new(analysis.objects);
+    let model = Model::new(analysis.objects, analysis.commons);
     let writes: BTreeMap<&str, &Writes<'_, '_>> =
         analysis.writes.iter().map(|writes| (writes.object.name, writes)).collect();
     let demand = demand(analysis, &model);
     let mut generated: Vec<Generated> = Vec::new();
     for object in analysis.objects {
         generated.extend(model.types_of(&demand, object, writes.get(object.name).copied()));
+    }
+    for common in analysis.commons {
+        generated.extend(model.types_of(&demand, common, None));
     }
     generated.extend(demand.shared_types());
     generated.extend(undeclared_scalars(analysis).iter().filter_map(|name| scalar_type(name)));
@@ -41,8 +43,8 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
     let mut demand = Demand::default();
     for object in analysis.objects {
         for field in &object.fields {
-            if let Binding::ToMany(reference) = &field.binding {
-                model.demand_list(&mut demand, &reference.target);
+            if let Some(target) = field.binding.listed() {
+                model.demand_list(&mut demand, target);
             }
         }
     }
@@ -67,7 +69,7 @@ fn listed_object<'r>(binding: &'r RootBinding<'_>) -> Option<&'r str> {
             FunctionReturn::Object { object, set: true, .. } => Some(object),
             _ => None,
         },
-        RootBinding::Lookup { .. } => None,
+        RootBinding::Lookup { .. } | RootBinding::Node { .. } => None,
     }
 }
 
@@ -207,6 +209,8 @@ impl Printer<'_, '_, '_> {
                         parts.push(self.object(object, *at));
                     }
                 }
+                Entry::Interface(at) => parts.push(self.interface(&authored.interfaces[*at], &bound)),
+                Entry::Union(at) => parts.push(union(&authored.unions[*at])),
                 Entry::Enum(at) => parts.push(enumeration(&authored.enums[*at])),
                 Entry::Scalar(at) => {
                     let scalar = authored.scalars[*at];
@@ -235,34 +239,41 @@ impl Printer<'_, '_, '_> {
             Some(object) => self.model.list_arguments(object),
             None => Vec::new(),
         };
-        print_object(root, field, &[])
+        print_object("type", root, field, &[])
     }
 
     fn mutation(&self, root: Option<&AuthoredObject<'_>>) -> String {
         match root {
-            Some(root) => print_object(root, |_| Vec::new(), &self.mutations),
+            Some(root) => print_object("type", root, |_| Vec::new(), &self.mutations),
             None => format!("type Mutation {{\n{}}}\n", self.mutations.concat()),
         }
     }
 
     fn object(&self, object: &AuthoredObject<'_>, bound: usize) -> String {
-        let lists: BTreeMap<&str, &str> = self.analysis.objects[bound]
-            .fields
-            .iter()
-            .filter_map(|field| match &field.binding {
-                Binding::ToMany(reference) => Some((field.name, reference.target.as_str())),
-                _ => None,
-            })
-            .collect();
-        let field = |field: &FieldDefinition| match lists.get(field.name.as_str()) {
-            Some(target) => self.model.list_arguments(target),
+        print_object("type", object, |field| self.arguments_of(bound, field), &[])
+    }
+
+    /// Prints an interface; its lists take the arguments that those of its types take.
+    fn interface(&self, interface: &AuthoredObject<'_>, bound: &BTreeMap<&str, usize>) -> String {
+        let members = self.analysis.families.get(interface.name).map(|family| family.members.as_slice());
+        let model = bound.get(interface.name).or_else(|| members?.iter().find_map(|name| bound.get(name)));
+        let field = |field: &FieldDefinition| match model {
+            Some(at) => self.arguments_of(*at, field),
             None => Vec::new(),
         };
-        print_object(object, field, &[])
+        print_object("interface", interface, field, &[])
+    }
+
+    fn arguments_of(&self, bound: usize, field: &FieldDefinition) -> Vec<String> {
+        let fields = &self.analysis.objects[bound].fields;
+        let found = fields.iter().find(|found| field.name == found.name);
+        let target = found.and_then(|found| found.binding.listed());
+        target.map_or_else(Vec::new, |target| self.model.list_arguments(target))
     }
 }
 
 fn print_object(
+    keyword: &str,
     object: &AuthoredObject<'_>,
     generated: impl Fn(&FieldDefinition) -> Vec<String>,
     more: &[String],
@@ -270,7 +281,10 @@ fn print_object(
     let mut sdl = String::new();
     describe(&mut sdl, "", object.description);
     let directives = public_directives(object.directives.iter().copied());
-    sdl.push_str(&format!("type {}{directives} {{\n", object.name));
+    let interfaces: Vec<&str> = object.implements.iter().map(|name| name.as_str()).collect();
+    let implements =
+        if interfaces.is_empty() { String::new() } else { format!(" implements {}", interfaces.join(" & ")) };
+    sdl.push_str(&format!("{keyword} {}{implements}{directives} {{\n", object.name));
     for field in &object.fields {
         describe(&mut sdl, "  ", field.description.as_deref());
         let mut arguments: Vec<String> = field.arguments.iter().map(|own| argument(own)).collect();
@@ -282,6 +296,14 @@ fn print_object(
     }
     sdl.extend(more.iter().map(String::as_str));
     sdl.push_str("}\n");
+    sdl
+}
+
+fn union(definition: &AuthoredUnion<'_>) -> String {
+    let mut sdl = String::new();
+    describe(&mut sdl, "", definition.description);
+    let members: Vec<&str> = definition.members.iter().map(|name| name.as_str()).collect();
+    sdl.push_str(&format!("union {} = {}\n", definition.name, members.join(" | ")));
     sdl
 }
 

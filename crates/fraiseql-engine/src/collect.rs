@@ -48,19 +48,28 @@ fn collect_into<'a>(
                 groups.entry(field.response_key().as_str()).or_default().push(field);
             }
             Selection::InlineFragment(fragment) => {
-                if fragment.type_condition.as_ref().is_none_or(|condition| condition == type_name) {
+                if fragment
+                    .type_condition
+                    .as_ref()
+                    .is_none_or(|condition| applies(scope, condition, type_name))
+                {
                     collect_into(scope, type_name, &fragment.selection_set, groups);
                 }
             }
             Selection::FragmentSpread(spread) => {
                 if let Some(fragment) = spread.fragment_def(&scope.document.executable)
-                    && fragment.type_condition() == type_name
+                    && applies(scope, fragment.type_condition(), type_name)
                 {
                     collect_into(scope, type_name, &fragment.selection_set, groups);
                 }
             }
         }
     }
+}
+
+/// True when an object of the type is one that the condition means: DoesFragmentTypeApply.
+fn applies(scope: Scope<'_>, condition: &str, type_name: &str) -> bool {
+    condition == type_name || scope.schema.graphql.is_subtype(condition, type_name)
 }
 
 fn included(scope: Scope<'_>, directives: &DirectiveList) -> bool {

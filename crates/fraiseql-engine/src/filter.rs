@@ -69,7 +69,9 @@ fn field_predicate<'s>(
             }
             Ok(Predicate::All(all))
         }
-        None => Err(GraphqlError::new(Code::Internal, format!("the filter field \"{field}\" is not bound"))),
+        Some(Field::Polymorphic(_) | Field::GlobalId) | None => {
+            Err(GraphqlError::new(Code::Internal, format!("the filter field \"{field}\" is not bound")))
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use fraiseql_model::artifact::{ColumnField, ColumnPair, ValueType};
 
 use crate::plan::Param;
+use crate::poly::Poly;
 use crate::schema::Object;
 
 /// Rows of one object type.
@@ -60,6 +61,10 @@ pub(crate) enum OutputValue<'s> {
     One { select: Select<'s>, guard: Option<String> },
     /// A list of objects.
     Many(Select<'s>),
+    /// An object of one of several types, or a list of such.
+    Poly { poly: Poly<'s>, list: bool, guard: Option<String> },
+    /// The global id of the row.
+    GlobalId(&'s Object),
 }
 
 /// A condition on a row.
@@ -122,6 +127,8 @@ pub(crate) enum Root<'s> {
     Many(Select<'s>),
     /// An object or null.
     One { select: Select<'s>, guard: Option<String> },
+    /// An object of one of several types, or a list of such.
+    Poly { poly: Poly<'s>, list: bool, guard: Option<String> },
     /// A function's value or list of values.
     Value { call: Call, value: &'s ValueType, set: bool, guard: Option<String> },
 }

@@ -5,23 +5,28 @@
 //! [`Variables::shape`]; [`bind`] for each request. After an SQL error of a query,
 //! [`plan_singles`] tells how to run its root fields one by one and [`complete`] bubbles nulls.
 
+mod abstract_type;
 mod argument;
 mod bind;
 mod collect;
 mod complete;
 mod document;
 mod filter;
+mod global_id;
 mod ir;
 mod mutation;
+mod node;
 mod order;
 mod plan;
 mod planner;
+mod poly;
 mod query;
 mod scalar;
 mod schema;
 mod select;
 mod shape;
 mod sql;
+mod sql_poly;
 mod variables;
 mod write;
 

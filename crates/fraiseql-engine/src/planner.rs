@@ -16,7 +16,9 @@ use crate::collect::{Group, collect};
 use crate::document::{Document, Limits};
 use crate::ir::{Root, Select, Source};
 use crate::mutation::mutation_write;
+use crate::node::nodes;
 use crate::plan::{FieldValue, MutationPlan, MutationStep, Plan, QueryPlan, ResponseField, SingleField};
+use crate::poly;
 use crate::query::{call, key_predicate, unbound};
 use crate::schema::Schema;
 use crate::select::{apply_list_arguments, select, shape};
@@ -109,6 +111,10 @@ fn query_plan(schema: &Schema, roots: Vec<PlannedRoot<'_>>) -> QueryPlan {
                     alone = Some(writer.root_rows(&select));
                     FieldValue::Rows
                 }
+                Root::Poly { poly, list: true, .. } if reads == 1 => {
+                    alone = Some(writer.root_poly_rows(&poly));
+                    FieldValue::Rows
+                }
                 Root::One { select, guard: None } if reads == 1 => {
                     alone = Some(writer.root_rows(&select));
                     FieldValue::Column(0)
@@ -171,7 +177,12 @@ fn root_groups<'s>(
 fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, ShapeKind), GraphqlError> {
     let field = group[0];
     let binding = scope.schema.artifact.query.get(field.name.as_str());
-    match binding.ok_or_else(|| unbound(&field.name))? {
+    let binding = binding.ok_or_else(|| unbound(&field.name))?;
+    if let Some(root) = poly_root(scope, binding, group)? {
+        return Ok(root);
+    }
+    match binding {
+        QueryField::Node { .. } => Err(unbound(&field.name)),
         QueryField::List { object } => {
             let object = scope.schema.object(object);
             let (mut rows, shapes) = select(scope, object, Source::Relation, group)?;
@@ -204,6 +215,43 @@ fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, Shap
             }
         }
     }
+}
+
+/// Returns a root field of an interface or a union; `None` for any other.
+fn poly_root<'s>(
+    scope: Scope<'s>,
+    binding: &'s QueryField,
+    group: &Group<'s>,
+) -> Result<Option<(Root<'s>, ShapeKind)>, GraphqlError> {
+    let (QueryField::List { object: name }
+    | QueryField::Lookup { object: name, .. }
+    | QueryField::Node { interface: name, .. }) = binding
+    else {
+        return Ok(None);
+    };
+    let Some(found) = scope.schema.abstract_type(name) else { return Ok(None) };
+    let root = match binding {
+        QueryField::Node { argument, list, .. } => {
+            let (poly, types) = nodes(scope, found, argument, *list, group)?;
+            let kind = if *list {
+                ShapeKind::TaggedList { types, nullable: true }
+            } else {
+                ShapeKind::Tagged(types)
+            };
+            (Root::Poly { poly, list: *list, guard: None }, kind)
+        }
+        QueryField::Lookup { key, .. } => {
+            let (poly, types) = poly::lookup(scope, found, key, group)?;
+            let guard = group[0].ty().is_non_null().then(|| root_name(group));
+            (Root::Poly { poly, list: false, guard }, ShapeKind::Tagged(types))
+        }
+        _ => {
+            let (mut poly, types) = poly::all(scope, found, group)?;
+            poly::apply_arguments(scope, group, &mut poly)?;
+            (Root::Poly { poly, list: true, guard: None }, poly::list_shape(types))
+        }
+    };
+    Ok(Some(root))
 }
 
 fn one<'s>(select: Select<'s>, group: &Group<'_>) -> Root<'s> {

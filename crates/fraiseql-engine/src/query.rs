@@ -65,8 +65,13 @@ impl<'s> Writer<'s> {
 
     /// Returns one key of ORDER BY; a column of another row is read by a subquery.
     pub(crate) fn order_term(&mut self, term: &OrderTerm<'s>, base: &str) -> String {
+        format!("{} {}", self.order_value(term, base), term.direction)
+    }
+
+    /// Returns what a key of ORDER BY orders by.
+    pub(crate) fn order_value(&mut self, term: &OrderTerm<'s>, base: &str) -> String {
         let Some(((first, first_on), rest)) = term.through.split_first() else {
-            return format!("{} {}", column_sql(base, term.column), term.direction);
+            return column_sql(base, term.column);
         };
         let mut alias = format!("\"{}\"", self.next_number());
         let mut from = format!("{} AS {alias}", first.relation);
@@ -78,7 +83,7 @@ impl<'s> Writer<'s> {
             alias = next;
         }
         let column = column_sql(&alias, term.column);
-        format!("(SELECT {column} FROM {from} WHERE {on} LIMIT 1) {}", term.direction)
+        format!("(SELECT {column} FROM {from} WHERE {on} LIMIT 1)")
     }
 }
 

@@ -10,6 +10,8 @@ use apollo_compiler::{Name, Schema as GraphqlSchema};
 use fraiseql_model::artifact::{Artifact, ColumnField, EnumType, Field, ObjectType};
 use fraiseql_model::names::quote_identifier;
 
+use crate::abstract_type::{self, Abstract};
+
 /// A schema that is ready to plan requests. Immutable; share it with `Arc`.
 #[derive(Debug)]
 pub struct Schema {
@@ -17,6 +19,7 @@ pub struct Schema {
     pub(crate) graphql: Valid<GraphqlSchema>,
     pub(crate) implementers: HashMap<Name, Implementers>,
     pub(crate) objects: BTreeMap<String, Arc<Object>>,
+    pub(crate) abstracts: BTreeMap<String, Abstract>,
 }
 
 /// An object type with its fragments of SQL made ready.
@@ -67,10 +70,16 @@ impl Schema {
                 LoadError::Sdl { reason }
             },
         )?;
-        let objects = artifact
+        let mut objects = artifact
             .objects
             .iter()
             .map(|(name, binding)| Ok((name.clone(), Arc::new(load_object(&artifact, name, binding)?))))
+            .collect::<Result<BTreeMap<_, _>, LoadError>>()?;
+        abstract_type::restrict(&artifact, &mut objects)?;
+        let abstracts = artifact
+            .abstracts
+            .iter()
+            .map(|(name, found)| Ok((name.clone(), abstract_type::load(name, found, &objects)?)))
             .collect::<Result<BTreeMap<_, _>, LoadError>>()?;
         for (name, object) in &objects {
             for (field, binding) in &object.binding.fields {
@@ -83,7 +92,7 @@ impl Schema {
             }
         }
         let implementers = graphql.implementers_map();
-        Ok(Self { artifact, graphql, implementers, objects })
+        Ok(Self { artifact, graphql, implementers, objects, abstracts })
     }
 
     /// Returns the complete public schema in SDL.
@@ -99,6 +108,11 @@ impl Schema {
     /// Returns a bound object type. Every name in a loaded artifact resolves.
     pub(crate) fn object(&self, name: &str) -> &Arc<Object> {
         self.objects.get(name).expect("load checked every name")
+    }
+
+    /// Returns an interface or union.
+    pub(crate) fn abstract_type(&self, name: &str) -> Option<&Abstract> {
+        self.abstracts.get(name)
     }
 
     pub(crate) fn enum_type(&self, name: &str) -> Option<&EnumType> {

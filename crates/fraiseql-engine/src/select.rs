@@ -10,6 +10,7 @@ use crate::filter::predicate;
 use crate::ir::{OrderTerm, Output, OutputValue, Select, Source};
 use crate::order::order_terms;
 use crate::plan::ParamFormat;
+use crate::poly;
 use crate::schema::Object;
 use crate::shape::{ResponseShape, ShapeKind};
 
@@ -95,6 +96,9 @@ fn output<'s>(
     if field.name == "__typename" {
         return Ok((OutputValue::Typename(object.name.clone()), ShapeKind::Leaf));
     }
+    if let Some(output) = poly_output(scope, object, group)? {
+        return Ok(output);
+    }
     match object.binding.fields.get(field.name.as_str()) {
         Some(Binding::Column(column)) => {
             // NOT NULL proves nothing of a float: JSON has neither NaN nor infinities.
@@ -115,11 +119,45 @@ fn output<'s>(
             apply_list_arguments(scope, group, &mut select)?;
             Ok((OutputValue::Many(select), ShapeKind::List(shapes)))
         }
-        None => {
+        Some(Binding::GlobalId) => Ok((OutputValue::GlobalId(object), ShapeKind::Leaf)),
+        Some(Binding::Polymorphic(_)) | None => {
             let message = format!("{}.{} is not bound", object.name, field.name);
             Err(GraphqlError::new(Code::Internal, message))
         }
     }
+}
+
+/// Returns the output of a field that leads to an interface or a union; `None` for any other.
+fn poly_output<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    group: &Group<'s>,
+) -> Result<Option<(OutputValue<'s>, ShapeKind)>, GraphqlError> {
+    let name = group[0].name.as_str();
+    let binding = object.binding.fields.get(name).filter(|_| !scope.schema.abstracts.is_empty());
+    let (target, list, non_null) = match binding {
+        Some(Binding::ToOne(reference)) => (&reference.target, false, reference.non_null),
+        Some(Binding::ToMany(reference)) => (&reference.target, true, reference.non_null),
+        Some(Binding::Polymorphic(reference)) => (&reference.target, reference.list, reference.non_null),
+        _ => return Ok(None),
+    };
+    let Some(found) = scope.schema.abstract_type(target) else { return Ok(None) };
+    let (mut poly, shapes) = match binding {
+        Some(Binding::Polymorphic(reference)) => poly::referred(scope, found, reference, group)?,
+        Some(Binding::ToOne(reference) | Binding::ToMany(reference)) => {
+            poly::related(scope, found, &reference.on, group)?
+        }
+        _ => return Ok(None),
+    };
+    if list {
+        poly::apply_arguments(scope, group, &mut poly)?;
+        return Ok(Some((OutputValue::Poly { poly, list, guard: None }, poly::list_shape(shapes))));
+    }
+    if let (Some(Binding::ToOne(reference)), Some(base)) = (binding, &found.base) {
+        poly.first_only = !covers_key(reference, &base.object);
+    }
+    let guard = guard(non_null, &object.name, name);
+    Ok(Some((OutputValue::Poly { poly, list, guard }, ShapeKind::Tagged(shapes))))
 }
 
 fn referred<'s>(

@@ -8,8 +8,10 @@
 use fraiseql_model::artifact::{ColumnPair, Encoding, ValueType};
 use fraiseql_model::names::{quote_identifier, quote_literal};
 
+use crate::global_id::global_id;
 use crate::ir::{Call, Operand, OperandValue, Output, OutputValue, Root, Select, Source};
 use crate::plan::{NULL_MARKER, Param, Statement};
+use crate::poly::Poly;
 use crate::schema::{Object, Schema, column_sql};
 
 /// The session setting that carries keys from a write to its read.
@@ -26,24 +28,24 @@ pub(crate) struct Writer<'s> {
     params: Vec<Param>,
     aliases: usize,
     /// False to let nulls through where the schema promises none.
-    guards: bool,
+    pub(crate) guards: bool,
 }
 
 /// A SELECT of objects, and how to get JSON from its rows once it has an alias.
-struct Body {
-    sql: String,
-    number: usize,
+pub(crate) struct Body {
+    pub(crate) sql: String,
+    pub(crate) number: usize,
     /// True when the row itself is the object, false when its only column `o` is.
-    row_typed: bool,
+    pub(crate) row_typed: bool,
 }
 
 impl Body {
-    fn alias(&self) -> String {
+    pub(crate) fn alias(&self) -> String {
         format!("\"{}r\"", self.number)
     }
 
     /// An expression of type json for one row.
-    fn object(&self) -> String {
+    pub(crate) fn object(&self) -> String {
         if self.row_typed {
             format!("row_to_json({})", self.alias())
         } else {
@@ -85,6 +87,12 @@ impl<'s> Writer<'s> {
         format!("SELECT {} FROM ({}) AS {}", body.object(), body.sql, body.alias())
     }
 
+    /// Returns a whole SELECT whose every row is an element of the list of objects of several types.
+    pub(crate) fn root_poly_rows(&mut self, poly: &Poly<'s>) -> String {
+        let body = self.poly_body(poly, None);
+        format!("SELECT {} FROM ({}) AS {}", body.object(), body.sql, body.alias())
+    }
+
     /// Returns an expression of type json for an object of ready-made values.
     pub(crate) fn object_of(&mut self, entries: &[(&str, String)]) -> String {
         let number = self.next_number();
@@ -104,6 +112,12 @@ impl<'s> Writer<'s> {
             Root::One { select, guard } => {
                 let body = self.body(select, None);
                 let value = format!("(SELECT {} FROM ({}) AS {})", body.object(), body.sql, body.alias());
+                self.guarded_value(value, guard.as_deref())
+            }
+            Root::Poly { poly, list, guard } => {
+                let body = self.poly_body(poly, None);
+                let json = if *list { body.list() } else { body.object() };
+                let value = format!("(SELECT {json} FROM ({}) AS {})", body.sql, body.alias());
                 self.guarded_value(value, guard.as_deref())
             }
             Root::Value { call, value, set, guard } => self.call_value(call, value, *set, guard.as_deref()),
@@ -152,7 +166,7 @@ impl<'s> Writer<'s> {
         format!("{}({})", call.function, arguments.join(", "))
     }
 
-    fn body(&mut self, select: &Select<'s>, parent: Option<&str>) -> Body {
+    pub(crate) fn body(&mut self, select: &Select<'s>, parent: Option<&str>) -> Body {
         let number = self.next_number();
         let base = format!("\"{number}\"");
         let mut joins = String::new();
@@ -242,7 +256,7 @@ impl<'s> Writer<'s> {
     }
 
     fn output(&mut self, output: &Output<'s>, base: &str, joins: &mut String) -> String {
-        let (select, list, guard) = match &output.value {
+        let (body, list, guard) = match &output.value {
             OutputValue::Typename(name) => return format!("{}::pg_catalog.text", quote_literal(name)),
             OutputValue::Column { field, guard } => {
                 let column = column_sql(base, &field.column);
@@ -253,10 +267,13 @@ impl<'s> Writer<'s> {
                     _ => encoded,
                 };
             }
-            OutputValue::One { select, guard } => (select, false, guard.as_deref()),
-            OutputValue::Many(select) => (select, true, None),
+            OutputValue::GlobalId(object) => return global_id(object, base),
+            OutputValue::One { select, guard } => (self.body(select, Some(base)), false, guard.as_deref()),
+            OutputValue::Many(select) => (self.body(select, Some(base)), true, None),
+            OutputValue::Poly { poly, list, guard } => {
+                (self.poly_body(poly, Some(base)), *list, guard.as_deref())
+            }
         };
-        let body = self.body(select, Some(base));
         let json = if list { body.list() } else { body.object() };
         let column = format!("\"{}j\".\"j\"", body.number);
         joins.push_str(&format!(
@@ -407,6 +424,10 @@ fn needed_columns(select: &Select<'_>, base: &str) -> String {
             }
             OutputValue::One { select, .. } | OutputValue::Many(select) => {
                 columns.extend(select.on.iter().map(|pair| pair.local.as_str()));
+            }
+            OutputValue::Poly { poly, .. } => columns.extend(poly.parent_columns()),
+            OutputValue::GlobalId(object) => {
+                columns.extend(object.key.iter().map(|key| key.column.as_str()));
             }
         }
     }

@@ -36,6 +36,9 @@ pub struct Artifact {
     pub mutation: BTreeMap<String, MutationField>,
     /// What this schema reads and writes.
     pub manifest: Manifest,
+    /// Interfaces and unions, by GraphQL name.
+    #[serde(default)]
+    pub abstracts: BTreeMap<String, AbstractType>,
 }
 
 /// Why bytes are not an artifact that this version can serve.
@@ -142,6 +145,10 @@ pub enum Field {
     ToOne(Reference),
     /// Any number of rows of another (or the same) relation; takes where, orderBy, limit and offset.
     ToMany(Reference),
+    /// Rows of the relations of several object types.
+    Polymorphic(PolymorphicReference),
+    /// The global id: the type's name and the key, opaque to clients.
+    GlobalId,
 }
 
 /// A field that is a column.
@@ -210,6 +217,59 @@ pub struct Reference {
     pub non_null: NonNull,
 }
 
+/// An interface or a union.
+///
+/// An interface with a relation of its own is also in [`Artifact::objects`], under its name, for what
+/// is read of that relation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AbstractType {
+    /// The object types that it can be, in a fixed order.
+    pub members: Vec<Member>,
+    /// The column of the interface's own relation that tells the type; `None` when each object type
+    /// has a relation of its own.
+    pub discriminator: Option<String>,
+}
+
+/// One of the object types of an interface or union.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// The object type.
+    pub object: String,
+    /// With a discriminator: its value for rows of this type.
+    pub value: Option<String>,
+    /// With a discriminator: the columns that tie a row of the type's own relation (local) to the
+    /// interface's (remote); empty when the type has no relation of its own.
+    pub join: Vec<ColumnPair>,
+}
+
+/// A relation between a row and rows of several object types.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolymorphicReference {
+    /// The interface or union.
+    pub target: String,
+    /// True for any number of rows; the field then takes the arguments of a list.
+    pub list: bool,
+    /// The column, of the type that has the field, that tells the type of the row referred to.
+    pub discriminator: Option<String>,
+    /// For each object type of the target, in its order, how its rows are found.
+    pub members: Vec<PolymorphicMember>,
+    /// For one row: whether the field is `!`.
+    pub non_null: NonNull,
+}
+
+/// How rows of one object type are referred to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolymorphicMember {
+    /// With a discriminator: its value for this type.
+    pub value: Option<String>,
+    /// Which columns must be equal; at least one.
+    pub on: Vec<ColumnPair>,
+}
+
 /// Two columns that must be equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -248,6 +308,15 @@ pub enum QueryField {
     },
     /// What a function returns.
     Function(FunctionCall),
+    /// `node(id: ID!): Node`, or `nodes(ids: [ID!]!): [Node]!`: rows by their global ids.
+    Node {
+        /// The interface.
+        interface: String,
+        /// The argument's name.
+        argument: String,
+        /// True for `nodes`.
+        list: bool,
+    },
 }
 
 /// An argument that picks a row.
@@ -384,6 +453,7 @@ mod tests {
             query: BTreeMap::new(),
             mutation: BTreeMap::new(),
             manifest: Manifest::default(),
+            abstracts: BTreeMap::new(),
         }
     }
 

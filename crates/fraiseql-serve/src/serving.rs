@@ -97,6 +97,7 @@ pub(crate) mod tests {
             query: Default::default(),
             mutation: Default::default(),
             manifest: Default::default(),
+            abstracts: Default::default(),
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
         Serving {

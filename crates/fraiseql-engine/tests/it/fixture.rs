@@ -96,6 +96,7 @@ pub(crate) fn schema() -> Schema {
             MutationField::DeleteOne { object: artist_name, key },
         )]),
         manifest: Manifest::default(),
+        abstracts: BTreeMap::new(),
     };
     Schema::load(artifact).expect("the fixture is sound")
 }

@@ -5,5 +5,6 @@ mod fixture;
 mod hostile;
 mod mutations;
 mod nasty;
+mod poly;
 mod property;
 mod world;

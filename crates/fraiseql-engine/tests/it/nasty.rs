@@ -129,6 +129,8 @@ async fn every_field_of_a_nasty_catalog_can_be_read() {
                 Field::Column(_) => name.clone(),
                 Field::ToOne(_) => format!("{name}{{__typename}}"),
                 Field::ToMany(_) => format!("{name}(limit:1){{__typename}}"),
+                Field::Polymorphic(_) => format!("{name}{{__typename}}"),
+                Field::GlobalId => name.clone(),
             })
             .collect();
         let query = format!("{{{name}(limit:2){{{}}}}}", fields.join(" "));

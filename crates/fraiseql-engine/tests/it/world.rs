@@ -156,8 +156,11 @@ async fn rows(
     variables: &Variables,
     wanted: usize,
 ) -> Result<Vec<Vec<Option<Bytes>>>, String> {
-    let bound: Vec<_> =
-        statements.iter().map(|statement| bind(statement, variables).expect("the plan fits")).collect();
+    let bound: Vec<_> = statements
+        .iter()
+        .map(|statement| bind(statement, variables))
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("{}: {}", error.extensions.code, error.message))?;
     let batch: Vec<Query<'_>> = statements
         .iter()
         .zip(&bound)

@@ -194,6 +194,7 @@ fn artifact_with(sdl: &str) -> Artifact {
         query: queries(),
         mutation: mutation.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
         manifest: Manifest::default(),
+        abstracts: BTreeMap::new(),
     };
     artifact.seal().0
 }
