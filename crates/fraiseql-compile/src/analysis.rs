@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use apollo_compiler::ast::Document;
 use fraiseql_model::catalog::Catalog;
 
+use crate::alike;
 use crate::column::Vocabulary;
-use crate::common;
 use crate::database::Database;
 use crate::document::Authored;
 use crate::draft::Drafts;
@@ -55,7 +55,7 @@ pub(crate) fn analyse<R>(
         refused: &authored.refused,
     };
     let objects = object::bind(findings, &drafts, &families, &words);
-    let commons = common::bind(findings, &families, &drafts, &objects);
+    let commons = alike::bind(findings, &families, &drafts, &objects);
     let roots = RootFields::read(findings, &authored);
     let binder = RootBinder {
         drafts: &drafts,

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use apollo_compiler::ast::{
-    Definition, Directive, Document, EnumValueDefinition, FieldDefinition, OperationType,
-    ScalarTypeDefinition,
+    Definition, Directive, Document, EnumValueDefinition, FieldDefinition, InterfaceTypeDefinition,
+    OperationType, ScalarTypeDefinition, UnionTypeDefinition,
 };
 use apollo_compiler::{Name, Node};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -122,30 +122,8 @@ impl<'d> Authored<'d> {
                 };
                 self.define_object(findings, part, object.description.as_deref());
             }
-            Definition::InterfaceTypeDefinition(interface) => {
-                let part = ObjectPart {
-                    name: &interface.name,
-                    directives: &interface.directives,
-                    fields: &interface.fields,
-                    implements: &interface.implements_interfaces,
-                };
-                if self.claim(findings, part.name, Claim::Type) {
-                    self.entries.push(Entry::Interface(self.interfaces.len()));
-                    self.interfaces.push(part.with(interface.description.as_deref()));
-                }
-            }
-            Definition::UnionTypeDefinition(union) => {
-                if self.claim(findings, &union.name, Claim::Type) {
-                    Applied::read(findings, Site::Union, &union.directives.0);
-                    self.entries.push(Entry::Union(self.unions.len()));
-                    self.unions.push(AuthoredUnion {
-                        name: &union.name,
-                        place: union.name.location(),
-                        description: union.description.as_deref(),
-                        members: union.members.iter().collect(),
-                    });
-                }
-            }
+            Definition::InterfaceTypeDefinition(interface) => self.define_interface(findings, interface),
+            Definition::UnionTypeDefinition(union) => self.define_union(findings, union),
             Definition::EnumTypeDefinition(definition) => {
                 if self.claim(findings, &definition.name, Claim::Type) {
                     self.entries.push(Entry::Enum(self.enums.len()));
@@ -205,6 +183,32 @@ impl<'d> Authored<'d> {
                 self.entries.push(Entry::Object(self.objects.len()));
                 self.objects.push(object);
             }
+        }
+    }
+
+    fn define_interface(&mut self, findings: &mut Findings, interface: &'d Node<InterfaceTypeDefinition>) {
+        let part = ObjectPart {
+            name: &interface.name,
+            directives: &interface.directives,
+            fields: &interface.fields,
+            implements: &interface.implements_interfaces,
+        };
+        if self.claim(findings, part.name, Claim::Type) {
+            self.entries.push(Entry::Interface(self.interfaces.len()));
+            self.interfaces.push(part.with(interface.description.as_deref()));
+        }
+    }
+
+    fn define_union(&mut self, findings: &mut Findings, union: &'d Node<UnionTypeDefinition>) {
+        if self.claim(findings, &union.name, Claim::Type) {
+            Applied::read(findings, Site::Union, &union.directives.0);
+            self.entries.push(Entry::Union(self.unions.len()));
+            self.unions.push(AuthoredUnion {
+                name: &union.name,
+                place: union.name.location(),
+                description: union.description.as_deref(),
+                members: union.members.iter().collect(),
+            });
         }
     }
 

@@ -4,11 +4,11 @@
 //! it, and generates filters, orders and writes. [`init`] goes the other way: it proposes the SDL for
 //! a database. [`DIRECTIVES`] documents the language in which the two speak.
 
+mod alike;
 mod analysis;
 mod call;
 mod casing;
 mod column;
-mod common;
 mod compile;
 mod database;
 mod directive;

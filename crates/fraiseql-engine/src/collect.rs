@@ -68,7 +68,7 @@ fn collect_into<'a>(
 }
 
 /// True when an object of the type is one that the condition means: DoesFragmentTypeApply.
-fn applies(scope: Scope<'_>, condition: &str, type_name: &str) -> bool {
+pub(crate) fn applies(scope: Scope<'_>, condition: &str, type_name: &str) -> bool {
     condition == type_name || scope.schema.graphql.is_subtype(condition, type_name)
 }
 

@@ -32,15 +32,15 @@ pub(crate) struct GlobalId {
 
 /// Reads what [`global_id`] wrote; `None` for anything else, be it one character off.
 pub(crate) fn read(id: &str) -> Option<GlobalId> {
-    let text = String::from_utf8(decode(id)?).ok()?;
+    let Ok(text) = String::from_utf8(decode(id)?) else { return None };
     let mut parts = Vec::new();
     let mut rest = text.strip_prefix(VERSION)?;
     while !rest.is_empty() {
         let (count, tail) = rest.split_once(':')?;
-        let length: usize = count.parse().ok()?;
-        if length.to_string() != count {
-            return None;
-        }
+        let length = match count.parse::<usize>() {
+            Ok(length) if length.to_string() == count => length,
+            _ => return None,
+        };
         let end = match tail.char_indices().nth(length) {
             Some((end, _)) => end,
             None if tail.chars().count() == length => tail.len(),

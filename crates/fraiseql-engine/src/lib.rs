@@ -11,6 +11,7 @@ mod bind;
 mod collect;
 mod complete;
 mod document;
+mod expansion;
 mod filter;
 mod global_id;
 mod ir;

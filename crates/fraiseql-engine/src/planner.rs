@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::argument::Scope;
 use crate::collect::{Group, collect};
 use crate::document::{Document, Limits};
+use crate::expansion::check_expansion;
 use crate::ir::{Root, Select, Source};
 use crate::mutation::mutation_write;
 use crate::node::nodes;
@@ -38,6 +39,7 @@ pub fn plan(
 ) -> Result<Plan, Vec<GraphqlError>> {
     let scope = Scope { schema, document, variables };
     let operation = document.resolve(operation).map_err(single)?;
+    check_expansion(scope, operation, limits).map_err(single)?;
     match operation.operation_type {
         OperationType::Query => {
             let roots = query_roots(scope, operation, limits).map_err(single)?;

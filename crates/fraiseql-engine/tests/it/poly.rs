@@ -1,5 +1,6 @@
 //! Interfaces, unions and global ids against SQL that was written for the purpose.
 
+use fraiseql_engine::{Variables, bind};
 use serde_json::Value;
 
 use crate::world::World;
@@ -391,4 +392,94 @@ async fn a_global_id_finds_its_row_again() {
     assert_eq!(types, ["Album", "Artist", "Artist", "Artist", "Artist", "Artist", "Place"]);
     let error = world.run("query ($id: ID!) { node(id: $id) { id } }", r#"{"id": "17"}"#).await.unwrap_err();
     assert_eq!(error, "BAD_USER_INPUT: this is no global id; give one as it came from a query");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_null_where_none_may_be_bubbles_within_its_type() {
+    let world = world().await;
+    world.execute("update animal set lives = null where id = 7").await;
+    let query = "{ animals(where: {id: {in: [4, 6, 7]}}, orderBy: {id: ASC}) { id ... on Cat { lives } } \
+                 one: animal(id: 7) { ... on Cat { lives } } other: animal(id: 6) { id __typename }
+                 owners(limit: 2) { pets(where: {id: {in: [6, 7]}}, orderBy: {id: ASC}) { ... on Cat { lives } id } } }";
+    let error = world.run(query, "{}").await.unwrap_err();
+    assert!(error.contains("fraiseql.null:Cat.lives"), "{error}");
+    world
+        .check_singles(
+            query,
+            "animals: bubbled\n  Cat.lives is declared non-null and was null at [\"animals\",2,\"lives\"]\n\
+             one: null\n  Cat.lives is declared non-null and was null at [\"one\",\"lives\"]\n\
+             other: {\"id\":6,\"__typename\":\"Dog\"}\n\
+             owners: bubbled\n  Cat.lives is declared non-null and was null at [\"owners\",1,\"pets\",0,\"lives\"]\n",
+        )
+        .await;
+    world
+        .check_singles(
+            "{ remarks(orderBy: {id: ASC}) { subject { ... on Album { albumId } ... on Artist { name } } } }",
+            "remarks: [{\"subject\":{\"albumId\":3}},{\"subject\":{\"name\":\"artist 2\"}},{\"subject\":null},\
+             {\"subject\":null},{\"subject\":null}]\n",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types_cannot_multiply_without_end() {
+    let world = world().await;
+    let mut query = "title".to_owned();
+    for _ in 0..12 {
+        query = format!("artist {{ titled {{ {query} }} }}");
+    }
+    let error = world.run(&format!("{{ titled {{ {query} }} }}"), "{}").await.unwrap_err();
+    assert_eq!(
+        error,
+        "LIMIT_EXCEEDED: the document has more than 5000 fields once every type of its interfaces and unions \
+         is expanded"
+    );
+}
+
+/// The rows that scans of a plan gave, all of them together.
+fn rows_read(plan: &Value) -> f64 {
+    let number = |key: &str| plan[key].as_f64().unwrap_or(0.0);
+    let own = match plan.get("Relation Name") {
+        Some(_) => (number("Actual Rows") + number("Rows Removed by Filter")) * number("Actual Loops"),
+        None => 0.0,
+    };
+    own + plan["Plans"].as_array().into_iter().flatten().map(rows_read).sum::<f64>()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_big_tables_does_not_read_them_whole() {
+    let world = world().await;
+    world
+        .execute(
+            "insert into album select n, 'B' || lpad(n::text, 6, '0'), 1 + n % 5, 1 from generate_series(1000, 21000) n;
+             insert into track select n, 'B' || lpad(n::text, 6, '0'), null, null, 1 from generate_series(1000, 21000) n;
+             analyze;
+             create function explained(query text) returns text language plpgsql as
+               $$declare plan json; begin execute query into plan; return plan::text; end$$",
+        )
+        .await;
+    let version: i32 = world.scalar("select current_setting('server_version_num')").await.parse().unwrap();
+    let fields = "{ title ... on Album { artist { name } } }";
+    let mut queries = vec![format!("{{ titled(limit: 10) {fields} }}")];
+    if version >= 130_000 {
+        // Before, PostgreSQL cannot sort by an index and then on within equal titles.
+        queries.push(format!("{{ titled(limit: 10, orderBy: {{title: ASC}}) {fields} }}"));
+        queries.push(format!("{{ titled(limit: 5, offset: 5, orderBy: {{title: DESC}}) {fields} }}"));
+    }
+    let client = world.database.client().await;
+    for query in queries {
+        let statement = world.statement(&query);
+        let values: Vec<String> = bind(&statement, &Variables::default())
+            .unwrap()
+            .into_iter()
+            .map(|value| format!("'{}'", String::from_utf8(value.unwrap().to_vec()).unwrap()))
+            .collect();
+        client.batch_execute(&format!("PREPARE page AS {}", statement.sql)).await.unwrap();
+        let explain = format!("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page({})", values.join(", "));
+        let plan: String = client.query_one("select explained($1)", &[&explain]).await.unwrap().get(0);
+        client.batch_execute("DEALLOCATE page").await.unwrap();
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        let read = rows_read(&plan[0]["Plan"]);
+        assert!((20.0..200.0).contains(&read), "{query} reads {read} rows: {plan:#}");
+    }
 }
