@@ -73,6 +73,7 @@ impl<'d, 'c> Drafts<'d, 'c> {
                 read_fields(findings, interface);
             }
         }
+        inherit::check(findings, families, authored);
         let inherited = inherit::read(findings, families, &list, database);
         restrict(&mut list, &inherited, database, made);
         for draft in &mut list {

@@ -11,6 +11,7 @@ use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 
 use crate::database::{Database, UniqueKey};
+use crate::document::Authored;
 use crate::draft::{Draft, same_columns, unknown_column};
 use crate::family::{Families, Family};
 use crate::findings::{Findings, Place, suggesting};
@@ -67,6 +68,29 @@ pub(crate) fn read<'d, 'c>(
         found.insert(family.name, Inheritance { base, discriminator, members });
     }
     found
+}
+
+/// Adds that a type has two relations that tell its rows, or an interface a discriminator and none.
+pub(crate) fn check(findings: &mut Findings, families: &Families<'_>, authored: &Authored<'_>) {
+    for object in &authored.objects {
+        let bases: Vec<&str> = families.bases(object).map(|family| family.name).collect();
+        if let [first, second, ..] = bases.as_slice() {
+            let message = format!("{} implements {first} and {second}, each with a relation", object.name);
+            let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+                .why("one relation and one column tell which rows are of a type")
+                .hint(format!("take @relation and @discriminator from {first} or from {second}"));
+            findings.add(object.place, error);
+        }
+    }
+    for family in families.iter().filter(|family| !family.has_relation()) {
+        let directives = family.interface.map_or(&[][..], |interface| interface.directives.as_slice());
+        if let Some(directive) = directives.iter().find(|directive| directive.name == "discriminator") {
+            let message = format!("interface {} has a discriminator and no relation", family.name);
+            let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)
+                .hint("say which relation has the column: @relation(name: \"...\")");
+            findings.add(directive.location(), error);
+        }
+    }
 }
 
 /// Adds that PostgreSQL's enum has no such label, when the column is of one.
