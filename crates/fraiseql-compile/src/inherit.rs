@@ -16,6 +16,7 @@ use crate::draft::{Draft, same_columns, unknown_column};
 use crate::family::{Families, Family};
 use crate::findings::{Findings, Place, suggesting};
 use crate::reference::candidates;
+use crate::scalar::Class;
 
 /// What is known of an interface with a relation.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub(crate) fn read<'d, 'c>(
         let mut values = BTreeSet::new();
         for member in family.members.iter().filter_map(|name| find(name)) {
             let Some((value, place)) = variant(findings, member, family, discriminator) else { continue };
-            check_label(findings, database, discriminator, value, place);
+            check_value(findings, database, discriminator, value, place);
             if !values.insert(value) {
                 let message = format!("two types of {} have the value \"{value}\"", family.name);
                 findings.add(place, Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message));
@@ -93,14 +94,22 @@ pub(crate) fn check(findings: &mut Findings, families: &Families<'_>, authored: 
     }
 }
 
-/// Adds that PostgreSQL's enum has no such label, when the column is of one.
-pub(crate) fn check_label(
+/// Adds that a discriminator of this type cannot have the value.
+pub(crate) fn check_value(
     findings: &mut Findings,
     database: &Database<'_>,
     column: &Column,
     value: &str,
     place: Place,
 ) {
+    let class = database.element(&column.sql_type).map(|element| element.class);
+    if let Some(Class::Int | Class::BigInt) = class
+        && value.parse::<i64>().is_err()
+    {
+        let message = format!("\"{value}\" is no whole number, as the column {} has them", column.name);
+        let error = Diagnostic::error(&errors::SDL_TYPE_MISMATCH, message);
+        findings.add(place, error.hint("write the number in quotes: @variant(value: \"1\")"));
+    }
     let kind = database.sql_type(&column.sql_type.name).map(|sql_type| &sql_type.kind);
     if let Some(SqlTypeKind::Enum { labels }) = kind
         && !labels.iter().any(|label| label == value)

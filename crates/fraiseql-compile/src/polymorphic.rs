@@ -11,7 +11,7 @@ use crate::directive::Usage;
 use crate::draft::{Draft, DraftField, Drafts, unknown_column};
 use crate::family::Family;
 use crate::findings::Findings;
-use crate::inherit::check_label;
+use crate::inherit::check_value;
 use crate::reference::{self, Ends, comparable};
 use crate::shape::Shape;
 
@@ -103,7 +103,7 @@ impl<'a> Way<'a> {
             let target = self.drafts.get(name)?;
             let given = target.applied.get("variant").and_then(|usage| usage.text("value"));
             let value = given.unwrap_or(name);
-            check_label(findings, self.database, column, value, usage.place_of("discriminator"));
+            check_value(findings, self.database, column, value, usage.place_of("discriminator"));
             let key: Vec<&str> = match usage.texts("target") {
                 Some(target) => target.to_vec(),
                 None => target.key.iter().map(String::as_str).collect(),

@@ -28,6 +28,8 @@ pub(crate) struct Select<'s> {
 pub(crate) enum Source {
     /// The object's relation.
     Relation,
+    /// The row around the SELECT, which has the same alias.
+    Around,
     /// A function that returns rows of the object's relation.
     Call(Call),
     /// Rows of the relation whose keys the statement before left in the session.

@@ -145,5 +145,5 @@ fn check(given: &Input<'_>) -> Result<(), GraphqlError> {
 }
 
 fn is_no_id(value: &Value) -> bool {
-    !value.as_str().is_some_and(|id| read(id).is_some())
+    value.as_str().is_none_or(|id| read(id).is_none())
 }

@@ -74,6 +74,17 @@ impl<'s> Poly<'s> {
         }
     }
 
+    /// True when each type has a scan of its own.
+    fn is_by_type(&self) -> bool {
+        let Candidates::Scans(scans) = &self.candidates else { return false };
+        scans.iter().all(|scan| matches!(scan.tag, Tag::Is(_)))
+    }
+
+    /// True when candidates bring the JSON of their rows with them.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.types.iter().any(|select| matches!(select.source, Source::Around))
+    }
+
     /// True when the order of several scans must be made by sorting.
     pub(crate) fn is_ordered(&self) -> bool {
         let Candidates::Scans(scans) = &self.candidates else { return false };
@@ -181,6 +192,13 @@ pub(crate) fn apply_arguments<'s>(
     for (name, target) in [("limit", &mut poly.limit), ("offset", &mut poly.offset)] {
         if let Some(count) = given(name)? {
             *target = count.param(ParamFormat::Scalar);
+        }
+    }
+    if poly.limit.is_none() && poly.offset.is_none() && poly.is_by_type() {
+        // Every row is wanted, so it need not be found again by its key.
+        for select in &mut poly.types {
+            select.source = Source::Around;
+            select.on = &[];
         }
     }
     Ok(())

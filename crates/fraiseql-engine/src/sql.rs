@@ -231,6 +231,8 @@ impl<'s> Writer<'s> {
         let relation = &object.relation;
         match &select.source {
             Source::Relation => (format!("{relation} AS {base}"), Vec::new(), Vec::new()),
+            // A select list needs something to join to; it has one row and no column.
+            Source::Around => ("(SELECT) AS \"0x\"".to_owned(), Vec::new(), Vec::new()),
             Source::Call(call) => {
                 let call = self.call(call);
                 // A function that returns NULL for a row gives one whose every column is NULL.

@@ -26,27 +26,32 @@ impl<'s> Writer<'s> {
             }
             Candidates::Nodes(wanted) => node_candidates(self, poly.found, wanted, &row),
         };
-        let value = self.by_type(&poly.types, &format!("{row}.\"t\""), |_| Some(row.clone()));
+        let value = if poly.is_whole() {
+            format!("{row}.\"o\"")
+        } else {
+            self.by_type(&poly.types, &format!("{row}.\"t\""), &row)
+        };
         let sql = format!("SELECT {value} AS \"o\" FROM ({candidates}) AS {row}{order}");
         Body { sql, number, row_typed: false }
     }
 
     /// Returns the JSON of a row by the number of its type; where nulls pass, with that number.
-    fn by_type(
-        &mut self,
-        types: &[Select<'s>],
-        tag: &str,
-        parent: impl Fn(usize) -> Option<String>,
-    ) -> String {
+    fn by_type(&mut self, types: &[Select<'s>], tag: &str, parent: &str) -> String {
         let mut case = format!("CASE {tag}");
         for (number, select) in types.iter().enumerate() {
-            let body = self.body(select, parent(number).as_deref());
-            let object = format!("(SELECT {} FROM ({}) AS {})", body.object(), body.sql, body.alias());
-            let object = if self.guards { object } else { format!("json_build_array({number}, {object})") };
+            let (_, object) = self.of_type(number, select, Some(parent));
             case.push_str(&format!(" WHEN {number} THEN {object}"));
         }
         case.push_str(" END");
         case
+    }
+
+    /// Returns the number of the aliases, and the JSON, of a row that is of one type.
+    fn of_type(&mut self, number: usize, select: &Select<'s>, parent: Option<&str>) -> (usize, String) {
+        let body = self.body(select, parent);
+        let object = format!("(SELECT {} FROM ({}) AS {})", body.object(), body.sql, body.alias());
+        let object = if self.guards { object } else { format!("json_build_array({number}, {object})") };
+        (body.number, object)
     }
 
     /// The row above says which row of which relation: nothing is left to search.
@@ -60,7 +65,7 @@ impl<'s> Writer<'s> {
     ) -> Body {
         let row = format!("\"{number}u\"");
         let tag = numbered(&column_sql(parent, discriminator), values);
-        let value = self.by_type(&poly.types, &format!("{row}.\"t\""), |_| Some(parent.to_owned()));
+        let value = self.by_type(&poly.types, &format!("{row}.\"t\""), parent);
         debug_assert_eq!(on.len(), poly.types.len());
         // An id that leads nowhere is no row: with nulls let through it would be [number, null].
         let sql = format!("SELECT {value} AS \"o\" FROM (SELECT {tag} AS \"t\") AS {row}");
@@ -127,7 +132,14 @@ impl<'s> Writer<'s> {
     }
 
     fn scan(&mut self, poly: &Poly<'s>, scan: &Scan<'s>, parent: Option<&str>) -> String {
-        let base = format!("\"{}\"", self.next_number());
+        let (number, object) = match &scan.tag {
+            Tag::Is(number) if poly.is_whole() => {
+                let (alias, object) = self.of_type(*number, &poly.types[*number], None);
+                (alias, Some(object))
+            }
+            _ => (self.next_number(), None),
+        };
+        let base = format!("\"{number}\"");
         let tag = match &scan.tag {
             Tag::Is(number) => format!("{number}::pg_catalog.int4"),
             Tag::Column { column, values } => numbered(&column_sql(&base, column), values),
@@ -143,6 +155,7 @@ impl<'s> Writer<'s> {
         for (at, term) in scan.order.iter().enumerate() {
             list.push(format!("{} AS \"s{at}\"", self.order_value(term, &base)));
         }
+        list.extend(object.map(|object| format!("{object} AS \"o\"")));
         let mut conditions = Vec::new();
         if let Some(parent) = parent {
             conditions.extend(joined(scan.on, &base, parent));

@@ -757,6 +757,7 @@ type Remark @relation(name: "remark") {
   g: Album @reference(columns: ["subject_id"])
   h: Subject @reference(columns: ["subject_id", "id"], discriminator: "subject_type")
   i: Subject @column(name: "id")
+  j: Subject @reference(columns: ["subject_id"], discriminator: "id")
 }
 "#), @r#"
 error[FQ-SDL-011]: no foreign key of public.remark leads to public.album
@@ -827,6 +828,20 @@ error[FQ-SDL-005]: @column on Remark.i, which is no column but a Subject
 14 |   i: Subject @column(name: "id")
    |              ^^^^^^^^^^^^^^^^^^^
    = help: to say which columns lead there: @reference(columns: [...], target: [...])
+
+error[FQ-SDL-008]: "Album" is no whole number, as the column id has them
+  --> schema.graphql:15:50
+   |
+15 |   j: Subject @reference(columns: ["subject_id"], discriminator: "id")
+   |                                                  ^^^^^^^^^^^^^^^^^^^
+   = help: write the number in quotes: @variant(value: "1")
+
+error[FQ-SDL-008]: "Artist" is no whole number, as the column id has them
+  --> schema.graphql:15:50
+   |
+15 |   j: Subject @reference(columns: ["subject_id"], discriminator: "id")
+   |                                                  ^^^^^^^^^^^^^^^^^^^
+   = help: write the number in quotes: @variant(value: "1")
 "#);
 }
 

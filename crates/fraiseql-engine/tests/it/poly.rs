@@ -362,6 +362,29 @@ async fn references_lead_to_several_relations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whole_lists_below_other_rows_have_their_own_lists() {
+    let world = world().await;
+    world
+        .check(
+            "{ artists(orderBy: {artistId: ASC}) { name
+                 titled(orderBy: {title: DESC_NULLS_LAST}) { title artist { name } ... on Album { tracks(limit: 2, orderBy: {trackId: ASC}) { trackId } } }
+               }
+               __type(name: \"Titled\") { kind possibleTypes { name } interfaces { name } } }",
+            "{}",
+            &format!(
+                "select json_build_object('artists', json_agg(json_build_object('name', name, 'titled', (select \
+                 coalesce(json_agg(case t when 0 then json_build_object('title', title, 'artist', json_build_object('name', r.name), \
+                 'tracks', (select coalesce(json_agg(json_build_object('trackId', track_id)), '[]') from (select track_id \
+                 from track where album_id = k order by 1 limit 2) z)) else json_build_object('title', title, 'artist', \
+                 json_build_object('name', r.name)) end order by title desc, t, k), '[]') from ({TITLED}) x where artist_id = r.artist_id)) \
+                 order by artist_id), '__type', json_build_object('kind', 'INTERFACE', 'possibleTypes', (select \
+                 json_agg(json_build_object('name', n)) from unnest(array['Album', 'Track']) n), 'interfaces', '[]'::json)) from artist r"
+            ),
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_global_id_finds_its_row_again() {
     let world = world().await;
     let ids = world
@@ -410,6 +433,14 @@ async fn a_null_where_none_may_be_bubbles_within_its_type() {
              one: null\n  Cat.lives is declared non-null and was null at [\"one\",\"lives\"]\n\
              other: {\"id\":6,\"__typename\":\"Dog\"}\n\
              owners: bubbled\n  Cat.lives is declared non-null and was null at [\"owners\",1,\"pets\",0,\"lives\"]\n",
+        )
+        .await;
+    world
+        .check_singles(
+            "{ artists(limit: 1) { titled(orderBy: {title: ASC}, where: {title: {eq: \"T1\"}}) { title ... on Track { seconds } } }
+               pair: titled(where: {title: {eq: \"T3\"}, artist: {artistId: {eq: 4}}}) { __typename } }",
+            "artists: [{\"titled\":[{\"title\":\"T1\"},{\"title\":\"T1\",\"seconds\":10}]}]\n\
+             pair: [{\"__typename\":\"Album\"},{\"__typename\":\"Track\"}]\n",
         )
         .await;
     world
