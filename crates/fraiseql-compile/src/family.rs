@@ -163,9 +163,13 @@ impl Family<'_> {
         directives.iter().any(|directive| directive.name == "relation")
     }
 
-    /// `interface` or `union`, for messages.
-    pub(crate) fn word(&self) -> &'static str {
-        if self.interface.is_some() { "interface" } else { "union" }
+    /// Returns that the field `owner` would never have a row.
+    pub(crate) fn empty(&self, owner: &str) -> Diagnostic {
+        let word = if self.interface.is_some() { "interface" } else { "union" };
+        let message = format!("no type belongs to {word} {}", self.name);
+        Diagnostic::error(&errors::SDL_INVALID, message)
+            .why(format!("{owner} would never have a row"))
+            .hint(format!("type ... implements {}", self.name))
     }
 }
 

@@ -83,6 +83,9 @@ pub(crate) fn check(findings: &mut Findings, families: &Families<'_>, authored: 
             findings.add(object.place, error);
         }
     }
+    for family in families.iter().filter(|family| family.has_relation() && family.members.is_empty()) {
+        findings.add(family.place, family.empty("it"));
+    }
     for family in families.iter().filter(|family| !family.has_relation()) {
         let directives = family.interface.map_or(&[][..], |interface| interface.directives.as_slice());
         if let Some(directive) = directives.iter().find(|directive| directive.name == "discriminator") {

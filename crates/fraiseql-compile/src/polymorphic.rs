@@ -33,6 +33,10 @@ impl<'a> Way<'a> {
         field: &DraftField<'_>,
         shape: &Shape<'_>,
     ) -> Option<PolymorphicReference> {
+        if self.family.members.is_empty() {
+            findings.add(shape.name.location(), self.family.empty(self.owner));
+            return None;
+        }
         let local = self.local.relation?;
         let usage = field.applied.get("reference");
         let discriminator = usage.and_then(|usage| usage.text("discriminator"));

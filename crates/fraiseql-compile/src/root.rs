@@ -143,11 +143,7 @@ impl<'a> RootBinder<'a, '_> {
         let definition = field.definition;
         let owner = format!("Query.{}", definition.name);
         if family.members.is_empty() {
-            let message = format!("no type belongs to {} {}", family.word(), family.name);
-            let error = Diagnostic::error(&errors::SDL_INVALID, message)
-                .why(format!("{owner} would never have a row"))
-                .hint(format!("type ... implements {}", family.name));
-            findings.add(shape.name.location(), error);
+            findings.add(shape.name.location(), family.empty(&owner));
             return None;
         }
         if let (Some(_), [argument]) = (family.global_id, definition.arguments.as_slice()) {

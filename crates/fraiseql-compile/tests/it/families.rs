@@ -471,6 +471,8 @@ interface Named implements Titled { title: String! size: Int name: String }
 type Track implements Titled & Nmed @relation(name: "track") { title: String @column(name: "name") }
 type Artist implements Named @relation(name: "artist") { name: Int title: String! @column(name: "name") size: Int @column(name: "artist_id") }
 interface Empty { title: String! }
+interface Bare @relation(name: "animal") @discriminator(column: "kind") { id: Int! }
+extend type Artist { nothing: [Empty!]! }
 extend type Query { empty: [Empty!]! titled(id: Int!): Titled list: [Titled!]! }
 extend type Query implements Empty { title: String! }
 extend interface Nothing { a: Int }
@@ -520,40 +522,56 @@ error[FQ-SDL-008]: Artist.name is Int, but column public.artist.name is varchar
   |                                                                ^^^
   = help: write String or ID
 
-error[FQ-SDL-002]: no type belongs to interface Empty
- --> schema.graphql:8:29
+error[FQ-SDL-002]: no type belongs to interface Bare
+ --> schema.graphql:8:11
   |
-8 | extend type Query { empty: [Empty!]! titled(id: Int!): Titled list: [Titled!]! }
-  |                             ^^^^^
-  = why: Query.empty would never have a row
+8 | interface Bare @relation(name: "animal") @discriminator(column: "kind") { id: Int! }
+  |           ^^^^
+  = why: it would never have a row
+  = help: type ... implements Bare
+
+error[FQ-SDL-002]: no type belongs to interface Empty
+ --> schema.graphql:9:32
+  |
+9 | extend type Artist { nothing: [Empty!]! }
+  |                                ^^^^^
+  = why: Artist.nothing would never have a row
   = help: type ... implements Empty
 
+error[FQ-SDL-002]: no type belongs to interface Empty
+  --> schema.graphql:10:29
+   |
+10 | extend type Query { empty: [Empty!]! titled(id: Int!): Titled list: [Titled!]! }
+   |                             ^^^^^
+   = why: Query.empty would never have a row
+   = help: type ... implements Empty
+
 error[FQ-SDL-012]: Query.titled does not say which row of which type
- --> schema.graphql:8:38
-  |
-8 | extend type Query { empty: [Empty!]! titled(id: Int!): Titled list: [Titled!]! }
-  |                                      ^^^^^^
-  = why: the types of Titled have keys of their own
-  = help: return a list: [Titled!]!
+  --> schema.graphql:10:38
+   |
+10 | extend type Query { empty: [Empty!]! titled(id: Int!): Titled list: [Titled!]! }
+   |                                      ^^^^^^
+   = why: the types of Titled have keys of their own
+   = help: return a list: [Titled!]!
 
 error[FQ-SDL-017]: Query cannot implement Empty
- --> schema.graphql:9:30
-  |
-9 | extend type Query implements Empty { title: String! }
-  |                              ^^^^^
-  = why: the rows of an interface come from relations, those of a root type from nowhere
+  --> schema.graphql:11:30
+   |
+11 | extend type Query implements Empty { title: String! }
+   |                              ^^^^^
+   = why: the rows of an interface come from relations, those of a root type from nowhere
 
 error[FQ-SDL-013]: Query.title does not say what it calls
- --> schema.graphql:9:38
-  |
-9 | extend type Query implements Empty { title: String! }
-  |                                      ^^^^^
-  = help: add @function(name: ...)
+  --> schema.graphql:11:38
+   |
+11 | extend type Query implements Empty { title: String! }
+   |                                      ^^^^^
+   = help: add @function(name: ...)
 
 error[FQ-SDL-003]: there is no type Nothing to extend
-  --> schema.graphql:10:18
+  --> schema.graphql:12:18
    |
-10 | extend interface Nothing { a: Int }
+12 | extend interface Nothing { a: Int }
    |                  ^^^^^^^
 "#);
 }
