@@ -148,7 +148,8 @@ impl<'s> Writer<'s> {
         for (slot, sql_type) in poly.found.slots.iter().enumerate() {
             let value = match scan.keys.get(slot).and_then(Option::as_ref) {
                 Some(column) => column_sql(&base, column),
-                None => format!("NULL::{sql_type}"),
+                // NULL of the type, or of that below a domain, which might not allow NULL.
+                None => format!("CASE WHEN false THEN ''::pg_catalog.text::{sql_type} END"),
             };
             list.push(format!("{value} AS {}", quote_identifier(&slot_name(slot))));
         }

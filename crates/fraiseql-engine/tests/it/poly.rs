@@ -47,6 +47,12 @@ insert into party select n, case when n % 2 = 0 then 'person' else 'company' end
 insert into person select n, date '2000-01-01' + n from generate_series(2, 12, 2) n;
 insert into company select n, n * 2 from generate_series(1, 11, 2) n;
 
+create domain word as text not null;
+create table tag (
+  name word, lang varchar(5), place uuid references place, note text, primary key (name, lang));
+insert into tag values ('größe:1', 'de', null, 'a'), ('it''s', 'en', '00000000-0000-0000-0000-000000000002', 'b'),
+  ('', 'x', null, null);
+
 create table remark (
   id int primary key, body text not null, subject_type text, subject_id int,
   about_album int references album, about_artist int references artist);
@@ -59,10 +65,14 @@ const SCHEMA: &str = r#"
 interface Node { id: ID! }
 interface Titled { title: String! artist: Artist }
 interface Priced implements Titled { title: String! artist: Artist price: Float }
+union Marked = Place | Tag | Dog
+type Tag implements Node @relation(name: "tag") { id: ID! note: String place: Place }
 union Found = Album | Artist | Place
 union Subject = Album | Artist
 
 type Query {
+  tags: [Tag!]!
+  marked: [Marked!]!
   titled: [Titled!]!
   priced: [Priced!]!
   found: [Found!]!
@@ -513,4 +523,29 @@ async fn a_page_of_big_tables_does_not_read_them_whole() {
         let read = rows_read(&plan[0]["Plan"]);
         assert!((20.0..200.0).contains(&read), "{query} reads {read} rows: {plan:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_any_type_and_number_of_columns_find_their_rows() {
+    let world = world().await;
+    world
+        .check(
+            "{ marked(limit: 8, offset: 4) { ... on Tag { note place { label } } ... on Place { code } ... on Dog { name } } }",
+            "{}",
+            "select json_build_object('marked', json_agg(j)) from (select j from (select 0 as t, code as u, null::text as n, \
+             null as l, null::int as i, json_build_object('code', code) as j from place union all select 1, null, name, lang, \
+             null, json_build_object('note', note, 'place', case when place is not null then (select \
+             json_build_object('label', label) from place where code = tag.place) end) from tag union all select 2, null, \
+             null, null, id, json_build_object('name', name) from animal where kind = 'dog') x \
+             order by t, u, n, l, i limit 8 offset 4) y",
+        )
+        .await;
+    let data = world.run("{ tags { id note } }", "{}").await.unwrap();
+    let tags = data["tags"].as_array().unwrap();
+    let ids: Vec<&Value> = tags.iter().map(|tag| &tag["id"]).collect();
+    assert_eq!(tags.len(), 3);
+    let asked = serde_json::json!({ "ids": ids }).to_string();
+    let found =
+        world.run("query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Tag { note } } }", &asked).await;
+    assert_eq!(found.unwrap()["nodes"], data["tags"]);
 }
