@@ -14,7 +14,7 @@ use crate::database::{Database, UniqueKey};
 use crate::document::Authored;
 use crate::draft::{Draft, same_columns, unknown_column};
 use crate::family::{Families, Family};
-use crate::findings::{Findings, Place, suggesting};
+use crate::findings::{Findings, Place};
 use crate::reference::candidates;
 use crate::scalar::Class;
 
@@ -206,7 +206,7 @@ fn variant<'d>(
     let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)
         .why(format!("the column {} tells the type of a row", discriminator.name))
         .hint(format!("add @variant(value: \"{guess}\")"));
-    findings.add(member.object.place, suggesting(error, "", []));
+    findings.add(member.object.place, error);
     None
 }
 

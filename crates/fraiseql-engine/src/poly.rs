@@ -144,6 +144,9 @@ pub(crate) fn referred<'s>(
     let (mut types, shapes) = types(scope, found, group)?;
     for (select, member) in types.iter_mut().zip(&reference.members) {
         select.on = &member.on;
+        let key = &select.object.key;
+        let is_named = |column: &str| member.on.iter().any(|pair| pair.remote == column);
+        select.first_only = key.is_empty() || !key.iter().all(|key| is_named(&key.column));
     }
     let values = reference.members.iter().map(|member| member.value.as_deref().unwrap_or("")).collect();
     let on = reference.members.iter().map(|member| member.on.as_slice()).collect();

@@ -10,7 +10,6 @@ use crate::node::node_candidates;
 use crate::poly::{Candidates, Poly, Scan, Tag};
 use crate::schema::column_sql;
 use crate::sql::{Body, Writer, joined};
-use fraiseql_model::artifact::ColumnPair;
 use fraiseql_model::names::{quote_identifier, quote_literal};
 
 impl<'s> Writer<'s> {
@@ -20,9 +19,8 @@ impl<'s> Writer<'s> {
         let row = format!("\"{number}u\"");
         let (candidates, order) = match &poly.candidates {
             Candidates::Scans(scans) => self.scans(poly, scans, parent, &row),
-            Candidates::Named { discriminator, values, on } => {
-                let parent = parent.unwrap_or_default();
-                return self.named(poly, discriminator, values, on, (number, parent));
+            Candidates::Named { discriminator, values, .. } => {
+                return self.named(poly, (discriminator, values), number, parent.unwrap_or_default());
             }
             Candidates::Nodes(wanted) => node_candidates(self, poly.found, wanted, &row),
         };
@@ -58,16 +56,13 @@ impl<'s> Writer<'s> {
     fn named(
         &mut self,
         poly: &Poly<'s>,
-        discriminator: &str,
-        values: &[&str],
-        on: &[&'s [ColumnPair]],
-        (number, parent): (usize, &str),
+        (discriminator, values): (&str, &[&str]),
+        number: usize,
+        parent: &str,
     ) -> Body {
         let row = format!("\"{number}u\"");
         let tag = numbered(&column_sql(parent, discriminator), values);
         let value = self.by_type(&poly.types, &format!("{row}.\"t\""), parent);
-        debug_assert_eq!(on.len(), poly.types.len());
-        // An id that leads nowhere is no row: with nulls let through it would be [number, null].
         let sql = format!("SELECT {value} AS \"o\" FROM (SELECT {tag} AS \"t\") AS {row}");
         Body { sql, number, row_typed: false }
     }
@@ -87,7 +82,9 @@ impl<'s> Writer<'s> {
                 return String::new();
             }
             let sorted = keys.iter().enumerate().map(|(at, term)| (format!("s{at}"), term.direction));
-            let tail = std::iter::once("t".to_owned()).chain((0..poly.found.slots.len()).map(slot_name));
+            // In one relation the key alone tells rows apart, and has an index.
+            let tag = poly.found.base.is_none().then(|| "t".to_owned());
+            let tail = tag.into_iter().chain((0..poly.found.slots.len()).map(slot_name));
             let terms: Vec<String> = sorted
                 .chain(tail.map(|name| (name, "ASC")))
                 .map(|(name, direction)| format!("{prefix}{} {direction}", quote_identifier(&name)))

@@ -105,7 +105,7 @@ type Album implements Titled & Priced & Node @relation(name: "album") {
   price: Float
   tracks: [Track!]!
 }
-type Track implements Titled @relation(name: "track") {
+type Track implements Titled @relation(name: "track") @variant(value: "a") {
   trackId: Int!
   title: String! @column(name: "name")
   artist: Artist
@@ -117,7 +117,9 @@ type Remark @relation(name: "remark") {
   body: String!
   subject: Subject @reference(columns: ["subject_id"], discriminator: "subject_type")
   about: Subject
+  any: Sung @reference(columns: ["id"], target: ["artist_id"], discriminator: "body")
 }
+union Sung = Track
 
 interface Animal @relation(name: "animal") @discriminator(column: "kind") {
   id: Int!
@@ -342,12 +344,14 @@ async fn references_lead_to_several_relations() {
         .check(
             "{ remarks(orderBy: {id: ASC}) { id
                  subject { __typename ... on Album { title } ... on Artist { name } }
+                 any { ... on Track { artist { artistId } } }
                  about { ... on Album { title artist { name } } ... on Artist { name } } } }",
             "{}",
             "select json_build_object('remarks', json_agg(json_build_object('id', id, 'subject', case subject_type \
              when 'Album' then (select json_build_object('__typename', 'Album', 'title', title) from album where \
              album_id = subject_id) when 'Artist' then (select json_build_object('__typename', 'Artist', 'name', name) \
-             from artist where artist_id = subject_id) end, 'about', coalesce((select json_build_object('title', title, \
+             from artist where artist_id = subject_id) end, 'any', case body when 'a' then \
+             json_build_object('artist', json_build_object('artistId', id)) end, 'about', coalesce((select json_build_object('title', title, \
              'artist', json_build_object('name', a.name)) from album join artist a using (artist_id) where album_id = about_album), (select json_build_object('name', name) \
              from artist where artist_id = about_artist))) order by id)) from remark",
         )
@@ -494,6 +498,7 @@ async fn a_page_of_big_tables_does_not_read_them_whole() {
         .execute(
             "insert into album select n, 'B' || lpad(n::text, 6, '0'), 1 + n % 5, 1 from generate_series(1000, 21000) n;
              insert into track select n, 'B' || lpad(n::text, 6, '0'), null, null, 1 from generate_series(1000, 21000) n;
+             insert into animal select n, 'cat', 'cat ' || n, null, null, 9 from generate_series(1000, 21000) n;
              analyze;
              create function explained(query text) returns text language plpgsql as
                $$declare plan json; begin execute query into plan; return plan::text; end$$",
@@ -501,7 +506,10 @@ async fn a_page_of_big_tables_does_not_read_them_whole() {
         .await;
     let version: i32 = world.scalar("select current_setting('server_version_num')").await.parse().unwrap();
     let fields = "{ title ... on Album { artist { name } } }";
-    let mut queries = vec![format!("{{ titled(limit: 10) {fields} }}")];
+    let mut queries = vec![
+        format!("{{ titled(limit: 10) {fields} }}"),
+        "{ animals(limit: 10, offset: 10) { name ... on Cat { lives } } }".to_owned(),
+    ];
     if version >= 130_000 {
         // Before, PostgreSQL cannot sort by an index and then on within equal titles.
         queries.push(format!("{{ titled(limit: 10, orderBy: {{title: ASC}}) {fields} }}"));
@@ -521,7 +529,7 @@ async fn a_page_of_big_tables_does_not_read_them_whole() {
         client.batch_execute("DEALLOCATE page").await.unwrap();
         let plan: Value = serde_json::from_str(&plan).unwrap();
         let read = rows_read(&plan[0]["Plan"]);
-        assert!((20.0..200.0).contains(&read), "{query} reads {read} rows: {plan:#}");
+        assert!((10.0..200.0).contains(&read), "{query} reads {read} rows: {plan:#}");
     }
 }
 
