@@ -28,7 +28,8 @@ demo: setup ## Build, and run the music store's API on port 4000 with a PostgreS
 	@$(READY) cargo build --package fraiseql
 	@$(READY) exec "$(CARGO_TARGET_DIR)/debug/fraiseql" up examples/chinook
 
-test: setup ## Run every test and name the ten slowest
+test: ## Install what is missing, run every test and name the ten slowest
+	@scripts/setup.sh "$(SETUP_ENV)" tests
 	@echo "test: building (minutes the first time)" >&2
 	@$(READY) cargo xtask test
 

@@ -5,7 +5,7 @@
 set -eu
 
 rust_min_minor=95
-env_file=${1:?usage: setup.sh ENV_FILE}
+env_file=${1:?usage: setup.sh ENV_FILE [tests]}
 cache=$(dirname "$env_file")
 path_more=
 bin_dir=
@@ -195,6 +195,20 @@ fetch_postgres() {
         "Ask an administrator for: apt-get install postgresql"
 }
 
+# For tests only, asked for by a second word: a pooler in front of PostgreSQL.
+without=
+setup_pgbouncer() {
+    if command -v pgbouncer >/dev/null 2>&1 || [ -x /usr/sbin/pgbouncer ]; then
+        say "PgBouncer is here"
+    elif can_apt; then
+        say "Debian may start a PgBouncer of its own on port 6432; FraiseQL does not touch it"
+        apt_install pgbouncer
+    else
+        say "there is no PgBouncer, and no right to install one: its tests will be left out"
+        without=pgbouncer
+    fi
+}
+
 # Prints $1 as a word of the shell.
 quote() {
     printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
@@ -207,6 +221,7 @@ write_env() {
         # The variable belongs to the shell that reads this file.
         # shellcheck disable=SC2016
         [ -z "$path_more" ] || printf 'export PATH=%s:"$PATH"\n' "$(quote "$path_more")"
+        [ -z "$without" ] || printf 'export FRAISEQL_TEST_WITHOUT=%s\n' "$(quote "$without")"
         [ -z "$bin_dir" ] || printf 'export FRAISEQL_EMBEDDED_BIN_DIR=%s\n' "$(quote "$bin_dir")"
     } >"$env_file.part"
     mv "$env_file.part" "$env_file"
@@ -217,4 +232,5 @@ setup_compiler
 setup_certificates
 setup_rust
 setup_postgres
+[ "${2:-}" != tests ] || setup_pgbouncer
 write_env

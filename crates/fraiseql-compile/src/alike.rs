@@ -7,6 +7,7 @@ use crate::draft::Drafts;
 use crate::family::{Families, Family};
 use crate::findings::Findings;
 use crate::object::{Binding, BoundColumn, BoundField, BoundObject, no_key};
+use crate::reading::Reading;
 use crate::scalar::Class;
 
 /// Binds the interfaces without a relation of their own, and the unions, by name.
@@ -34,6 +35,7 @@ pub(crate) fn bind<'a>(
             draft,
             relation: first.relation,
             fields: fields(family, &members),
+            reading: Reading::default(),
         });
     }
     commons

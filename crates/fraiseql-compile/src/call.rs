@@ -1,7 +1,7 @@
 //! Binds fields of Query and Mutation to SQL functions: which overload, which parameters, what comes back.
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{InputValueDefinition, Type, Value};
+use apollo_compiler::ast::{InputValueDefinition, Type, UnionTypeDefinition, Value};
 use fraiseql_model::artifact::{FunctionArgument, FunctionCall, FunctionReturn};
 use fraiseql_model::catalog::{Function, FunctionResult, Nullability, Parameter, QualifiedName, TypeRef};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -13,10 +13,12 @@ use crate::database::{Element, Found};
 use crate::directive::{Applied, Site};
 use crate::draft::{DraftField, Drafts};
 use crate::findings::{Findings, listed, suggesting};
+use crate::outcome;
+use crate::rows;
 use crate::shape::Shape;
 
 /// A function that a root field calls.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct BoundCall<'a> {
     pub(crate) function: &'a Function,
     pub(crate) call: FunctionCall,
@@ -24,6 +26,8 @@ pub(crate) struct BoundCall<'a> {
     pub(crate) given: Vec<(&'a Parameter, Element)>,
     /// What a value result consists of.
     pub(crate) result: Option<Element>,
+    /// The types of the values of an outcome, with the GraphQL types that they become.
+    pub(crate) decoded: Vec<(Element, String)>,
 }
 
 /// A root field that calls a function.
@@ -33,8 +37,10 @@ pub(crate) struct Caller<'a, 'w> {
     pub(crate) field: &'a DraftField<'a>,
     pub(crate) drafts: &'a Drafts<'a, 'a>,
     pub(crate) words: &'w Vocabulary<'a>,
-    /// True for fields of Query, which must not write.
+    /// True for fields that must not write.
     pub(crate) query: bool,
+    /// For a computed field: the relation whose row is the first argument.
+    pub(crate) row: Option<&'a QualifiedName>,
 }
 
 /// Arguments that lists of rows get by themselves.
@@ -49,10 +55,22 @@ impl<'a> Caller<'a, '_> {
             let message = format!("{} calls {}, which may write", self.owner, function.name);
             let error = Diagnostic::error(&errors::SDL_VOLATILE_FUNCTION, message)
                 .why("queries run in read-only transactions, and the function is declared VOLATILE")
-                .hint("declare it STABLE if it only reads, or move the field to Mutation");
+                .hint(match self.row {
+                    Some(_) => "declare it STABLE if it only reads",
+                    None => "declare it STABLE if it only reads, or move the field to Mutation",
+                });
             findings.add(self.field.definition.name.location(), error);
         }
-        let (returns, result) = self.returns(findings, function)?;
+        let (returns, result, decoded) = match self.outcome() {
+            Some((shape, union)) if !self.query => {
+                let bound = outcome::bind(findings, self, function, &shape, union)?;
+                (FunctionReturn::Outcome(bound.outcome), None, bound.decoded)
+            }
+            _ => {
+                let (returns, result) = self.returns(findings, function)?;
+                (returns, result, Vec::new())
+            }
+        };
         if self.query && matches!(returns, FunctionReturn::Object { set: true, .. }) {
             self.refuse_list_arguments(findings, &given);
         }
@@ -62,7 +80,14 @@ impl<'a> Caller<'a, '_> {
             call: FunctionCall { function: function.name.clone(), arguments, returns },
             given: given.into_iter().map(|(_, parameter, element)| (parameter, element)).collect(),
             result,
+            decoded,
         })
+    }
+
+    fn outcome(&self) -> Option<(Shape<'a>, &'a UnionTypeDefinition)> {
+        let shape = Shape::of(&self.field.definition.ty)?;
+        let union = self.words.outcomes.unions.get(shape.name.as_str())?;
+        Some((shape, union))
     }
 
     fn refuse_list_arguments(&self, findings: &mut Findings, given: &Given<'_>) {
@@ -79,13 +104,43 @@ impl<'a> Caller<'a, '_> {
         }
     }
 
+    /// Returns the parameters that arguments are for.
+    fn parameters(&self, function: &'a Function) -> &'a [Parameter] {
+        let all = function.parameters.as_slice();
+        if self.row.is_some() { all.get(1..).unwrap_or_default() } else { all }
+    }
+
+    /// Returns true when the function takes what the field has to give first.
+    fn takes_row(&self, function: &Function) -> bool {
+        let Some(row) = self.row else { return true };
+        let first = function.parameters.first();
+        first.is_some_and(|first| first.sql_type.name == *row && !first.sql_type.array)
+    }
+
     fn overloads(&self, findings: &mut Findings) -> Option<Vec<&'a Function>> {
         let usage = self.field.applied.get("function")?;
         let guess = snake_case(&self.field.definition.name);
         let name = usage.text("name").unwrap_or(&guess);
         let place = usage.place_of("name");
         match self.words.database.find_functions(name, usage.text("schema")) {
-            Found::One(overloads) => Some(overloads),
+            Found::One(overloads) => {
+                let fitting: Vec<&Function> =
+                    overloads.iter().copied().filter(|function| self.takes_row(function)).collect();
+                if let (true, Some(row)) = (fitting.is_empty(), self.row) {
+                    let message = format!("{} does not take a row of {row} first", overloads[0].name);
+                    let error = Diagnostic::error(&errors::SDL_UNKNOWN_FUNCTION, message)
+                        .why("a computed field calls its function with the row that it stands on")
+                        .hint(format!(
+                            "CREATE FUNCTION {}({} {}, ...)",
+                            overloads[0].name,
+                            row.name,
+                            row.sql()
+                        ));
+                    findings.add(place, error);
+                    return None;
+                }
+                Some(fitting)
+            }
             Found::Several(names) => {
                 let schemas: Vec<&str> = names.iter().map(|name| name.schema.as_str()).collect();
                 let message = format!("functions named \"{name}\" are in the schemas {}", listed(&schemas));
@@ -144,16 +199,14 @@ impl<'a> Caller<'a, '_> {
         function: &'a Function,
         written: &[(&'a Node<InputValueDefinition>, Applied<'a>)],
     ) -> Option<Given<'a>> {
-        let positional = function.parameters.iter().any(|parameter| parameter.name.is_empty());
+        let parameters = self.parameters(function);
+        let positional = parameters.iter().any(|parameter| parameter.name.is_empty());
         let mut given: Given<'a> = Vec::new();
         let mut whole = true;
         for (at, (argument, applied)) in written.iter().enumerate() {
             let renamed = applied.get("parameter").and_then(|usage| usage.text("name"));
-            let parameter = if positional {
-                function.parameters.get(at)
-            } else {
-                named(function, &argument.name, renamed)
-            };
+            let parameter =
+                if positional { parameters.get(at) } else { named(parameters, &argument.name, renamed) };
             let Some(parameter) = parameter else {
                 findings.add(argument.name.location(), unknown_argument(function, &argument.name, renamed));
                 whole = false;
@@ -170,9 +223,11 @@ impl<'a> Caller<'a, '_> {
                 None => whole = false,
             }
         }
+        // The list for a VARIADIC parameter stands last in a call.
+        given.sort_by_key(|(bound, ..)| bound.variadic);
         let is_given =
             |parameter: &Parameter| given.iter().any(|(_, taken, _)| std::ptr::eq(*taken, parameter));
-        for parameter in &function.parameters {
+        for parameter in parameters {
             if whole && !parameter.has_default && !is_given(parameter) {
                 findings.add(self.field.definition.name.location(), self.missing(function, parameter));
                 whole = false;
@@ -190,13 +245,6 @@ impl<'a> Caller<'a, '_> {
         positional: bool,
     ) -> Option<(FunctionArgument, Element)> {
         let place = argument.name.location();
-        if parameter.variadic {
-            let message = format!("parameter \"{}\" of {} is VARIADIC", parameter.name, function.name);
-            let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
-                .hint("wrap it in a function that takes an array");
-            findings.add(place, error);
-            return None;
-        }
         let Some(shape) = Shape::of(&argument.ty) else {
             let message = format!("argument {} is a list of lists", argument.name);
             findings.add(place, Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
@@ -230,6 +278,7 @@ impl<'a> Caller<'a, '_> {
             argument: argument.name.to_string(),
             parameter: if positional { String::new() } else { parameter.name.clone() },
             value,
+            variadic: parameter.variadic,
         };
         Some((bound, element))
     }
@@ -263,6 +312,11 @@ impl<'a> Caller<'a, '_> {
             return None;
         };
         let is_object = self.drafts.get(shape.name).is_some();
+        if self.drafts.get(shape.name).is_some_and(|draft| draft.rows)
+            && rows::columns(function, self.words.database).is_some()
+        {
+            return self.free_rows(findings, function, &shape);
+        }
         match &function.returns {
             FunctionResult::Void if !self.query && shape.name == "Boolean" && !shape.list => {
                 Some((FunctionReturn::Void, None))
@@ -304,6 +358,31 @@ impl<'a> Caller<'a, '_> {
         let non_null = non_null(findings, &single, &side, Nullability::Nullable, trusted, place);
         let returns = FunctionReturn::Value { value, set, non_null };
         Some((returns, Some(element)))
+    }
+
+    /// Rows that belong to no relation.
+    fn free_rows(
+        &self,
+        findings: &mut Findings,
+        function: &'a Function,
+        shape: &Shape<'_>,
+    ) -> Option<(FunctionReturn, Option<Element>)> {
+        let relation = self.drafts.get(shape.name)?.relation?;
+        let columns = rows::columns(function, self.words.database)?;
+        if !rows::fits(relation, columns) {
+            let message =
+                format!("{} is {}, but {} returns other columns", self.owner, shape.name, function.name);
+            let error = Diagnostic::error(&errors::SDL_TYPE_MISMATCH, message)
+                .why(format!("{} has those of {}", shape.name, relation.name))
+                .hint("define another type for it");
+            findings.add(shape.name.location(), error);
+            return None;
+        }
+        let set = match &function.returns {
+            FunctionResult::Table { set, .. } | FunctionResult::Value { set, .. } => *set,
+            _ => false,
+        };
+        self.rows(findings, function, shape, &relation.name, set)
     }
 
     fn rows(
@@ -372,7 +451,7 @@ impl<'a> Caller<'a, '_> {
             }
             FunctionResult::Table { .. } => unsupported
                 .why("the columns of RETURNS TABLE and of OUT parameters belong to no relation")
-                .hint("let it return rows of a table or view: RETURNS SETOF your_view"),
+                .hint("return a type without @relation that has fields for them, or rows of a table or view"),
             FunctionResult::Value { set: true, .. } => mismatch.hint("write a list of scalars"),
             FunctionResult::Value { .. } => mismatch.hint("write a scalar, an enum or JSON"),
             FunctionResult::Other => unsupported,
@@ -383,8 +462,8 @@ impl<'a> Caller<'a, '_> {
 /// Arguments with the parameters that they are for.
 type Given<'a> = Vec<(FunctionArgument, &'a Parameter, Element)>;
 
-fn named<'a>(function: &'a Function, argument: &str, renamed: Option<&str>) -> Option<&'a Parameter> {
-    let find = |name: &str| function.parameters.iter().find(|parameter| parameter.name == name);
+fn named<'a>(parameters: &'a [Parameter], argument: &str, renamed: Option<&str>) -> Option<&'a Parameter> {
+    let find = |name: &str| parameters.iter().find(|parameter| parameter.name == name);
     match renamed {
         Some(name) => find(name),
         None => find(&snake_case(argument)).or_else(|| find(argument)),

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use apollo_compiler::Name;
 use fraiseql_model::artifact::{Encoding, NonNull, ValueType};
-use fraiseql_model::catalog::{Nullability, TypeRef};
+use fraiseql_model::catalog::{Nullability, QualifiedName, TypeRef};
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 use fraiseql_model::names::nearest;
 
 use crate::database::{Database, Element};
-use crate::enumeration::BoundEnum;
+use crate::enumeration::{BoundEnum, is_text};
+use crate::family::Families;
 use crate::findings::{Findings, Place, listed};
+use crate::outcome::Outcomes;
 use crate::scalar::{self, Class};
 use crate::shape::Shape;
 
@@ -31,6 +33,8 @@ pub(crate) struct Vocabulary<'a> {
     pub(crate) database: &'a Database<'a>,
     pub(crate) enums: &'a BTreeMap<&'a str, BoundEnum>,
     pub(crate) objects: Vec<&'a str>,
+    pub(crate) outcomes: &'a Outcomes<'a>,
+    pub(crate) families: &'a Families<'a>,
     /// Types that were refused where they stand.
     pub(crate) refused: &'a BTreeSet<&'a str>,
 }
@@ -43,7 +47,7 @@ pub(crate) fn value_type(
     side: &Side<'_>,
 ) -> Option<(ValueType, Element)> {
     let place = shape.name.location();
-    let Some(element) = words.database.element(side.sql_type) else {
+    let Some(mut element) = words.database.element(side.sql_type) else {
         let message = format!("{} is an array of arrays", side.source);
         findings.add(place, Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
         return None;
@@ -52,7 +56,8 @@ pub(crate) fn value_type(
         Some(bound) => {
             // Why an enum is bound to nothing was told at the enum.
             let binding = bound.binding.as_ref()?;
-            let same = element.class == Class::Enum(binding.sql_type.clone());
+            let text = is_text(&binding.sql_type) && element.class == Class::Text;
+            let same = text || element.class == Class::Enum(binding.sql_type.clone());
             same.then_some(if bound.plain { Encoding::Plain } else { Encoding::Label })
         }
         None if scalar::names().any(|known| shape.name == known) => {
@@ -75,6 +80,10 @@ pub(crate) fn value_type(
         list: element.list,
         encoding: encoding?,
     };
+    // Of text that stands for an enum only its values are of interest.
+    if words.enums.contains_key(shape.name.as_str()) && element.class == Class::Text {
+        element.class = Class::Enum(QualifiedName::new("pg_catalog", "text"));
+    }
     Some((value, element))
 }
 
@@ -126,6 +135,11 @@ fn unknown_type(words: &Vocabulary<'_>, name: &str) -> Diagnostic {
     if words.objects.contains(&name) {
         let message = format!("{name} is an object type, which cannot be an argument");
         return Diagnostic::error(&errors::SDL_ARGUMENT, message);
+    }
+    if let Some(family) = words.families.get(name) {
+        let what = if family.interface.is_some() { "an interface" } else { "a union" };
+        let message = format!("{name} is {what}, whose rows are in relations and nowhere else");
+        return Diagnostic::error(&errors::SDL_UNSUPPORTED, message);
     }
     let known: Vec<&str> = scalar::names()
         .map(|name| -> &str { name })

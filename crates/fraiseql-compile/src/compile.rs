@@ -14,8 +14,8 @@ use crate::analysis::{Analysis, analyse};
 use crate::family::Family;
 use crate::findings::Findings;
 use crate::object::{Binding, BoundObject};
-use crate::root::RootBinding;
-use crate::{manifest, public, syntax};
+use crate::root::{BoundRoot, RootBinding};
+use crate::{manifest, nesting, public, syntax};
 
 /// A schema to compile.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,8 @@ fn check_mutation(findings: &mut Findings, analysis: &Analysis<'_, '_>) {
 }
 
 fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) -> Artifact {
-    let objects = analysis.objects.iter().map(|object| (object.name.to_owned(), object_type(object)));
+    let objects =
+        analysis.objects.iter().map(|object| (object.name.to_owned(), object_type(analysis, object)));
     let enums = analysis.enums.iter().filter_map(|(name, bound)| {
         let binding = bound.binding.clone()?;
         Some(((*name).to_owned(), binding))
@@ -82,31 +83,52 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
         sdl,
         objects: objects.collect(),
         enums: enums.collect(),
-        query: query(analysis),
+        query: query(analysis, &analysis.query),
         mutation: mutation(analysis),
         manifest: manifest::manifest(analysis),
         abstracts: abstracts(analysis),
+        documents: analysis
+            .documents
+            .iter()
+            .map(|(name, fields)| ((*name).to_owned(), fields.clone()))
+            .collect(),
+        subscription: query(analysis, &analysis.subscription),
+        writes: nesting::rules(analysis),
     }
     .seal();
     artifact
 }
 
-fn object_type(object: &BoundObject<'_>) -> ObjectType {
+fn object_type(analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) -> ObjectType {
     let field = |binding: &Binding<'_>| match binding {
         Binding::Column(column) => Field::Column(ColumnField {
             column: column.column.name.clone(),
             value: column.value.clone(),
             non_null: column.non_null,
+            key: column.key.clone(),
         }),
+        Binding::Document(document) => Field::Document(document.clone()),
         Binding::ToOne(reference) => Field::ToOne(reference.clone()),
         Binding::ToMany(reference) => Field::ToMany(reference.clone()),
         Binding::Polymorphic(reference) => Field::Polymorphic(reference.clone()),
         Binding::GlobalId => Field::GlobalId,
+        Binding::Computed(call) => Field::Computed(call.call.clone()),
     };
+    let bound = object.fields.iter().map(|bound| (bound.name.to_owned(), field(&bound.binding)));
+    let derived = object.fields.iter().flat_map(|bound| match bound.binding.listed() {
+        Some(target) => analysis.reading(target).fields(bound.name),
+        None => Vec::new(),
+    });
     ObjectType {
         relation: object.relation.name.clone(),
         key: object.draft.key.clone(),
-        fields: object.fields.iter().map(|bound| (bound.name.to_owned(), field(&bound.binding))).collect(),
+        fields: bound.chain(derived.map(|(name, derived)| (name, Field::Derived(derived)))).collect(),
+        rows: if object.draft.rows {
+            let columns = object.relation.columns.iter();
+            columns.map(|column| (column.name.clone(), column.sql_type.sql())).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -131,7 +153,7 @@ fn abstracts(analysis: &Analysis<'_, '_>) -> BTreeMap<String, AbstractType> {
         .collect()
 }
 
-fn query(analysis: &Analysis<'_, '_>) -> BTreeMap<String, QueryField> {
+fn query(analysis: &Analysis<'_, '_>, roots: &[BoundRoot<'_>]) -> BTreeMap<String, QueryField> {
     let field = |binding: &RootBinding<'_>| match binding {
         RootBinding::List { object } => QueryField::List { object: (*object).to_owned() },
         RootBinding::Lookup { object, key } => {
@@ -144,8 +166,12 @@ fn query(analysis: &Analysis<'_, '_>) -> BTreeMap<String, QueryField> {
         },
         RootBinding::Call(call) => QueryField::Function(call.call.clone()),
     };
-    let roots = analysis.query.iter();
-    roots.map(|root| (root.name.to_owned(), field(&root.binding))).collect()
+    let bound = roots.iter().map(|root| (root.name.to_owned(), field(&root.binding)));
+    let derived = roots.iter().flat_map(|root| match root.binding.listed() {
+        Some(object) => analysis.reading(object).fields(root.name),
+        None => Vec::new(),
+    });
+    bound.chain(derived.map(|(name, derived)| (name, QueryField::Derived(derived)))).collect()
 }
 
 fn mutation(analysis: &Analysis<'_, '_>) -> BTreeMap<String, MutationField> {

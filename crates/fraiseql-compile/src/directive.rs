@@ -83,6 +83,16 @@ const SPECS: &[Spec] = &[
             ("upsert", Kind::Flag, false),
         ],
     ),
+    ours(
+        "read",
+        &[Site::Object],
+        &[
+            ("aggregate", Kind::Flag, false),
+            ("connection", Kind::Flag, false),
+            ("distinct", Kind::Flag, false),
+        ],
+    ),
+    ours("json", &[Site::Object, Site::Field], &[("column", Kind::Text, false), ("key", Kind::Text, false)]),
     ours("column", &[Site::Field], &[("name", Kind::Text, true)]),
     ours(
         "reference",
@@ -94,6 +104,7 @@ const SPECS: &[Spec] = &[
         ],
     ),
     ours("neverNull", &[Site::Field], &[]),
+    ours("version", &[Site::Field], &[]),
     ours("function", &[Site::Field], &[("name", Kind::Text, false), ("schema", Kind::Text, false)]),
     ours("parameter", &[Site::Argument], &[("name", Kind::Text, true)]),
     ours("enum", &[Site::Enum], &[("name", Kind::Text, true), ("schema", Kind::Text, false)]),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use apollo_compiler::ast::{
     Definition, Directive, Document, EnumValueDefinition, FieldDefinition, InterfaceTypeDefinition,
-    OperationType, ScalarTypeDefinition, UnionTypeDefinition,
+    ObjectTypeDefinition, OperationType, ScalarTypeDefinition, UnionTypeDefinition,
 };
 use apollo_compiler::{Name, Node};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -15,6 +15,7 @@ use fraiseql_model::errors;
 
 use crate::directive::{Applied, Site, is_ours, is_public};
 use crate::findings::{Findings, Place, suggesting};
+use crate::outcome::Outcomes;
 use crate::scalar;
 
 /// The document by what its definitions are.
@@ -27,8 +28,13 @@ pub(crate) struct Authored<'d> {
     pub(crate) unions: Vec<AuthoredUnion<'d>>,
     pub(crate) enums: Vec<AuthoredEnum<'d>>,
     pub(crate) scalars: Vec<&'d Node<ScalarTypeDefinition>>,
+    /// Unions that mutations return, with their members.
+    pub(crate) outcomes: Outcomes<'d>,
+    pub(crate) outcome_unions: Vec<&'d Node<UnionTypeDefinition>>,
+    pub(crate) outcome_members: Vec<AuthoredObject<'d>>,
     pub(crate) query: Option<AuthoredObject<'d>>,
     pub(crate) mutation: Option<AuthoredObject<'d>>,
+    pub(crate) subscription: Option<AuthoredObject<'d>>,
     /// Every type name, and where it stands.
     pub(crate) names: BTreeMap<&'d str, Place>,
     /// Types that were refused; whoever refers to them is not at fault.
@@ -40,11 +46,14 @@ pub(crate) struct Authored<'d> {
 pub(crate) enum Entry {
     Query,
     Mutation,
+    Subscription,
     Object(usize),
     Interface(usize),
     Union(usize),
     Enum(usize),
     Scalar(usize),
+    OutcomeUnion(usize),
+    OutcomeMember(usize),
 }
 
 /// An object type or an interface with its extensions.
@@ -92,10 +101,21 @@ struct ObjectPart<'d> {
     implements: &'d [Name],
 }
 
+impl<'d> ObjectPart<'d> {
+    fn of(object: &'d ObjectTypeDefinition) -> Self {
+        Self {
+            name: &object.name,
+            directives: &object.directives,
+            fields: &object.fields,
+            implements: &object.implements_interfaces,
+        }
+    }
+}
+
 impl<'d> Authored<'d> {
     /// Sorts a document. What cannot be compiled is in `findings` and not in the result.
     pub(crate) fn read(findings: &mut Findings, document: &'d Document) -> Self {
-        let mut authored = Self::default();
+        let mut authored = Self { outcomes: Outcomes::find(document), ..Self::default() };
         for definition in &document.definitions {
             authored.define(findings, definition);
         }
@@ -112,14 +132,12 @@ impl<'d> Authored<'d> {
     }
 
     fn define(&mut self, findings: &mut Findings, definition: &'d Definition) {
+        if self.outcomes.has(definition) {
+            return self.define_outcome(findings, definition);
+        }
         match definition {
             Definition::ObjectTypeDefinition(object) => {
-                let part = ObjectPart {
-                    name: &object.name,
-                    directives: &object.directives,
-                    fields: &object.fields,
-                    implements: &object.implements_interfaces,
-                };
+                let part = ObjectPart::of(object);
                 self.define_object(findings, part, object.description.as_deref());
             }
             Definition::InterfaceTypeDefinition(interface) => self.define_interface(findings, interface),
@@ -163,6 +181,39 @@ impl<'d> Authored<'d> {
         }
     }
 
+    fn define_outcome(&mut self, findings: &mut Findings, definition: &'d Definition) {
+        let Some(name) = definition.name() else { return };
+        if !self.claim(findings, name, Claim::Type) {
+            return;
+        }
+        match definition {
+            Definition::UnionTypeDefinition(union) => {
+                self.entries.push(Entry::OutcomeUnion(self.outcome_unions.len()));
+                self.outcome_unions.push(union);
+                Applied::read(findings, Site::Scalar, &union.directives.0);
+            }
+            Definition::ObjectTypeDefinition(object) => {
+                if let Some(first) = object.implements_interfaces.first() {
+                    let message = format!("{} cannot implement {first}", object.name);
+                    let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+                        .why("the rows of an interface come from relations, an outcome from a function");
+                    findings.add(first.location(), error);
+                }
+                Applied::read(findings, Site::Object, &object.directives.0);
+                self.entries.push(Entry::OutcomeMember(self.outcome_members.len()));
+                self.outcome_members.push(AuthoredObject {
+                    name: &object.name,
+                    place: object.name.location(),
+                    description: object.description.as_deref(),
+                    directives: object.directives.iter().collect(),
+                    fields: object.fields.iter().collect(),
+                    implements: Vec::new(),
+                });
+            }
+            _ => {}
+        }
+    }
+
     fn define_object(&mut self, findings: &mut Findings, part: ObjectPart<'d>, description: Option<&'d str>) {
         refuse_interfaces(findings, &part);
         if !self.claim(findings, part.name, Claim::Type) {
@@ -178,7 +229,10 @@ impl<'d> Authored<'d> {
                 self.entries.push(Entry::Mutation);
                 self.mutation = Some(object);
             }
-            "Subscription" => refuse_subscription(findings, object.place),
+            "Subscription" => {
+                self.entries.push(Entry::Subscription);
+                self.subscription = Some(object);
+            }
             _ => {
                 self.entries.push(Entry::Object(self.objects.len()));
                 self.objects.push(object);
@@ -285,12 +339,11 @@ impl<'d> Authored<'d> {
     fn extend_object(&mut self, findings: &mut Findings, part: ObjectPart<'d>) {
         refuse_interfaces(findings, &part);
         let target = match part.name.as_str() {
-            "Subscription" => return refuse_subscription(findings, part.name.location()),
-            "Query" | "Mutation" => {
-                let (root, entry) = if part.name == "Query" {
-                    (&mut self.query, Entry::Query)
-                } else {
-                    (&mut self.mutation, Entry::Mutation)
+            "Query" | "Mutation" | "Subscription" => {
+                let (root, entry) = match part.name.as_str() {
+                    "Query" => (&mut self.query, Entry::Query),
+                    "Mutation" => (&mut self.mutation, Entry::Mutation),
+                    _ => (&mut self.subscription, Entry::Subscription),
                 };
                 if root.is_none() {
                     self.entries.push(entry);
@@ -355,8 +408,9 @@ impl<'d> Authored<'d> {
     }
 
     fn check_members(&self, findings: &mut Findings) {
-        let roots = self.query.iter().chain(&self.mutation);
-        for object in self.objects.iter().chain(&self.interfaces).chain(roots) {
+        let roots = self.query.iter().chain(&self.mutation).chain(&self.subscription);
+        let types = self.objects.iter().chain(&self.interfaces).chain(&self.outcome_members);
+        for object in types.chain(roots) {
             let fields = object.fields.iter().map(|field| &field.name);
             check_names(findings, object.name, "field", fields);
             for field in &object.fields {
@@ -417,10 +471,7 @@ fn check_roots(findings: &mut Findings, roots: &[Node<(OperationType, Name)>]) {
         let expected = match operation {
             OperationType::Query => "Query",
             OperationType::Mutation => "Mutation",
-            OperationType::Subscription => {
-                refuse_subscription(findings, root.location());
-                continue;
-            }
+            OperationType::Subscription => "Subscription",
         };
         if name != expected {
             let message = format!("the {} type must be called {expected}", operation.name());
@@ -429,11 +480,6 @@ fn check_roots(findings: &mut Findings, roots: &[Node<(OperationType, Name)>]) {
             findings.add(name.location(), error);
         }
     }
-}
-
-fn refuse_subscription(findings: &mut Findings, place: Place) {
-    let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, "subscriptions are not compiled by this version");
-    findings.add(place, error);
 }
 
 fn refuse_executable(findings: &mut Findings, what: &str, place: Place) {
@@ -456,7 +502,9 @@ impl<'d> ObjectPart<'d> {
 }
 
 fn refuse_interfaces(findings: &mut Findings, part: &ObjectPart<'_>) {
-    if let ("Query" | "Mutation", Some(first)) = (part.name.as_str(), part.implements.first()) {
+    if let ("Query" | "Mutation" | "Subscription", Some(first)) =
+        (part.name.as_str(), part.implements.first())
+    {
         let message = format!("{} cannot implement {first}", part.name);
         let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
             .why("the rows of an interface come from relations, those of a root type from nowhere");

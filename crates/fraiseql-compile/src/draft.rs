@@ -33,6 +33,10 @@ pub(crate) struct Draft<'d, 'c> {
     pub(crate) applied: Applied<'d>,
     /// `None` when it was not found, which is in the findings then.
     pub(crate) relation: Option<&'c Relation>,
+    /// True when some field may read it from a JSON document.
+    embedded: bool,
+    /// True when only functions return its rows; `relation` stands for their columns then.
+    pub(crate) rows: bool,
     pub(crate) fields: Vec<DraftField<'d>>,
     /// The columns that identify a row; empty when nothing does.
     pub(crate) key: Vec<String>,
@@ -40,6 +44,17 @@ pub(crate) struct Draft<'d, 'c> {
     pub(crate) keys: Vec<crate::database::UniqueKey>,
     /// True when its rows are those of a relation that a discriminator lets through.
     pub(crate) restricted: bool,
+}
+
+/// What a type without `@relation` may be instead.
+#[derive(Clone, Copy, Default)]
+struct Without<'c> {
+    /// Its rows are some of those of an interface.
+    inherits: bool,
+    /// What stands for the relation of rows that only functions return.
+    rows: Option<&'c Relation>,
+    /// Some field may read it from a JSON document.
+    embedded: bool,
 }
 
 /// A field and its directives.
@@ -51,23 +66,31 @@ pub(crate) struct DraftField<'d> {
 
 impl<'d, 'c> Drafts<'d, 'c> {
     /// Reads object types and the interfaces that have a relation. Relations that the database does
-    /// not have, the rows of one type in a relation of several, are made in `made`.
+    /// not have, the rows of one type in a relation of several, are made in `made`; `rows` stand for
+    /// the relations of types that only functions return.
     pub(crate) fn read(
         findings: &mut Findings,
         authored: &'d Authored<'d>,
         database: &Database<'c>,
         families: &Families<'d>,
-        made: &'c OnceCell<Vec<Relation>>,
+        (made, rows): (&'c OnceCell<Vec<Relation>>, &'c BTreeMap<&'d str, Relation>),
     ) -> Self {
+        let embedded = crate::json::embedded(authored);
         let mut list: Vec<Draft<'d, 'c>> = Vec::new();
         for object in &authored.objects {
             let inherits = families.bases(object).next().is_some();
-            list.push(Draft::read(findings, object, Site::Object, (database, inherits)));
+            // Rows of an interface or union are found in a relation.
+            let shared = families.iter().any(|family| family.members.contains(&object.name));
+            let rows = rows.get(object.name).filter(|_| !shared);
+            let embedded = embedded.contains(object.name) && !shared;
+            let without = Without { inherits, rows, embedded };
+            list.push(Draft::read(findings, object, Site::Object, (database, without)));
         }
         for interface in &authored.interfaces {
             let bound = families.get(interface.name).is_some_and(|family| family.has_relation());
             if bound {
-                list.push(Draft::read(findings, interface, Site::Interface, (database, false)));
+                let without = Without::default();
+                list.push(Draft::read(findings, interface, Site::Interface, (database, without)));
             } else {
                 Applied::read(findings, Site::Interface, interface.directives.iter().copied());
                 read_fields(findings, interface);
@@ -77,7 +100,7 @@ impl<'d, 'c> Drafts<'d, 'c> {
         let inherited = inherit::read(findings, families, &list, database);
         restrict(&mut list, &inherited, database, made);
         for draft in &mut list {
-            if let Some(relation) = draft.relation {
+            if let Some(relation) = draft.relation.filter(|_| !draft.rows) {
                 draft.find_keys(findings, relation, database);
             }
         }
@@ -95,20 +118,24 @@ impl<'d, 'c> Draft<'d, 'c> {
         findings: &mut Findings,
         object: &'d AuthoredObject<'d>,
         site: Site,
-        (database, inherits): (&Database<'c>, bool),
+        (database, without): (&Database<'c>, Without<'c>),
     ) -> Self {
+        let Without { inherits, rows, embedded } = without;
         let applied = Applied::read(findings, site, object.directives.iter().copied());
         let fields = read_fields(findings, object);
         let relation = match applied.get("relation") {
             Some(usage) => relation(findings, usage, database),
             None if inherits || mentions(object, "relation") => None,
+            None if rows.is_some() => rows,
+            None if embedded => None,
             None => {
                 findings.add(object.place, unbound(object, database));
                 None
             }
         };
+        let rows = rows.is_some() && applied.get("relation").is_none();
         let (key, keys) = (Vec::new(), Vec::new());
-        Self { object, applied, relation, fields, key, keys, restricted: false }
+        Self { object, applied, relation, embedded, rows, fields, key, keys, restricted: false }
     }
 
     fn find_keys(&mut self, findings: &mut Findings, relation: &Relation, database: &Database<'_>) {
@@ -137,6 +164,11 @@ impl<'d, 'c> Draft<'d, 'c> {
             }
             self.key = columns;
         }
+    }
+
+    /// Returns true for a type that has no relation because it is only read from JSON documents.
+    pub(crate) fn is_document(&self) -> bool {
+        self.embedded && !mentions(self.object, "relation")
     }
 
     /// Returns the name of the column that a field reads when it is a column field.

@@ -25,6 +25,14 @@ pub(crate) struct BoundEnum {
     pub(crate) plain: bool,
 }
 
+/// The type of enums whose labels stand in columns or documents of text.
+const TEXT: (&str, &str) = ("pg_catalog", "text");
+
+/// Returns true when an enum's labels are text, so that a value may have another.
+pub(crate) fn is_text(sql_type: &QualifiedName) -> bool {
+    (sql_type.schema.as_str(), sql_type.name.as_str()) == TEXT
+}
+
 /// Binds every enum of the document, by name.
 pub(crate) fn bind<'d>(
     findings: &mut Findings,
@@ -71,6 +79,9 @@ fn used_types<'d>(
 fn named(findings: &mut Findings, usage: &Usage<'_>, database: &Database<'_>) -> Option<QualifiedName> {
     let name = usage.text("name")?;
     match database.find_enum(name, usage.text("schema")) {
+        Found::None if name == TEXT.1 && usage.text("schema").is_none() => {
+            Some(QualifiedName::new(TEXT.0, TEXT.1))
+        }
         Found::One(found) => Some(found.clone()),
         Found::Several(names) => {
             let schemas: Vec<&str> = names.iter().map(|name| name.schema.as_str()).collect();
@@ -177,7 +188,9 @@ fn bind_values(
             .why("a row with such a label could not be shown");
         findings.add(definition.place, error);
     }
-    let plain = labels.iter().all(|(name, label)| name == label);
+    // Of text any other value may come: only a mapping turns that into null.
+    let text = sql_type.as_ref().is_some_and(is_text);
+    let plain = !text && labels.iter().all(|(name, label)| name == label);
     let binding = sql_type.map(|sql_type| EnumType { sql_type, labels });
     BoundEnum { binding, plain }
 }

@@ -17,6 +17,7 @@ pub fn grants(artifact: &Artifact, catalog: &Catalog, role: &str) -> String {
         catalog.relations.iter().map(|relation| (relation.name.to_string(), relation)).collect();
     let quoted = quote_identifier(role);
     let mut sql = create_role(role, &catalog.database);
+    sql.push_str(&contract(catalog.server_version, &quoted));
     let functions = called_functions(artifact, catalog);
     sql.push_str(&schemas(artifact, &relations, &functions, &quoted));
     sql.push_str("\n-- What the schema reads.\n");
@@ -41,6 +42,18 @@ pub fn grants(artifact: &Artifact, catalog: &Catalog, role: &str) -> String {
         ));
     }
     sql
+}
+
+/// Settings that answers rely on; a server sets them itself unless a pooler keeps it from doing so.
+fn contract(server_version: u32, quoted: &str) -> String {
+    let floats = if server_version >= 120_000 { 1 } else { 3 };
+    let jit = if server_version >= 110_000 { "ALTER ROLE $ SET jit = off;\n" } else { "" };
+    format!(
+        "\n-- How values are written, for when a pooler stands between the service and this server.\n\
+         ALTER ROLE $ SET IntervalStyle = 'iso_8601';\nALTER ROLE $ SET bytea_output = 'hex';\n\
+         ALTER ROLE $ SET extra_float_digits = {floats};\n{jit}"
+    )
+    .replace('$', quoted)
 }
 
 fn create_role(role: &str, database: &str) -> String {

@@ -5,6 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fraiseql_model::artifact::Form;
+
+use crate::aggregate;
 use crate::object::{Binding, BoundColumn, BoundObject, is_searchable};
 use crate::scalar::{self, Class, Comparison};
 use crate::write::Writes;
@@ -24,12 +27,21 @@ pub(crate) struct Demand {
     filters: BTreeSet<String>,
     list_filters: BTreeSet<String>,
     orders: BTreeSet<String>,
+    aggregates: BTreeSet<String>,
+    connections: BTreeSet<String>,
+    distinct: BTreeSet<String>,
     shared: BTreeMap<String, Shared>,
+    /// True when directions of order are needed beside [`Self::orders`].
+    directed: bool,
+    /// True when something has pages with cursors.
+    pages: bool,
+    /// Object types whose rows are nested in inserts; true for lists of them.
+    nested: BTreeSet<(String, bool)>,
 }
 
 /// A filter that several types share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Shared {
+pub(crate) struct Shared {
     /// The scalar or enum that its operands are of.
     operand: String,
     operators: Vec<&'static str>,
@@ -43,8 +55,14 @@ pub(crate) struct Model<'o, 'a> {
 }
 
 /// Filters that are not called after the scalar or enum that they are for.
-pub(crate) const SHARED_FILTERS: &[&str] =
-    &["NullFilter", "ExactStringFilter", "OrderedStringFilter", "TextIDFilter"];
+pub(crate) const SHARED_FILTERS: &[&str] = &[
+    "NullFilter",
+    "ExactStringFilter",
+    "OrderedStringFilter",
+    "TextIDFilter",
+    "NetworkFilter",
+    "TextSearchFilter",
+];
 
 const EQUALITY: &[&str] = &["eq", "neq", "in", "nin", "isnull"];
 const ORDER: &[&str] = &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte"];
@@ -73,8 +91,51 @@ const TEXT: &[&str] = &[
     "nregex",
     "niregex",
 ];
-const LIST: &[&str] = &["eq", "neq", "isnull", "array_contains", "array_contained_by", "array_overlaps"];
-const DOCUMENT: &[&str] = &["eq", "neq", "isnull", "contains", "has_key"];
+const LIST: &[&str] = &[
+    "eq",
+    "neq",
+    "isnull",
+    "array_contains",
+    "array_contained_by",
+    "array_overlaps",
+    "len_eq",
+    "len_neq",
+    "len_gt",
+    "len_gte",
+    "len_lt",
+    "len_lte",
+];
+const DOCUMENT: &[&str] = &[
+    "eq",
+    "neq",
+    "isnull",
+    "contains",
+    "contained_by",
+    "has_key",
+    "has_any_key",
+    "has_all_keys",
+    "path_exists",
+    "path_match",
+];
+const RANGE: &[&str] = &[
+    "eq",
+    "neq",
+    "in",
+    "nin",
+    "isnull",
+    "contains_value",
+    "contains",
+    "contained_by",
+    "overlaps",
+    "strictly_left",
+    "strictly_right",
+    "not_left",
+    "not_right",
+    "adjacent",
+];
+const NETWORK: &[&str] =
+    &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte", "contains", "contained_by", "overlaps"];
+const TEXT_SEARCH: &[&str] = &["isnull", "matches", "plain_query", "phrase_query", "raw_query"];
 const NULL: &[&str] = &["isnull"];
 
 impl<'o, 'a> Model<'o, 'a> {
@@ -109,14 +170,46 @@ impl<'o, 'a> Model<'o, 'a> {
         if self.orderable.contains(object) {
             arguments.push(format!("orderBy: [{object}OrderBy!]"));
         }
+        if self.objects.get(object).is_some_and(|object| object.reading.distinct) {
+            arguments.push(format!("distinctOn: [{object}Column!]"));
+        }
         arguments.extend(["limit: Int".to_owned(), "offset: Int".to_owned()]);
         arguments
+    }
+
+    /// Returns a field that shows a list in another form, as a line of SDL.
+    pub(crate) fn derived(&self, object: &str, name: &str, form: Form, own: &[String]) -> String {
+        let mut arguments = own.to_vec();
+        let filter = format!("where: {object}Filter");
+        let (result, more) = match form {
+            Form::Aggregate => (format!("{object}Aggregate!"), vec![filter]),
+            Form::Groups => {
+                let by = format!("by: [{object}Column!]!");
+                let having = format!("having: {object}Having");
+                let order = format!("orderBy: [{object}GroupOrderBy!]");
+                let page = ["limit: Int".to_owned(), "offset: Int".to_owned()];
+                (format!("[{object}Group!]!"), [vec![by, filter, having, order], page.to_vec()].concat())
+            }
+            Form::Connection => {
+                let mut more = vec![filter];
+                if self.orderable.contains(object) {
+                    more.push(format!("orderBy: [{object}OrderBy!]"));
+                }
+                more.extend(
+                    ["first: Int", "after: String", "last: Int", "before: String"].map(str::to_owned),
+                );
+                (format!("{object}Connection!"), more)
+            }
+        };
+        arguments.extend(more);
+        format!("  {name}({}): {result}\n", arguments.join(", "))
     }
 
     /// Adds what a list of rows needs.
     pub(crate) fn demand_list(&self, demand: &mut Demand, object: &str) {
         self.demand_filter(demand, object);
         self.demand_order(demand, object);
+        self.demand_derived(demand, object);
     }
 
     /// Adds a type's filter and everything that it refers to.
@@ -139,8 +232,25 @@ impl<'o, 'a> Model<'o, 'a> {
                         demand.list_filters.insert(reference.target.clone());
                         waiting.push(reference.target.clone());
                     }
+                    Binding::Computed(_) | Binding::Document(_) => {}
                 }
             }
+        }
+    }
+
+    /// Adds what the fields beside a list need.
+    pub(crate) fn demand_derived(&self, demand: &mut Demand, object: &str) {
+        let Some(bound) = self.objects.get(object) else { return };
+        demand.pages |= bound.reading.connection;
+        if bound.reading.aggregate && demand.aggregates.insert(object.to_owned()) {
+            demand.directed = true;
+            demand.shared.extend(aggregate::filters(bound));
+        }
+        if bound.reading.connection {
+            demand.connections.insert(object.to_owned());
+        }
+        if bound.reading.distinct {
+            demand.distinct.insert(object.to_owned());
         }
     }
 
@@ -176,8 +286,27 @@ impl<'o, 'a> Model<'o, 'a> {
         if demand.orders.contains(name) {
             add("OrderBy", self.order(object));
         }
+        if object.reading.grouped && (demand.aggregates.contains(name) || demand.distinct.contains(name)) {
+            add("Column", enumeration(&format!("{name}Column"), &aggregate::columns(object)));
+        }
+        if demand.aggregates.contains(name) {
+            for (suffix, sdl) in aggregate::types(object) {
+                add(suffix, sdl);
+            }
+        }
+        if demand.connections.contains(name) {
+            for (suffix, sdl) in aggregate::connection_types(object) {
+                add(suffix, sdl);
+            }
+        }
         if let Some(writes) = writes {
-            add_write_types(writes, add);
+            add_write_types(writes, &mut add);
+            if demand.nested.contains(&(name.to_owned(), false)) {
+                add("NestedInput", nested_input(writes, "NestedInput", "data: $InsertInput!"));
+            }
+            if demand.nested.contains(&(name.to_owned(), true)) {
+                add("NestedListInput", nested_input(writes, "NestedListInput", "data: [$InsertInput!]!"));
+            }
         }
         types
     }
@@ -201,18 +330,28 @@ impl<'o, 'a> Model<'o, 'a> {
 }
 
 impl Demand {
-    /// Returns the types that all object types share.
-    pub(crate) fn shared_types(&self) -> Vec<Generated> {
+    /// Adds the inputs of nested rows.
+    pub(crate) fn nest(&mut self, target: &str, many: bool) {
+        self.nested.insert((target.to_owned(), many));
+    }
+
+    /// Returns the types that all object types share, with the operators that the server has.
+    pub(crate) fn shared_types(&self, server_version: u32) -> Vec<Generated> {
         let mut types: Vec<Generated> = self
             .shared
             .iter()
             .map(|(name, shared)| Generated {
                 name: name.clone(),
                 owner: shared.operand.clone(),
-                sdl: shared.sdl(name),
+                sdl: shared.sdl(name, server_version),
             })
             .collect();
-        if !self.orders.is_empty() {
+        if self.pages {
+            let (name, owner) = ("PageInfo".to_owned(), String::new());
+            let sdl = aggregate::page_info();
+            types.push(Generated { name, owner, sdl });
+        }
+        if self.directed || !self.orders.is_empty() {
             types.push(Generated {
                 name: "OrderDirection".to_owned(),
                 owner: String::new(),
@@ -233,20 +372,33 @@ impl Demand {
     }
 }
 
+/// Returns the `server_version_num` with which an operator came.
+fn since(operator: &str) -> u32 {
+    match operator {
+        "matches" => 110_000,
+        "path_exists" | "path_match" => 120_000,
+        _ => 0,
+    }
+}
+
 impl Shared {
-    fn sdl(&self, name: &str) -> String {
+    fn sdl(&self, name: &str, server_version: u32) -> String {
         let operand = &self.operand;
         let list = std::ptr::eq(self.operators.as_slice(), LIST) || self.operators == LIST;
         let fields: Vec<String> = self
             .operators
             .iter()
+            .filter(|operator| server_version >= since(operator))
             .map(|operator| match *operator {
                 "isnull" => "isnull: Boolean".to_owned(),
-                "has_key" => "has_key: String".to_owned(),
+                "has_any_key" | "has_all_keys" => format!("{operator}: [String!]"),
+                _ if operator.starts_with("len_") => format!("{operator}: Int"),
+                "contains_value" => format!("{operator}: {}", range_element(operand)),
                 "in" | "nin" => format!("{operator}: [{operand}!]"),
                 _ if list => format!("{operator}: [{operand}!]"),
                 "eq" | "neq" | "gt" | "gte" | "lt" | "lte" => format!("{operator}: {operand}"),
-                "contains" if operand == "JSON" => "contains: JSON".to_owned(),
+                "contains" | "contained_by" if operand == "JSON" => format!("{operator}: JSON"),
+                _ if self.operators == RANGE => format!("{operator}: {operand}"),
                 _ => format!("{operator}: String"),
             })
             .collect();
@@ -254,8 +406,26 @@ impl Shared {
     }
 }
 
+/// Returns the scalar of the values between the bounds of a range.
+pub(crate) fn range_element(range: &str) -> &'static str {
+    match range {
+        "Int4Range" => "Int",
+        "Int8Range" => "BigInt",
+        "NumRange" => "Decimal",
+        "DateRange" => "Date",
+        "TsRange" => "LocalDateTime",
+        "TstzRange" => "DateTime",
+        _ => "String",
+    }
+}
+
+/// Returns the filter of numbers that are computed.
+pub(crate) fn number_filter(graphql: &str) -> (String, Shared) {
+    (format!("{graphql}Filter"), Shared { operand: graphql.to_owned(), operators: ORDER.to_vec() })
+}
+
 /// Returns the filter of a column: its name, and what it consists of.
-fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
+pub(crate) fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
     let graphql = column.value.graphql.as_str();
     let element = &column.element;
     let shared = |name: String, operators: &[&'static str]| {
@@ -281,12 +451,11 @@ fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
         (Class::Text, "ID") => shared("TextIDFilter".to_owned(), TEXT),
         (Class::Text, _) => shared(format!("{graphql}Filter"), TEXT),
         (Class::Opaque(Comparison::Equal), _) => shared("ExactStringFilter".to_owned(), EQUALITY),
-        (Class::Network | Class::Opaque(_), _) | (Class::Enum(_), "String") => {
-            shared("OrderedStringFilter".to_owned(), ORDER)
-        }
-        (Class::Boolean | Class::Enum(_) | Class::Bytes | Class::Range(_), _) => {
-            shared(format!("{graphql}Filter"), EQUALITY)
-        }
+        (Class::Network, _) => shared("NetworkFilter".to_owned(), NETWORK),
+        (Class::TextSearch, _) => shared("TextSearchFilter".to_owned(), TEXT_SEARCH),
+        (Class::Range(_), _) => shared(format!("{graphql}Filter"), RANGE),
+        (Class::Opaque(_), _) | (Class::Enum(_), "String") => shared("OrderedStringFilter".to_owned(), ORDER),
+        (Class::Boolean | Class::Enum(_) | Class::Bytes, _) => shared(format!("{graphql}Filter"), EQUALITY),
         _ => shared(format!("{graphql}Filter"), ORDER),
     }
 }
@@ -312,12 +481,22 @@ fn filter(object: &BoundObject<'_>) -> String {
             Binding::ToOne(reference) => Some(format!("{}: {}Filter", field.name, reference.target)),
             Binding::ToMany(reference) => Some(format!("{}: {}ListFilter", field.name, reference.target)),
             Binding::Polymorphic(_) | Binding::GlobalId => None,
+            Binding::Computed(_) | Binding::Document(_) => None,
         })
         .collect();
     fields.push(format!("_and: [{name}Filter!]"));
     fields.push(format!("_or: [{name}Filter!]"));
     fields.push(format!("_not: {name}Filter"));
     input(&format!("{name}Filter"), &fields)
+}
+
+fn nested_input(writes: &Writes<'_, '_>, suffix: &str, data: &str) -> String {
+    let name = writes.object.name;
+    let mut fields = vec![data.replace('$', name)];
+    if writes.upsert {
+        fields.push(format!("onConflict: {name}Conflict"));
+    }
+    input(&format!("{name}{suffix}"), &fields)
 }
 
 fn add_write_types(writes: &Writes<'_, '_>, mut add: impl FnMut(&str, String)) {
@@ -328,15 +507,16 @@ fn add_write_types(writes: &Writes<'_, '_>, mut add: impl FnMut(&str, String)) {
     };
     if writes.insert || writes.upsert {
         let field = |field: &crate::write::InsertField<'_, '_>| {
-            let bang = if field.required { "!" } else { "" };
+            let bang = if field.required && !field.relaxed { "!" } else { "" };
             format!("{}: {}{bang}", field.name, value(field.column))
         };
-        let fields: Vec<String> = writes.inserted.iter().map(field).collect();
+        let mut fields: Vec<String> = writes.inserted.iter().map(field).collect();
+        fields.extend(writes.nested.iter().map(crate::nesting::Nested::sdl));
         add("InsertInput", input(&format!("{name}InsertInput"), &fields));
     }
     if writes.update {
         let fields: Vec<String> =
-            writes.inserted.iter().map(|field| format!("{}: {}", field.name, value(field.column))).collect();
+            writes.settable().map(|field| format!("{}: {}", field.name, value(field.column))).collect();
         add("SetInput", input(&format!("{name}SetInput"), &fields));
     }
     if writes.upsert {
@@ -359,7 +539,7 @@ pub(crate) fn scalar_type(name: &str) -> Option<Generated> {
     Some(Generated { name: name.to_owned(), owner: String::new(), sdl })
 }
 
-fn input(name: &str, fields: &[String]) -> String {
+pub(crate) fn input(name: &str, fields: &[String]) -> String {
     block("input", name, fields)
 }
 
@@ -368,7 +548,7 @@ fn enumeration(name: &str, values: &[&str]) -> String {
     block("enum", name, &values)
 }
 
-fn block(keyword: &str, name: &str, members: &[String]) -> String {
+pub(crate) fn block(keyword: &str, name: &str, members: &[String]) -> String {
     let mut sdl = format!("{keyword} {name} {{\n");
     for member in members {
         sdl.push_str(&format!("  {member}\n"));

@@ -4,6 +4,7 @@
 //! it, and generates filters, orders and writes. [`init`] goes the other way: it proposes the SDL for
 //! a database. [`DIRECTIVES`] documents the language in which the two speak.
 
+mod aggregate;
 mod alike;
 mod analysis;
 mod call;
@@ -21,17 +22,23 @@ mod grants;
 mod inherit;
 mod init;
 mod input;
+mod json;
 mod manifest;
+mod nesting;
 mod object;
+mod outcome;
 mod plural;
 mod polymorphic;
 mod public;
+mod reading;
 mod reference;
 mod root;
+mod rows;
 mod scalar;
 mod shape;
 mod syntax;
 mod text;
+mod version;
 mod write;
 
 pub use compile::{Compiled, Source, compile};

@@ -10,7 +10,7 @@ use crate::analysis::Analysis;
 use crate::call::BoundCall;
 use crate::database::{Element, signature};
 use crate::object::{Binding, BoundObject};
-use crate::root::RootBinding;
+use crate::root::{BoundRoot, RootBinding};
 use crate::write::Writes;
 
 /// Returns everything that the engine's SQL can touch for this schema.
@@ -20,8 +20,8 @@ pub(crate) fn manifest(analysis: &Analysis<'_, '_>) -> Manifest {
         ledger.object(analysis, object);
     }
     ledger.inherited(analysis);
-    for root in analysis.query.iter().chain(&analysis.mutation) {
-        ledger.root(analysis, root);
+    for (parent, root) in roots(analysis) {
+        ledger.root(analysis, parent, root);
     }
     for writes in &analysis.writes {
         ledger.writes(analysis, writes);
@@ -32,6 +32,16 @@ pub(crate) fn manifest(analysis: &Analysis<'_, '_>) -> Manifest {
         ledger.manifest.types.entry(name).or_default().graphql = graphql.join(", ");
     }
     ledger.manifest
+}
+
+/// Returns every root field with the name of its type.
+fn roots<'r, 'a>(analysis: &'r Analysis<'_, 'a>) -> impl Iterator<Item = (&'static str, &'r BoundRoot<'a>)> {
+    let roots = [
+        ("Query", &analysis.query),
+        ("Mutation", &analysis.mutation),
+        ("Subscription", &analysis.subscription),
+    ];
+    roots.into_iter().flat_map(|(parent, roots)| roots.iter().map(move |root| (parent, root)))
 }
 
 #[derive(Default)]
@@ -63,6 +73,9 @@ impl Ledger {
 
     fn object(&mut self, analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) {
         let relation = object.relation;
+        if object.draft.rows {
+            return self.rows(analysis, object);
+        }
         self.read(relation);
         for column in &object.draft.key {
             self.read_column(analysis, relation, column, object.name);
@@ -77,6 +90,13 @@ impl Ledger {
                         let home = home(analysis, relation, &column.column.name);
                         self.read(home).non_null.insert(column.column.name.clone());
                     }
+                }
+                Binding::Document(document) => {
+                    self.read_column(analysis, relation, &document.column, &reader);
+                }
+                Binding::Computed(call) => {
+                    self.read(relation).whole_row = true;
+                    self.call(analysis, call);
                 }
                 Binding::ToOne(reference) | Binding::ToMany(reference) => {
                     let target = analysis.by_name.get(reference.target.as_str());
@@ -105,14 +125,18 @@ impl Ledger {
         reference: &PolymorphicReference,
         reader: &str,
     ) {
-        if let Some(column) = &reference.discriminator {
+        // The columns of a function's rows are in its signature.
+        let read = !object.draft.rows;
+        if let Some(column) = reference.discriminator.as_ref().filter(|_| read) {
             self.read_column(analysis, object.relation, column, reader);
         }
         let members = analysis.families.get(&reference.target).map(|family| family.members.as_slice());
         for (member, name) in reference.members.iter().zip(members.unwrap_or_default()) {
             let target = analysis.by_name.get(name);
             for pair in &member.on {
-                self.read_column(analysis, object.relation, &pair.local, reader);
+                if read {
+                    self.read_column(analysis, object.relation, &pair.local, reader);
+                }
                 if let Some(target) = target {
                     self.read_column(analysis, target.relation, &pair.remote, reader);
                 }
@@ -133,31 +157,61 @@ impl Ledger {
         }
     }
 
-    fn root(&mut self, analysis: &Analysis<'_, '_>, root: &crate::root::BoundRoot<'_>) {
+    /// Rows of functions: their columns are in the signatures, what they refer to is read.
+    fn rows(&mut self, analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) {
+        for field in &object.fields {
+            match &field.binding {
+                Binding::Column(column) => {
+                    self.decoded(analysis, &column.element, &column.value.graphql, Direction::Out);
+                }
+                Binding::ToOne(reference) | Binding::ToMany(reference) => {
+                    let Some(target) = analysis.by_name.get(reference.target.as_str()) else { continue };
+                    for pair in &reference.on {
+                        let reader = format!("{}.{}", object.name, field.name);
+                        self.read_column(analysis, target.relation, &pair.remote, &reader);
+                    }
+                }
+                Binding::Computed(call) => self.call(analysis, call),
+                Binding::Polymorphic(reference) => {
+                    let reader = format!("{}.{}", object.name, field.name);
+                    self.polymorphic(analysis, object, reference, &reader);
+                }
+                Binding::Document(_) | Binding::GlobalId => {}
+            }
+        }
+    }
+
+    fn root(&mut self, analysis: &Analysis<'_, '_>, parent: &str, root: &BoundRoot<'_>) {
         match &root.binding {
             RootBinding::List { .. } | RootBinding::Node { .. } => {}
             RootBinding::Lookup { object, key } => {
                 let Some(object) = analysis.by_name.get(object) else { return };
                 for argument in key {
-                    self.read_field(analysis, object, &argument.field, &format!("Query.{}", root.name));
+                    self.read_field(analysis, object, &argument.field, &format!("{parent}.{}", root.name));
                 }
             }
-            RootBinding::Call(call) => {
-                for (argument, (_, element)) in call.call.arguments.iter().zip(&call.given) {
-                    self.decoded(analysis, element, &argument.value.graphql, Direction::In);
-                }
-                match (&call.call.returns, &call.result) {
-                    (FunctionReturn::Object { object, .. }, _) => {
-                        if let Some(object) = analysis.by_name.get(object.as_str()) {
-                            self.read(object.relation).whole_row = true;
-                        }
-                    }
-                    (FunctionReturn::Value { value, .. }, Some(element)) => {
-                        self.decoded(analysis, element, &value.graphql, Direction::Out);
-                    }
-                    _ => {}
+            RootBinding::Call(call) => self.call(analysis, call),
+        }
+    }
+
+    fn call(&mut self, analysis: &Analysis<'_, '_>, call: &BoundCall<'_>) {
+        for (argument, (_, element)) in call.call.arguments.iter().zip(&call.given) {
+            self.decoded(analysis, element, &argument.value.graphql, Direction::In);
+        }
+        for (element, graphql) in &call.decoded {
+            self.decoded(analysis, element, graphql, Direction::Out);
+        }
+        match (&call.call.returns, &call.result) {
+            (FunctionReturn::Object { object, .. }, _) => {
+                let object = analysis.by_name.get(object.as_str());
+                if let Some(object) = object.filter(|object| !object.draft.rows) {
+                    self.read(object.relation).whole_row = true;
                 }
             }
+            (FunctionReturn::Value { value, .. }, Some(element)) => {
+                self.decoded(analysis, element, &value.graphql, Direction::Out);
+            }
+            _ => {}
         }
     }
 
@@ -191,11 +245,22 @@ impl Ledger {
         let columns = || writes.inserted.iter().map(|field| field.column.column.name.clone());
         if writes.insert || writes.upsert {
             let required = writes.inserted.iter().filter(|field| field.required);
-            let required = required.map(|field| field.column.column.name.clone()).collect();
-            merge_insert(entry, relation, required, columns().collect());
+            let mut required: BTreeSet<String> =
+                required.map(|field| field.column.column.name.clone()).collect();
+            let mut given: BTreeSet<String> = columns().collect();
+            for column in crate::nesting::given(&writes.nested) {
+                let always = analysis.database.required(relation).iter().any(|name| name == column);
+                if given.insert(column.to_owned()) && always {
+                    required.insert(column.to_owned());
+                }
+            }
+            merge_insert(entry, relation, required, given);
         }
         if writes.update || writes.upsert {
             entry.update.extend(columns());
+        }
+        if writes.upsert {
+            entry.update.extend(crate::nesting::given(&writes.nested).map(str::to_owned));
         }
         if writes.upsert {
             entry.conflict_keys.extend(writes.conflicts.values().cloned());
@@ -225,18 +290,14 @@ impl Ledger {
 
     fn functions(&mut self, analysis: &Analysis<'_, '_>) {
         let mut calls: BTreeMap<String, BTreeMap<String, CalledFunction>> = BTreeMap::new();
-        let roots = [("Query", &analysis.query), ("Mutation", &analysis.mutation)];
-        for (parent, root) in
-            roots.iter().flat_map(|(parent, roots)| roots.iter().map(move |root| (parent, root)))
-        {
-            let RootBinding::Call(call) = &root.binding else { continue };
+        for (used_by, call) in calls_of(analysis) {
             let overloads = calls.entry(call.function.name.to_string()).or_default();
             let entry = overloads.entry(signature(call.function)).or_insert_with(|| CalledFunction {
                 returns: returned(&call.function.returns),
                 ..CalledFunction::default()
             });
             entry.arguments.extend(arguments(call));
-            entry.used_by.insert(format!("{parent}.{}", root.name));
+            entry.used_by.insert(used_by);
         }
         for (name, overloads) in calls {
             let alone = overloads.len() == 1;
@@ -261,6 +322,23 @@ fn home<'r>(analysis: &Analysis<'r, 'r>, relation: &'r Relation, column: &str) -
     });
     let mut bases = heirs.filter(|(own, _)| own.name == relation.name).map(|(_, base)| base);
     bases.find(|base| base.column(column).is_some()).unwrap_or(real)
+}
+
+/// Returns every call with the field that makes it.
+pub(crate) fn calls_of<'r, 'a>(
+    analysis: &'r Analysis<'_, 'a>,
+) -> impl Iterator<Item = (String, &'r BoundCall<'a>)> {
+    let roots = roots(analysis).filter_map(|(parent, root)| match &root.binding {
+        RootBinding::Call(call) => Some((format!("{parent}.{}", root.name), &**call)),
+        _ => None,
+    });
+    let computed = analysis.objects.iter().flat_map(|object| {
+        object.fields.iter().filter_map(move |field| match &field.binding {
+            Binding::Computed(call) => Some((format!("{}.{}", object.name, field.name), &**call)),
+            _ => None,
+        })
+    });
+    roots.chain(computed)
 }
 
 fn merge_insert(entry: &mut Write, relation: &Relation, required: BTreeSet<String>, given: BTreeSet<String>) {

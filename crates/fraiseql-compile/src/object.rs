@@ -1,16 +1,22 @@
 //! Binds the fields of object types: to columns, or to rows of other types.
 
-use fraiseql_model::artifact::{NonNull, PolymorphicReference, Reference, ValueType};
-use fraiseql_model::catalog::{Column, Relation};
+use fraiseql_model::artifact::{
+    DocumentField, FunctionReturn, NonNull, PolymorphicReference, Reference, ValueType,
+};
+use fraiseql_model::catalog::{Column, Relation, RelationKind};
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 
+use crate::aggregate;
+use crate::call::{BoundCall, Caller};
 use crate::column::{Side, Vocabulary, non_null, refuse_unknown, value_type};
 use crate::database::{Element, UniqueKey};
 use crate::draft::{Draft, DraftField, Drafts, unknown_column};
 use crate::family::Families;
 use crate::findings::{Findings, Place};
+use crate::json::{self, Place as JsonPlace};
 use crate::polymorphic::Way;
+use crate::reading::Reading;
 use crate::reference;
 use crate::scalar::{self, Class, Comparison};
 use crate::shape::Shape;
@@ -23,6 +29,8 @@ pub(crate) struct BoundObject<'a> {
     pub(crate) draft: &'a Draft<'a, 'a>,
     pub(crate) relation: &'a Relation,
     pub(crate) fields: Vec<BoundField<'a>>,
+    /// What is generated for its lists.
+    pub(crate) reading: Reading,
 }
 
 /// A field, bound.
@@ -40,12 +48,35 @@ pub(crate) enum Binding<'a> {
     ToMany(Reference),
     Polymorphic(PolymorphicReference),
     GlobalId,
+    /// An object, or a list of them, within a JSON column.
+    Document(DocumentField),
+    /// What a function returns for the row.
+    Computed(Box<BoundCall<'a>>),
+}
+
+impl Binding<'_> {
+    /// Returns the type of a field that takes the arguments of lists.
+    pub(crate) fn listed(&self) -> Option<&str> {
+        match self {
+            Self::ToMany(reference) => Some(&reference.target),
+            Self::Polymorphic(reference) if reference.list => Some(&reference.target),
+            Self::Computed(call) => match &call.call.returns {
+                FunctionReturn::Object { object, set: true, .. } => Some(object),
+                _ => None,
+            },
+            Self::Column(_) | Self::ToOne(_) | Self::Document(_) | Self::Polymorphic(_) | Self::GlobalId => {
+                None
+            }
+        }
+    }
 }
 
 /// A column that a field reads.
 #[derive(Clone, Debug)]
 pub(crate) struct BoundColumn<'a> {
     pub(crate) column: &'a Column,
+    /// The key of the value when the column is a JSON document.
+    pub(crate) key: Option<String>,
     pub(crate) value: ValueType,
     pub(crate) non_null: NonNull,
     pub(crate) element: Element,
@@ -63,16 +94,16 @@ pub(crate) fn bind<'a>(
 ) -> Vec<BoundObject<'a>> {
     let mut bound = Vec::with_capacity(drafts.list.len());
     for draft in &drafts.list {
+        if draft.is_document() {
+            continue;
+        }
         let binder = Binder { draft, drafts, families, words };
         let fields = draft.fields.iter().filter_map(|field| binder.field(findings, field)).collect();
         if let Some(relation) = draft.relation {
-            bound.push(BoundObject {
-                name: draft.object.name,
-                place: draft.object.place,
-                draft,
-                relation,
-                fields,
-            });
+            let (name, place, reading) = (draft.object.name, draft.object.place, Reading::default());
+            let mut object = BoundObject { name, place, draft, relation, fields, reading };
+            object.reading = Reading::of(findings, draft, !aggregate::columns(&object).is_empty());
+            bound.push(object);
         }
     }
     bound
@@ -87,26 +118,23 @@ impl<'a> BoundObject<'a> {
         })
     }
 
+    /// Returns true when PostgreSQL can read a sample of the relation's pages.
+    pub(crate) fn is_sampled(&self) -> bool {
+        matches!(
+            self.relation.kind,
+            RelationKind::Table | RelationKind::PartitionedTable | RelationKind::MaterializedView
+        )
+    }
+
     /// Returns the first field that reads a column.
     pub(crate) fn field_of(&self, column: &str) -> Option<(&'a str, &BoundColumn<'a>)> {
-        self.columns().find(|(_, bound)| bound.column.name == column)
+        self.columns().find(|(_, bound)| bound.column.name == column && bound.key.is_none())
     }
 
     /// Returns the fields of a key in its order, when a client can name each of its columns.
     pub(crate) fn key_fields(&self, key: &UniqueKey) -> Option<Vec<(&'a str, &BoundColumn<'a>)>> {
         let field = |column: &String| self.field_of(column).filter(|(_, bound)| bound.is_searchable());
         key.columns.iter().map(field).collect()
-    }
-}
-
-impl Binding<'_> {
-    /// Returns the type whose rows a list field has.
-    pub(crate) fn listed(&self) -> Option<&str> {
-        match self {
-            Self::ToMany(reference) => Some(&reference.target),
-            Self::Polymorphic(reference) if reference.list => Some(&reference.target),
-            _ => None,
-        }
     }
 }
 
@@ -141,10 +169,11 @@ impl<'a> Binder<'a, '_> {
                 .hint("call the field otherwise, with @column(name: ...)");
             findings.add(definition.name.location(), error);
         }
-        if let Some((directive, place)) = field.applied.any_of(&["function"]) {
-            let message = format!("@{directive} works on fields of Query and Mutation only");
-            findings.add(place, Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
-            return None;
+        if self.families.is_global_id(self.draft.object, name) {
+            return self.global_id(findings, field);
+        }
+        if field.applied.get("function").is_some() {
+            return self.computed(findings, field);
         }
         let Some(shape) = Shape::of(&definition.ty) else {
             let message = format!("{} is a list of lists", self.owner(field));
@@ -154,11 +183,17 @@ impl<'a> Binder<'a, '_> {
             );
             return None;
         };
-        if self.families.is_global_id(self.draft.object, name) {
-            return self.global_id(findings, field);
-        }
         let family = self.families.get(shape.name);
-        let binding = match self.drafts.get(shape.name) {
+        let target = self.drafts.get(shape.name);
+        match json::place(findings, self.draft, field, target.is_some() || family.is_some()) {
+            JsonPlace::Elsewhere => {}
+            JsonPlace::Nowhere => return None,
+            JsonPlace::Within { column, key } => {
+                let binding = self.documented(findings, field, &shape, column, key)?;
+                return Some(BoundField { name, binding });
+            }
+        }
+        let binding = match target {
             None if family.is_some() => {
                 self.check_reference(findings, field, &shape);
                 let (owner, database) = (&self.owner(field), self.words.database);
@@ -170,6 +205,63 @@ impl<'a> Binder<'a, '_> {
             None => self.column(findings, field, &shape).map(Binding::Column)?,
         };
         Some(BoundField { name, binding })
+    }
+
+    /// Binds a field that is read from a JSON document.
+    fn documented(
+        &self,
+        findings: &mut Findings,
+        field: &'a DraftField<'a>,
+        shape: &Shape<'a>,
+        column: &'a Column,
+        key: String,
+    ) -> Option<Binding<'a>> {
+        if let Some(argument) = field.definition.arguments.first() {
+            let message = format!("{} is read from a document and takes no arguments", self.owner(field));
+            findings.add(argument.location(), Diagnostic::error(&errors::SDL_ARGUMENT, message));
+        }
+        if self.families.get(shape.name).is_some() {
+            refuse_unknown(findings, self.words, shape.name);
+            return None;
+        }
+        if self.drafts.get(shape.name).is_some() {
+            return Some(Binding::Document(DocumentField {
+                column: column.name.clone(),
+                key,
+                target: shape.name.to_string(),
+                list: shape.list,
+                non_null: if shape.non_null { NonNull::Trusted } else { NonNull::Nullable },
+            }));
+        }
+        let (value, element, non_null) = json::value(findings, self.words, shape)?;
+        Some(Binding::Column(BoundColumn { column, key: Some(key), value, non_null, element }))
+    }
+
+    fn computed(&self, findings: &mut Findings, field: &'a DraftField<'a>) -> Option<BoundField<'a>> {
+        if let Some((directive, place)) = field.applied.any_of(&["column", "reference"]) {
+            let message = format!("@{directive} says nothing beside @function");
+            findings.add(place, Diagnostic::error(&errors::SDL_UNKNOWN_DIRECTIVE, message));
+        }
+        if self.draft.restricted {
+            let owner = self.owner(field);
+            let message = format!("{owner} takes a row, but those of {} are", self.draft.object.name);
+            let error =
+                Diagnostic::error(&errors::SDL_UNSUPPORTED, format!("{message} some of an interface's"))
+                    .why("a function takes the whole row of a relation")
+                    .hint("let a view compute it, or give the type a relation of its own");
+            findings.add(field.definition.name.location(), error);
+            return None;
+        }
+        let caller = Caller {
+            owner: self.owner(field),
+            field,
+            drafts: self.drafts,
+            words: self.words,
+            query: true,
+            row: Some(&self.draft.relation?.name),
+        };
+        let call = Box::new(caller.bind(findings)?);
+        Some(BoundField { name: &field.definition.name, binding: Binding::Computed(call) })
     }
 
     fn owner(&self, field: &DraftField<'_>) -> String {
@@ -212,13 +304,15 @@ impl<'a> Binder<'a, '_> {
         let trusted = field.applied.get("neverNull").and_then(|usage| usage.place);
         let place = definition.ty.inner_named_type().location();
         let non_null = non_null(findings, shape, &side, column.nullability, trusted, place);
-        Some(BoundColumn { column, value, non_null, element })
+        Some(BoundColumn { column, key: None, value, non_null, element })
     }
 
     /// Binds the field that an interface for global ids promises.
     fn global_id(&self, findings: &mut Findings, field: &'a DraftField<'a>) -> Option<BoundField<'a>> {
         let draft = self.draft;
-        if let Some((directive, place)) = field.applied.any_of(&["column", "reference", "neverNull"]) {
+        if let Some((directive, place)) =
+            field.applied.any_of(&["column", "reference", "neverNull", "function", "json", "version"])
+        {
             let message = format!("@{directive} says nothing: {} is the global id", self.owner(field));
             findings.add(place, Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message));
         }
@@ -252,8 +346,15 @@ impl<'a> Binder<'a, '_> {
         shape: &Shape<'a>,
         target: &'a Draft<'a, 'a>,
     ) -> Option<Binding<'a>> {
-        self.check_reference(findings, field, shape);
         let owner = self.owner(field);
+        if target.rows {
+            let message = format!("{owner} leads to {}, whose rows only functions return", shape.name);
+            let error = Diagnostic::error(&errors::SDL_NO_REFERENCE, message)
+                .hint(format!("give {} a @relation, or take the field away", shape.name));
+            findings.add(shape.name.location(), error);
+            return None;
+        }
+        self.check_reference(findings, field, shape);
         let ends =
             reference::Ends { owner: &owner, local: self.draft, target, database: self.words.database };
         let found = if shape.list {

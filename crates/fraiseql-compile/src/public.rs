@@ -6,15 +6,17 @@ use apollo_compiler::ast::FieldDefinition;
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 
+use crate::aggregate;
 use crate::analysis::Analysis;
 use crate::document::{AuthoredEnum, AuthoredObject, AuthoredUnion, Entry};
 use crate::findings::Findings;
-use crate::input::{Demand, Generated, Model, scalar_type};
-use crate::root::RootBinding;
+use crate::input::{Demand, Generated, Model, range_element, scalar_type};
+use crate::manifest::calls_of;
+use crate::root::BoundRoot;
 use crate::scalar;
 use crate::text::{argument, describe, public_directives};
-use crate::write::Writes;
-use fraiseql_model::artifact::{FunctionReturn, MutationField};
+use crate::write::{EXPECTED_VERSION, Writes};
+use fraiseql_model::artifact::{Field, FunctionReturn, MutationField};
 
 /// Returns the public schema; names that are taken twice are in `findings`.
 pub(crate) fn schema(findings: &mut Findings, analysis: &Analysis<'_, '_>) -> String {
@@ -29,9 +31,10 @@ pub(crate) fn schema(findings: &mut Findings, analysis: &Analysis<'_, '_>) -> St
     for common in analysis.commons {
         generated.extend(model.types_of(&demand, common, None));
     }
-    generated.extend(demand.shared_types());
+    generated.extend(demand.shared_types(analysis.server_version));
     generated.extend(undeclared_scalars(analysis).iter().filter_map(|name| scalar_type(name)));
     check_type_names(findings, analysis, &generated);
+    check_derived_names(findings, analysis);
     let mutations = generated_mutations(findings, analysis);
     let printer = Printer { analysis, model: &model, mutations };
     let mut parts = printer.authored();
@@ -48,8 +51,8 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
             }
         }
     }
-    for root in &analysis.query {
-        if let Some(object) = listed_object(&root.binding) {
+    for root in analysis.query.iter().chain(&analysis.subscription) {
+        if let Some(object) = root.binding.listed() {
             model.demand_list(&mut demand, object);
         }
     }
@@ -57,32 +60,32 @@ fn demand(analysis: &Analysis<'_, '_>, model: &Model<'_, '_>) -> Demand {
         if writes.update || writes.delete {
             model.demand_filter(&mut demand, writes.object.name);
         }
+        for nested in &writes.nested {
+            demand.nest(nested.target, nested.many);
+        }
     }
     demand
-}
-
-/// Returns the object type of a root field that takes the arguments of lists.
-fn listed_object<'r>(binding: &'r RootBinding<'_>) -> Option<&'r str> {
-    match binding {
-        RootBinding::List { object } => Some(object),
-        RootBinding::Call(call) => match &call.call.returns {
-            FunctionReturn::Object { object, set: true, .. } => Some(object),
-            _ => None,
-        },
-        RootBinding::Lookup { .. } | RootBinding::Node { .. } => None,
-    }
 }
 
 fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
     let columns = analysis.objects.iter().flat_map(|object| object.columns());
     let mut used: BTreeSet<&str> = columns.map(|(_, column)| column.value.graphql.as_str()).collect();
-    for root in analysis.query.iter().chain(&analysis.mutation) {
-        if let RootBinding::Call(call) = &root.binding {
-            used.extend(call.call.arguments.iter().map(|argument| argument.value.graphql.as_str()));
-            if let FunctionReturn::Value { value, .. } = &call.call.returns {
-                used.insert(&value.graphql);
-            }
+    let ranges: Vec<&str> = used.iter().copied().filter(|name| name.ends_with("Range")).collect();
+    used.extend(ranges.into_iter().map(|range| -> &str { range_element(range) }));
+    for (_, call) in calls_of(analysis) {
+        used.extend(call.call.arguments.iter().map(|argument| argument.value.graphql.as_str()));
+        used.extend(call.decoded.iter().map(|(_, graphql)| graphql.as_str()));
+        if let FunctionReturn::Value { value, .. } = &call.call.returns {
+            used.insert(&value.graphql);
         }
+    }
+    for field in analysis.documents.values().flat_map(|fields| fields.values()) {
+        if let Field::Column(column) = field {
+            used.insert(&column.value.graphql);
+        }
+    }
+    for object in analysis.objects {
+        used.extend(aggregate::scalars(object).into_iter().map(|scalar| -> &str { scalar }));
     }
     let declared = &analysis.authored.names;
     used.into_iter().filter(|name| scalar::is_custom(name) && !declared.contains_key(name)).collect()
@@ -106,6 +109,40 @@ fn check_type_names(findings: &mut Findings, analysis: &Analysis<'_, '_>, genera
                 .hint("call one of them otherwise");
             let place = analysis.authored.names.get(one.owner.as_str()).copied().flatten();
             findings.add(place, error);
+        }
+    }
+}
+
+fn check_derived_names(findings: &mut Findings, analysis: &Analysis<'_, '_>) {
+    let authored = analysis.authored;
+    let mut check = |owner: &AuthoredObject<'_>, list: &str, target: &str| {
+        for (name, _) in analysis.reading(target).fields(list) {
+            if let Some(taken) = owner.fields.iter().find(|field| field.name == name.as_str()) {
+                let message = format!("the name {name} is taken");
+                let error = Diagnostic::error(&errors::SDL_NAME_TAKEN, message)
+                    .why(format!("it is generated beside {list}, for {target} has @read"));
+                findings.add(taken.name.location(), error.hint("call your field otherwise"));
+            }
+        }
+    };
+    for (object, bound) in analysis
+        .objects
+        .iter()
+        .filter_map(|bound| Some((authored.objects.iter().find(|object| object.name == bound.name)?, bound)))
+    {
+        for field in &bound.fields {
+            if let Some(target) = field.binding.listed() {
+                check(object, field.name, target);
+            }
+        }
+    }
+    for (root, fields) in
+        [(&authored.query, &analysis.query), (&authored.subscription, &analysis.subscription)]
+    {
+        for (root, field) in root.iter().flat_map(|root| fields.iter().map(move |field| (root, field))) {
+            if let Some(target) = field.binding.listed() {
+                check(root, field.name, target);
+            }
         }
     }
 }
@@ -151,21 +188,29 @@ fn mutation(name: &str, field: &MutationField, writes: &Writes<'_, '_>) -> Strin
         };
         writes.key.iter().map(argument).collect()
     };
+    let version = || -> Vec<String> {
+        let is_version = |(name, _): &(&str, _)| Some(*name) == writes.version;
+        let version = writes.object.columns().find(is_version);
+        let argument = |graphql: &str| format!("{EXPECTED_VERSION}: {graphql}!");
+        version.iter().map(|(_, column)| argument(&column.value.graphql)).collect()
+    };
     let text = |text: &str| vec![text.replace("$", object)];
     let (arguments, many, does) = match field {
         MutationField::InsertOne { .. } => (text("object: $InsertInput!"), false, "Inserts one"),
         MutationField::InsertMany { .. } => (text("objects: [$InsertInput!]!"), true, "Inserts many"),
         MutationField::UpdateOne { .. } => (
-            [key(), text("set: $SetInput!")].concat(),
+            [key(), version(), text("set: $SetInput!")].concat(),
             false,
             "Updates the one with this key; null when there is none",
         ),
         MutationField::UpdateMany { .. } => {
             (text("where: $Filter!, set: $SetInput!"), true, "Updates all that the filter lets through")
         }
-        MutationField::DeleteOne { .. } => {
-            (key(), false, "Deletes the one with this key and returns it; null when there is none")
-        }
+        MutationField::DeleteOne { .. } => (
+            [key(), version()].concat(),
+            false,
+            "Deletes the one with this key and returns it; null when there is none",
+        ),
         MutationField::DeleteMany { .. } => {
             (text("where: $Filter!"), true, "Deletes all that the filter lets through")
         }
@@ -199,18 +244,45 @@ impl Printer<'_, '_, '_> {
         let mut parts = Vec::new();
         for entry in &authored.entries {
             match entry {
-                Entry::Query => parts.extend(authored.query.as_ref().map(|root| self.query(root))),
+                Entry::Query => {
+                    let bound = &self.analysis.query;
+                    parts.extend(authored.query.as_ref().map(|root| self.query(root, bound)));
+                }
+                Entry::Subscription => {
+                    let bound = &self.analysis.subscription;
+                    parts.extend(authored.subscription.as_ref().map(|root| self.query(root, bound)));
+                }
                 Entry::Mutation => {
                     parts.extend(authored.mutation.as_ref().map(|root| self.mutation(Some(root))))
                 }
                 Entry::Object(at) => {
                     let object = &authored.objects[*at];
-                    if let Some(at) = bound.get(object.name) {
-                        parts.push(self.object(object, *at));
+                    match bound.get(object.name) {
+                        Some(at) => parts.push(self.object(object, *at)),
+                        None if self.analysis.documents.contains_key(object.name) => {
+                            parts.push(print_object("type", object, |_| Additions::default(), &[]));
+                        }
+                        None => {}
                     }
                 }
                 Entry::Interface(at) => parts.push(self.interface(&authored.interfaces[*at], &bound)),
                 Entry::Union(at) => parts.push(union(&authored.unions[*at])),
+                Entry::OutcomeUnion(at) => {
+                    let union = authored.outcome_unions[*at];
+                    let mut sdl = String::new();
+                    describe(&mut sdl, "", union.description.as_deref());
+                    let members: Vec<&str> = union.members.iter().map(|name| name.as_str()).collect();
+                    sdl.push_str(&format!("union {} = {}\n", union.name, members.join(" | ")));
+                    parts.push(sdl);
+                }
+                Entry::OutcomeMember(at) => {
+                    parts.push(print_object(
+                        "type",
+                        &authored.outcome_members[*at],
+                        |_| Additions::default(),
+                        &[],
+                    ));
+                }
                 Entry::Enum(at) => parts.push(enumeration(&authored.enums[*at])),
                 Entry::Scalar(at) => {
                     let scalar = authored.scalars[*at];
@@ -228,29 +300,21 @@ impl Printer<'_, '_, '_> {
         parts
     }
 
-    fn query(&self, root: &AuthoredObject<'_>) -> String {
-        let lists: BTreeMap<&str, &str> = self
-            .analysis
-            .query
-            .iter()
-            .filter_map(|root| Some((root.name, listed_object(&root.binding)?)))
-            .collect();
-        let field = |field: &FieldDefinition| match lists.get(field.name.as_str()) {
-            Some(object) => self.model.list_arguments(object),
-            None => Vec::new(),
-        };
-        print_object("type", root, field, &[])
+    fn query(&self, root: &AuthoredObject<'_>, bound: &[BoundRoot<'_>]) -> String {
+        let lists: BTreeMap<&str, &str> =
+            bound.iter().filter_map(|root| Some((root.name, root.binding.listed()?))).collect();
+        print_object("type", root, |field| self.list(lists.get(field.name.as_str()).copied(), field), &[])
     }
 
     fn mutation(&self, root: Option<&AuthoredObject<'_>>) -> String {
         match root {
-            Some(root) => print_object("type", root, |_| Vec::new(), &self.mutations),
+            Some(root) => print_object("type", root, |_| Additions::default(), &self.mutations),
             None => format!("type Mutation {{\n{}}}\n", self.mutations.concat()),
         }
     }
 
     fn object(&self, object: &AuthoredObject<'_>, bound: usize) -> String {
-        print_object("type", object, |field| self.arguments_of(bound, field), &[])
+        print_object("type", object, |field| self.additions_of(bound, field), &[])
     }
 
     /// Prints an interface; its lists take the arguments that those of its types take.
@@ -258,24 +322,46 @@ impl Printer<'_, '_, '_> {
         let members = self.analysis.families.get(interface.name).map(|family| family.members.as_slice());
         let model = bound.get(interface.name).or_else(|| members?.iter().find_map(|name| bound.get(name)));
         let field = |field: &FieldDefinition| match model {
-            Some(at) => self.arguments_of(*at, field),
-            None => Vec::new(),
+            // What stands beside a list is a matter of each type.
+            Some(at) => Additions { beside: Vec::new(), ..self.additions_of(*at, field) },
+            None => Additions::default(),
         };
         print_object("interface", interface, field, &[])
     }
 
-    fn arguments_of(&self, bound: usize, field: &FieldDefinition) -> Vec<String> {
+    fn additions_of(&self, bound: usize, field: &FieldDefinition) -> Additions {
         let fields = &self.analysis.objects[bound].fields;
         let found = fields.iter().find(|found| field.name == found.name);
-        let target = found.and_then(|found| found.binding.listed());
-        target.map_or_else(Vec::new, |target| self.model.list_arguments(target))
+        self.list(found.and_then(|found| found.binding.listed()), field)
     }
+
+    /// Returns what a field that lists rows of `object` gets; nothing for other fields.
+    fn list(&self, object: Option<&str>, field: &FieldDefinition) -> Additions {
+        let Some(object) = object else { return Additions::default() };
+        let own: Vec<String> = field.arguments.iter().map(|own| argument(own)).collect();
+        let reading = self.analysis.reading(object);
+        let beside = reading.fields(&field.name).into_iter();
+        Additions {
+            arguments: self.model.list_arguments(object),
+            beside: beside
+                .map(|(name, derived)| self.model.derived(object, &name, derived.form, &own))
+                .collect(),
+        }
+    }
+}
+
+/// What is generated for a field.
+#[derive(Default)]
+struct Additions {
+    arguments: Vec<String>,
+    /// Lines of fields that stand beside it.
+    beside: Vec<String>,
 }
 
 fn print_object(
     keyword: &str,
     object: &AuthoredObject<'_>,
-    generated: impl Fn(&FieldDefinition) -> Vec<String>,
+    generated: impl Fn(&FieldDefinition) -> Additions,
     more: &[String],
 ) -> String {
     let mut sdl = String::new();
@@ -288,11 +374,13 @@ fn print_object(
     for field in &object.fields {
         describe(&mut sdl, "  ", field.description.as_deref());
         let mut arguments: Vec<String> = field.arguments.iter().map(|own| argument(own)).collect();
-        arguments.extend(generated(field));
+        let additions = generated(field);
+        arguments.extend(additions.arguments);
         let arguments =
             if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
         let directives = public_directives(field.directives.iter());
         sdl.push_str(&format!("  {}{arguments}: {}{directives}\n", field.name, field.ty));
+        sdl.extend(additions.beside);
     }
     sdl.extend(more.iter().map(String::as_str));
     sdl.push_str("}\n");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::{FieldDefinition, InputValueDefinition};
-use fraiseql_model::artifact::KeyArgument;
+use fraiseql_model::artifact::{FunctionReturn, KeyArgument};
 use fraiseql_model::catalog::Nullability;
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
@@ -36,11 +36,26 @@ pub(crate) enum RootBinding<'a> {
     Call(Box<BoundCall<'a>>),
 }
 
+impl RootBinding<'_> {
+    /// Returns the object type of a field that takes the arguments of lists.
+    pub(crate) fn listed(&self) -> Option<&str> {
+        match self {
+            Self::List { object } => Some(object),
+            Self::Call(call) => match &call.call.returns {
+                FunctionReturn::Object { object, set: true, .. } => Some(object),
+                _ => None,
+            },
+            Self::Lookup { .. } | Self::Node { .. } => None,
+        }
+    }
+}
+
 /// The directives of the root types' fields, read.
 #[derive(Debug)]
 pub(crate) struct RootFields<'a> {
     query: Vec<DraftField<'a>>,
     mutation: Vec<DraftField<'a>>,
+    subscription: Vec<DraftField<'a>>,
 }
 
 impl<'a> RootFields<'a> {
@@ -54,7 +69,11 @@ impl<'a> RootFields<'a> {
             }
             read_fields(findings, root)
         };
-        Self { query: read(&authored.query), mutation: read(&authored.mutation) }
+        Self {
+            query: read(&authored.query),
+            mutation: read(&authored.mutation),
+            subscription: read(&authored.subscription),
+        }
     }
 }
 
@@ -69,7 +88,17 @@ pub(crate) struct RootBinder<'a, 'w> {
 impl<'a> RootBinder<'a, '_> {
     /// Binds the fields of Query.
     pub(crate) fn query(&self, findings: &mut Findings, fields: &'a RootFields<'a>) -> Vec<BoundRoot<'a>> {
-        fields.query.iter().filter_map(|field| self.query_field(findings, field)).collect()
+        fields.query.iter().filter_map(|field| self.query_field(findings, "Query", field)).collect()
+    }
+
+    /// Binds the fields of Subscription, each as a field of Query: a subscription is a live query.
+    pub(crate) fn subscription(
+        &self,
+        findings: &mut Findings,
+        fields: &'a RootFields<'a>,
+    ) -> Vec<BoundRoot<'a>> {
+        let fields = fields.subscription.iter();
+        fields.filter_map(|field| self.query_field(findings, "Subscription", field)).collect()
     }
 
     /// Binds the fields of Mutation that the author wrote.
@@ -88,10 +117,15 @@ impl<'a> RootBinder<'a, '_> {
         fields.mutation.iter().filter_map(bind).collect()
     }
 
-    fn query_field(&self, findings: &mut Findings, field: &'a DraftField<'a>) -> Option<BoundRoot<'a>> {
+    fn query_field(
+        &self,
+        findings: &mut Findings,
+        parent: &str,
+        field: &'a DraftField<'a>,
+    ) -> Option<BoundRoot<'a>> {
         refuse_column_directives(findings, field);
         let definition = field.definition;
-        let owner = format!("Query.{}", definition.name);
+        let owner = format!("{parent}.{}", definition.name);
         if field.applied.get("function").is_some() {
             return self.call(findings, owner, field, true);
         }
@@ -118,6 +152,12 @@ impl<'a> RootBinder<'a, '_> {
             return None;
         };
         let object = draft.object.name;
+        if draft.rows {
+            let message = format!("{owner} returns {object}, whose rows only functions return");
+            let error = Diagnostic::error(&errors::SDL_UNKNOWN_FUNCTION, message);
+            findings.add(definition.name.location(), error.hint("say which: add @function(name: ...)"));
+            return None;
+        }
         let binding = if shape.list {
             for argument in &definition.arguments {
                 findings.add(argument.location(), refused_argument(&owner, true, &argument.name));
@@ -181,7 +221,7 @@ impl<'a> RootBinder<'a, '_> {
         field: &'a DraftField<'a>,
         query: bool,
     ) -> Option<BoundRoot<'a>> {
-        let caller = Caller { owner, field, drafts: self.drafts, words: self.words, query };
+        let caller = Caller { owner, field, drafts: self.drafts, words: self.words, query, row: None };
         let call = caller.bind(findings)?;
         Some(BoundRoot { name: &field.definition.name, binding: RootBinding::Call(Box::new(call)) })
     }
@@ -250,7 +290,7 @@ fn mentions_function(field: &DraftField<'_>) -> bool {
 }
 
 fn refuse_column_directives(findings: &mut Findings, field: &DraftField<'_>) {
-    if let Some((directive, place)) = field.applied.any_of(&["column", "reference"]) {
+    if let Some((directive, place)) = field.applied.any_of(&["column", "reference", "version"]) {
         let message = format!("@{directive} says nothing on a root field");
         findings.add(place, Diagnostic::error(&errors::SDL_UNKNOWN_DIRECTIVE, message));
     }
@@ -267,6 +307,7 @@ fn key_argument<'a, 'o>(
         .columns()
         .find(|(name, _)| *name == argument.name.as_str())
         .or_else(|| object.field_of(&snake_case(&argument.name)));
+    let found = found.filter(|(_, bound)| bound.key.is_none());
     let Some((name, bound)) = found else {
         let message = format!("{} has no column field \"{}\" to look it up by", object.name, argument.name);
         let error = Diagnostic::error(&errors::SDL_ARGUMENT, message);

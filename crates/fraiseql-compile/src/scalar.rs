@@ -75,6 +75,8 @@ pub(crate) enum Class {
     Enum(QualifiedName),
     /// A network address, whose cast to text says more than its text form (`10.0.0.1/32`).
     Network,
+    /// Words with their places, ready to be searched.
+    TextSearch,
     /// Anything else: its text form, and which comparisons PostgreSQL has for it.
     Opaque(Comparison),
 }
@@ -102,7 +104,7 @@ impl Class {
             Self::BigInt => "BigInt",
             Self::Float => "Float",
             Self::Decimal => "Decimal",
-            Self::Text | Self::Network | Self::Opaque(_) => "String",
+            Self::Text | Self::Network | Self::TextSearch | Self::Opaque(_) => "String",
             Self::Uuid => "UUID",
             Self::DateTime => "DateTime",
             Self::LocalDateTime => "LocalDateTime",
@@ -133,7 +135,7 @@ impl Class {
         }
         Some(match (self, scalar) {
             (Self::Int, "ID") => Encoding::Text,
-            (Self::BigInt | Self::Decimal | Self::Opaque(_), _) => Encoding::Text,
+            (Self::BigInt | Self::Decimal | Self::TextSearch | Self::Opaque(_), _) => Encoding::Text,
             (Self::Float, _) => Encoding::Float,
             (Self::Bytes, _) => Encoding::Base64,
             _ => Encoding::Plain,
@@ -185,8 +187,10 @@ fn built_in(name: &str) -> Option<Class> {
         "tstzrange" => Class::Range("TstzRange"),
         "daterange" => Class::Range("DateRange"),
         "inet" | "cidr" => Class::Network,
-        "macaddr" | "macaddr8" | "bit" | "varbit" | "money" | "oid" | "pg_lsn" | "xid8" | "tsvector"
-        | "tsquery" => Class::Opaque(Comparison::Ordered),
+        "tsvector" => Class::TextSearch,
+        "macaddr" | "macaddr8" | "bit" | "varbit" | "money" | "oid" | "pg_lsn" | "xid8" | "tsquery" => {
+            Class::Opaque(Comparison::Ordered)
+        }
         "xid" | "cid" | "tid" | "int4multirange" | "int8multirange" | "nummultirange" | "tsmultirange"
         | "tstzmultirange" | "datemultirange" => Class::Opaque(Comparison::Equal),
         _ => return None,

@@ -10,11 +10,16 @@ use fraiseql_model::errors;
 use crate::casing::{capitalised, upper_snake_case};
 use crate::database::{Database, Writing};
 use crate::findings::{Findings, listed};
+use crate::nesting::{self, Nested};
 use crate::object::{BoundColumn, BoundObject};
 use crate::plural::plural_or_many;
+use crate::version;
 
 /// `ON CONFLICT` on partitioned tables came with this `server_version_num`.
 const PARTITIONED_UPSERT: u32 = 110_000;
+
+/// The argument of the single forms that the version is compared with.
+pub(crate) const EXPECTED_VERSION: &str = "expectedVersion";
 
 /// Why something cannot be written, ready to be shown.
 pub(crate) type Refusal = Box<Diagnostic>;
@@ -39,6 +44,8 @@ pub(crate) struct InsertField<'o, 'a> {
     pub(crate) name: &'a str,
     pub(crate) column: &'o BoundColumn<'a>,
     pub(crate) required: bool,
+    /// True when a nested row can give it, so that the input itself must not insist.
+    pub(crate) relaxed: bool,
 }
 
 /// The writes that are generated for an object type.
@@ -54,6 +61,10 @@ pub(crate) struct Writes<'o, 'a> {
     pub(crate) key: Vec<KeyArgument>,
     /// From values of `XConflict` to columns.
     pub(crate) conflicts: BTreeMap<String, Vec<String>>,
+    /// Fields of an insert that are rows of their own.
+    pub(crate) nested: Vec<Nested<'a>>,
+    /// The field that counts updates.
+    pub(crate) version: Option<&'a str>,
 }
 
 /// Returns the writes that the types ask for with `@write`; what cannot be is in `findings`.
@@ -64,7 +75,10 @@ pub(crate) fn bind<'o, 'a>(
     server_version: u32,
 ) -> Vec<Writes<'o, 'a>> {
     let mut all = Vec::new();
-    for object in objects {
+    let nested: Vec<_> = objects.iter().map(|object| nesting::nested(object, objects, database)).collect();
+    let taken = nesting::taken(&nested);
+    for (object, nested) in objects.iter().zip(&nested) {
+        let version = version::bind(findings, object, database);
         let Some(usage) = object.draft.applied.get("write") else { continue };
         let asked = ["insert", "update", "delete", "upsert"].map(|name| usage.flag(name));
         if asked == [false; 4] {
@@ -73,7 +87,12 @@ pub(crate) fn bind<'o, 'a>(
             findings.add(usage.place, error);
             continue;
         }
-        let possible = possible(object, database, server_version);
+        let given: Vec<&str> = nesting::given(nested).collect();
+        let mut possible = possible(object, &given, database, server_version);
+        for field in &mut possible.inserted {
+            let column = field.column.column.name.as_str();
+            field.relaxed = given.contains(&column) || taken.contains(&(object.name, column));
+        }
         let results = [&possible.insert, &possible.update, &possible.delete, &possible.upsert];
         let mut told: Vec<&Refusal> = Vec::new();
         for (name, (asked, result)) in
@@ -94,16 +113,19 @@ pub(crate) fn bind<'o, 'a>(
             delete,
             upsert,
             inserted: possible.inserted,
-            key: key_arguments(&possible.key),
+            key: key_arguments(&possible.key, version),
             conflicts: possible.conflicts,
+            nested: nested.clone(),
+            version,
         });
     }
     all
 }
 
-/// Returns what can be written through an object type.
+/// Returns what can be written through an object type. Nested rows can give the columns `given`.
 pub(crate) fn possible<'o, 'a>(
     object: &'o BoundObject<'a>,
+    given: &[&str],
     database: &Database<'_>,
     server_version: u32,
 ) -> Possible<'o, 'a> {
@@ -121,8 +143,8 @@ pub(crate) fn possible<'o, 'a>(
     };
     let found = key.is_some();
     let keyed = || if found { Ok(()) } else { Err(no_key_fields(object)) };
-    let insert =
-        allowed(relation.privileges.insert, "INSERT").and_then(|()| complete(object, database, &inserted));
+    let insert = allowed(relation.privileges.insert, "INSERT")
+        .and_then(|()| complete(object, given, database, &inserted));
     let update = allowed(relation.privileges.update, "UPDATE")
         .and_then(|()| keyed())
         .and_then(|()| if inserted.is_empty() { Err(nothing_to_set(object)) } else { Ok(()) });
@@ -134,7 +156,12 @@ pub(crate) fn possible<'o, 'a>(
     Possible { insert, update, delete, upsert, inserted, key: key.unwrap_or_default(), conflicts }
 }
 
-impl<'a> Writes<'_, 'a> {
+impl<'o, 'a> Writes<'o, 'a> {
+    /// Returns the fields that an update may set: the version is counted, not set.
+    pub(crate) fn settable(&self) -> impl Iterator<Item = &InsertField<'o, 'a>> {
+        self.inserted.iter().filter(|field| Some(field.name) != self.version)
+    }
+
     /// Returns the generated fields of the mutation type, by name, in a fixed order.
     pub(crate) fn fields(&self) -> Vec<(String, MutationField)> {
         let object = || self.object.name.to_owned();
@@ -174,18 +201,19 @@ pub(crate) fn stems(object: &str) -> (String, String) {
 /// The first field of each column that is not computed by the database.
 fn insertable<'o, 'a>(object: &'o BoundObject<'a>, database: &Database<'_>) -> Vec<InsertField<'o, 'a>> {
     let mut fields: Vec<InsertField<'_, '_>> = Vec::new();
-    for (name, column) in object.columns() {
+    for (name, column) in object.columns().filter(|(_, column)| column.key.is_none()) {
         let writing = database.writing(object.relation, column.column);
         let again = fields.iter().any(|field| field.column.column.name == column.column.name);
         if writing != Writing::Never && !again {
-            fields.push(InsertField { name, column, required: writing == Writing::Required });
+            fields.push(InsertField { name, column, required: writing == Writing::Required, relaxed: false });
         }
     }
     fields
 }
 
-fn key_arguments(key: &[&str]) -> Vec<KeyArgument> {
+fn key_arguments(key: &[&str], version: Option<&str>) -> Vec<KeyArgument> {
     let mut taken = vec!["set".to_owned()];
+    taken.extend(version.map(|_| EXPECTED_VERSION.to_owned()));
     let mut arguments = Vec::new();
     for field in key {
         let mut argument = (*field).to_owned();
@@ -285,13 +313,15 @@ fn nothing_to_set(object: &BoundObject<'_>) -> Refusal {
 /// Tells whether an insert can give every column that the relation requires.
 fn complete(
     object: &BoundObject<'_>,
+    given: &[&str],
     database: &Database<'_>,
     inserted: &[InsertField<'_, '_>],
 ) -> Result<(), Refusal> {
-    if inserted.is_empty() {
+    if inserted.is_empty() && given.is_empty() {
         return Err(nothing_to_set(object));
     }
-    let lacks = |name: &str| !inserted.iter().any(|field| field.column.column.name == name);
+    let lacks =
+        |name: &str| !given.contains(&name) && !inserted.iter().any(|field| field.column.column.name == name);
     let mut missing = database.required(object.relation);
     missing.retain(|name| lacks(name));
     if missing.is_empty() {

@@ -19,17 +19,77 @@ pub fn bind(statement: &Statement, variables: &Variables) -> Result<Vec<Option<B
         .map(|param| match param {
             Param::Fixed(value) => Ok(value.clone()),
             Param::Variable { name, path, write } => {
-                let value = variables.values.get(&**name).and_then(|value| descend(value, path));
-                let value = value.ok_or_else(|| {
-                    GraphqlError::new(Code::Internal, "the plan does not fit the variables")
-                })?;
-                if *write == ParamFormat::NodeType {
-                    check_ids(value)?;
+                let value = variable(variables, name, path)?;
+                match write {
+                    ParamFormat::Natural => natural(value),
+                    ParamFormat::NodeType => {
+                        check_ids(value)?;
+                        Ok(format_value(value, *write))
+                    }
+                    write => Ok(format_value(value, *write)),
                 }
-                Ok(format_value(value, *write))
+            }
+            Param::Cursor { name, path, order, len, index } => {
+                let mut values = cursor_values(variable(variables, name, path)?, order, *len)?;
+                Ok(values.swap_remove(*index).map(Bytes::from))
             }
         })
         .collect()
+}
+
+fn variable<'v>(
+    variables: &'v Variables,
+    name: &str,
+    path: &[PathSegment],
+) -> Result<&'v Value, GraphqlError> {
+    let value = variables.values.get(name).and_then(|value| descend(value, path));
+    value.ok_or_else(|| GraphqlError::new(Code::Internal, "the plan does not fit the variables"))
+}
+
+/// Returns a count in text format, or why it is none.
+pub(crate) fn natural(value: &Value) -> Result<Option<Bytes>, GraphqlError> {
+    if value.as_i64().is_some_and(|count| count < 0) {
+        return Err(GraphqlError::new(Code::BadUserInput, format!("{value} rows cannot be asked for")));
+    }
+    Ok(format_value(value, ParamFormat::Scalar))
+}
+
+/// Returns the values of a cursor: base64url of a JSON list, the order's digest first.
+pub(crate) fn cursor_values(
+    value: &Value,
+    order: &str,
+    len: usize,
+) -> Result<Vec<Option<String>>, GraphqlError> {
+    let refused = |message: &str| GraphqlError::new(Code::BadUserInput, message);
+    let none = || refused("the cursor is none of this service");
+    let bytes = value.as_str().and_then(base64url).ok_or_else(none)?;
+    let mut values: Vec<Option<String>> = serde_json::from_slice(&bytes).map_err(|_not_json| none())?;
+    if values.len() != len + 1 || values[0].as_deref() != Some(order) {
+        return Err(refused("the cursor belongs to another list, or to another orderBy"));
+    }
+    values.remove(0);
+    Ok(values)
+}
+
+fn base64url(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let mut buffer: u32 = 0;
+    let mut bits = 0;
+    for byte in text.bytes() {
+        let six = match byte {
+            b'-' => 62,
+            b'_' => 63,
+            b'+' | b'/' => return None,
+            other => base64_value(other)?,
+        };
+        buffer = ((buffer << 6) | u32::from(six)) & 0xffff;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from((buffer >> bits) & 0xff).unwrap_or(0));
+        }
+    }
+    Some(bytes)
 }
 
 fn descend<'v>(value: &'v Value, path: &[PathSegment]) -> Option<&'v Value> {

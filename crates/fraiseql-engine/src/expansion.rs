@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use apollo_compiler::executable::{Operation, Selection, SelectionSet};
+use apollo_compiler::schema::ExtendedType;
 use fraiseql_model::response::{Code, GraphqlError};
 
 use crate::argument::Scope;
@@ -71,7 +72,14 @@ impl<'s> Counter<'s> {
     fn below(&mut self, set: &'s SelectionSet) -> usize {
         match self.scope.schema.abstract_type(&set.ty) {
             _ if set.selections.is_empty() => 0,
-            None => self.fields(set, &set.ty),
+            None => match self.scope.schema.graphql.types.get(&set.ty) {
+                // What a mutation's function returns.
+                Some(ExtendedType::Union(union)) => {
+                    let names = union.members.iter().map(|member| member.as_str());
+                    names.fold(0, |count: usize, name| count.saturating_add(self.fields(set, name)))
+                }
+                _ => self.fields(set, &set.ty),
+            },
             Some(found) => {
                 let types = found.types.iter().map(|one| one.object.name.as_str());
                 types.fold(0, |count: usize, name| count.saturating_add(self.fields(set, name)))

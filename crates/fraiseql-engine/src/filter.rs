@@ -1,12 +1,13 @@
 //! `where`: input objects become conditions. A null for an operator is an error, never "all rows".
 
-use fraiseql_model::artifact::{ColumnField, Encoding, Field, ValueType};
+use fraiseql_model::artifact::{Encoding, Field, ValueType};
 use fraiseql_model::response::{Code, GraphqlError};
 use serde_json::Value;
 
 use crate::argument::{Input, Scope};
 use crate::bind::format_value;
-use crate::ir::{Operand, OperandValue, Predicate};
+use crate::ir::{Operand, OperandValue, Predicate, Term, column_term};
+use crate::operator::comparison;
 use crate::plan::{Param, ParamFormat};
 use crate::schema::{Object, Schema};
 
@@ -46,7 +47,9 @@ fn field_predicate<'s>(
     value: &Input<'_>,
 ) -> Result<Predicate<'s>, GraphqlError> {
     match object.binding.fields.get(field) {
-        Some(Field::Column(column)) => column_predicate(scope.schema, column, value),
+        Some(Field::Column(column)) => {
+            column_predicate(scope.schema, &column_term(column), &column.value, value)
+        }
         Some(Field::ToOne(reference)) => {
             let target = scope.schema.object(&reference.target);
             let inner = Box::new(predicate(scope, target, value)?);
@@ -69,15 +72,24 @@ fn field_predicate<'s>(
             }
             Ok(Predicate::All(all))
         }
-        Some(Field::Polymorphic(_) | Field::GlobalId) | None => {
+        Some(
+            Field::Derived(_)
+            | Field::Computed(_)
+            | Field::Document(_)
+            | Field::Polymorphic(_)
+            | Field::GlobalId,
+        )
+        | None => {
             Err(GraphqlError::new(Code::Internal, format!("the filter field \"{field}\" is not bound")))
         }
     }
 }
 
-fn column_predicate<'s>(
+/// Returns the condition that operators put on a value.
+pub(crate) fn column_predicate<'s>(
     schema: &Schema,
-    field: &'s ColumnField,
+    term: &Term<'s>,
+    value_type: &ValueType,
     operators: &Input<'_>,
 ) -> Result<Predicate<'s>, GraphqlError> {
     let mut all = Vec::new();
@@ -85,82 +97,18 @@ fn column_predicate<'s>(
         if value.is_null() || value.has_null_item() {
             return Err(null_error(&operator));
         }
-        all.push(comparison(schema, field, &operator, &value)?);
+        all.push(comparison(schema, term, value_type, &operator, &value)?);
     }
     Ok(Predicate::All(all))
 }
 
-fn comparison<'s>(
-    schema: &Schema,
-    field: &'s ColumnField,
-    operator: &str,
-    value: &Input<'_>,
-) -> Result<Predicate<'s>, GraphqlError> {
-    let column = field.column.as_str();
-    if operator == "isnull" {
-        return Ok(Predicate::IsNull { column, null: value.boolean() == Some(true) });
-    }
-    if let "in" | "nin" = operator {
-        let (operator, list) = (if operator == "in" { "= ANY" } else { "<> ALL" }, list_of(&field.value));
-        return Ok(Predicate::Quantified { column, operator, operand: operand(schema, &list, value)? });
-    }
-    let json = field.value.graphql == "JSON";
-    let plain: Option<&'static str> = match operator {
-        "eq" => Some("="),
-        "neq" => Some("<>"),
-        "gt" => Some(">"),
-        "gte" => Some(">="),
-        "lt" => Some("<"),
-        "lte" => Some("<="),
-        "array_contains" => Some("@>"),
-        "array_contained_by" => Some("<@"),
-        "array_overlaps" => Some("&&"),
-        "contains" if json => Some("@>"),
-        _ => None,
-    };
-    if let Some(operator) = plain {
-        let mut operand = operand(schema, &field.value, value)?;
-        let cast = if json { Some("pg_catalog.jsonb") } else { None };
-        if let Some(jsonb) = cast {
-            operand.sql_type = jsonb.to_owned();
-            operand.value = one(value, ParamFormat::Json)?;
-        }
-        return Ok(Predicate::Compare { column, cast, operator, operand });
-    }
-    let (operator, write) = text_operator(operator)?;
-    let operand = Operand { sql_type: "pg_catalog.text".to_owned(), value: one(value, write)? };
-    let cast = if json { Some("pg_catalog.jsonb") } else { None };
-    Ok(Predicate::Compare { column, cast, operator, operand })
-}
-
-fn text_operator(operator: &str) -> Result<(&'static str, ParamFormat), GraphqlError> {
-    Ok(match operator {
-        "contains" => ("LIKE", ParamFormat::Contains),
-        "icontains" => ("ILIKE", ParamFormat::Contains),
-        "startswith" => ("LIKE", ParamFormat::StartsWith),
-        "istartswith" => ("ILIKE", ParamFormat::StartsWith),
-        "endswith" => ("LIKE", ParamFormat::EndsWith),
-        "iendswith" => ("ILIKE", ParamFormat::EndsWith),
-        "like" => ("LIKE", ParamFormat::Scalar),
-        "ilike" => ("ILIKE", ParamFormat::Scalar),
-        "nlike" => ("NOT LIKE", ParamFormat::Scalar),
-        "nilike" => ("NOT ILIKE", ParamFormat::Scalar),
-        "regex" => ("~", ParamFormat::Scalar),
-        "iregex" => ("~*", ParamFormat::Scalar),
-        "nregex" => ("!~", ParamFormat::Scalar),
-        "niregex" => ("!~*", ParamFormat::Scalar),
-        "has_key" => ("?", ParamFormat::Scalar),
-        other => {
-            return Err(GraphqlError::new(Code::Internal, format!("the operator \"{other}\" is not bound")));
-        }
-    })
-}
-
-fn one(value: &Input<'_>, write: ParamFormat) -> Result<OperandValue, GraphqlError> {
+/// Returns a value as one parameter.
+pub(crate) fn one(value: &Input<'_>, write: ParamFormat) -> Result<OperandValue, GraphqlError> {
     value.param(write).map(OperandValue::One).ok_or_else(mixed_error)
 }
 
-fn list_of(value: &ValueType) -> ValueType {
+/// Returns the type of lists of a type.
+pub(crate) fn list_of(value: &ValueType) -> ValueType {
     ValueType { list: true, ..value.clone() }
 }
 
@@ -236,7 +184,7 @@ fn mixed_error() -> GraphqlError {
     GraphqlError::new(Code::BadUserInput, "give the whole value as one variable, or none of it")
 }
 
-fn null_error(operator: &str) -> GraphqlError {
+pub(crate) fn null_error(operator: &str) -> GraphqlError {
     let message = format!("\"{operator}\" must not be null; use {{isnull: true}} to find nulls");
     GraphqlError::new(Code::BadUserInput, message)
 }

@@ -7,18 +7,21 @@
 use fraiseql_model::artifact::{FunctionCall, FunctionReturn, MutationField, NonNull};
 use fraiseql_model::response::{Code, GraphqlError};
 
-use crate::argument::Scope;
+use crate::argument::{Input, Scope};
 use crate::collect::{Group, collect_below};
 use crate::document::Limits;
 use crate::filter::predicate;
 use crate::ir::{Predicate, Root, Source};
+use crate::nested::{check_required, has_nested};
+use crate::outcome::outcome;
 use crate::plan::{MutationWrite, Statement};
 use crate::query::{call, key_predicate, unbound};
 use crate::schema::Object;
 use crate::select::{Shapes, select, shape};
 use crate::shape::ShapeKind;
 use crate::sql::{DELETED, Writer};
-use crate::write::{Row, keep_keys, keep_no_keys, keep_rows, kept_count, row};
+use crate::version;
+use crate::write::{Row, keep_keys, keep_no_keys, keep_rows, kept_count, kept_nothing, row};
 
 /// One root field of a mutation in the making.
 struct Step<'s, 'g> {
@@ -62,8 +65,10 @@ impl<'s> Step<'s, '_> {
             }
             MutationField::UpdateOne { object: name, key } => {
                 let condition = key_predicate(self.scope, object(name), key, self.group)?;
-                let (write, writer) = self.update(object(name), &condition)?;
-                self.read_one(object(name), writer, write)
+                let (expected, check) = self.versioned(object(name), &condition, &kept_nothing())?;
+                let (write, writer) = self.update(object(name), &expected)?;
+                let planned = self.read_one(object(name), write.keeping(object(name), writer))?;
+                Ok(with_check(planned, check))
             }
             MutationField::UpdateMany { object: name } => {
                 let condition = self.condition(object(name))?;
@@ -72,7 +77,9 @@ impl<'s> Step<'s, '_> {
             }
             MutationField::DeleteOne { object: name, key } => {
                 let condition = key_predicate(self.scope, object(name), key, self.group)?;
-                self.delete_one(object(name), &condition)
+                let (expected, check) = self.versioned(object(name), &condition, "true")?;
+                let planned = self.delete_one(object(name), &expected)?;
+                Ok(with_check(planned, check))
             }
             MutationField::DeleteMany { object: name } => {
                 let condition = self.condition(object(name))?;
@@ -101,30 +108,62 @@ impl<'s> Step<'s, '_> {
         columns.map(Vec::as_slice).ok_or_else(|| unbound("onConflict"))
     }
 
-    fn insert_one(&self, object: &'s Object, conflict: Option<&[String]>) -> Result<Planned, GraphqlError> {
+    fn insert_one(
+        &self,
+        object: &'s Object,
+        conflict: Option<&'s [String]>,
+    ) -> Result<Planned, GraphqlError> {
         let input = self.scope.argument(self.group[0], "object")?.ok_or_else(|| unbound("object"))?;
-        let rows = [row(self.scope, object, &input)?];
+        if has_nested(self.scope, object, std::slice::from_ref(&input)) {
+            let first = self.nested(object, std::slice::from_ref(&input), conflict)?;
+            return self.read_one(object, first);
+        }
+        let rows = [self.insert_row(object, &input)?];
         let (write, writer) = self.insert(object, &rows, conflict)?;
-        self.read_one(object, writer, write)
+        self.read_one(object, write.keeping(object, writer))
     }
 
-    fn insert_many(&self, object: &'s Object, conflict: Option<&[String]>) -> Result<Planned, GraphqlError> {
+    fn insert_many(
+        &self,
+        object: &'s Object,
+        conflict: Option<&'s [String]>,
+    ) -> Result<Planned, GraphqlError> {
         let input = self.scope.argument(self.group[0], "objects")?.ok_or_else(|| unbound("objects"))?;
         let items = input.items();
         if items.len() > self.bulk_rows {
             let message = format!("\"objects\" must not have more than {} elements", self.bulk_rows);
             return Err(GraphqlError::new(Code::LimitExceeded, message));
         }
-        let rows = items.iter().map(|item| row(self.scope, object, item)).collect::<Result<Vec<_>, _>>()?;
+        if has_nested(self.scope, object, &items) {
+            let first = self.nested(object, &items, conflict)?;
+            return self.read_kept(object, first);
+        }
+        let rows = items.iter().map(|item| self.insert_row(object, item)).collect::<Result<Vec<_>, _>>()?;
         if rows.is_empty() {
             // INSERT needs a row, but nothing to insert is no error.
             let first = self.writer().finish(keep_no_keys());
-            let mut reader = self.writer();
-            let (value, shapes) = self.payload(object, &mut reader, Source::WrittenKeys, &kept_count())?;
-            return Ok((vec![first, reader.finish(format!("SELECT {value}"))], 1, ShapeKind::Object(shapes)));
+            return self.read_kept(object, first);
         }
         let (write, writer) = self.insert(object, &rows, conflict)?;
         self.read_many(object, writer, write)
+    }
+
+    fn insert_row(&self, object: &'s Object, input: &Input<'s>) -> Result<Row<'s>, GraphqlError> {
+        let row = row(self.scope, object, input)?;
+        check_required(self.scope, object, |column| row.iter().any(|(given, _)| *given == column))?;
+        Ok(row)
+    }
+
+    /// Returns the statement that inserts rows with the rows nested in them, and keeps their keys.
+    fn nested(
+        &self,
+        object: &'s Object,
+        inputs: &[Input<'s>],
+        conflict: Option<&'s [String]>,
+    ) -> Result<Statement, GraphqlError> {
+        let mut writer = self.writer();
+        let sql = writer.insert_nested(self.scope, self.bulk_rows, object, inputs, conflict)?;
+        Ok(writer.finish(sql))
     }
 
     fn insert(
@@ -144,7 +183,7 @@ impl<'s> Step<'s, '_> {
                 let message = "every element of \"objects\" must give the same fields in an upsert";
                 return Err(GraphqlError::new(Code::BadUserInput, message));
             }
-            sql.push_str(&writer.on_conflict(conflict, &given));
+            sql.push_str(&writer.on_conflict(object, conflict, &given));
         }
         Ok((Write { sql, alias: None }, writer))
     }
@@ -161,17 +200,19 @@ impl<'s> Step<'s, '_> {
         Ok((Write { sql, alias: Some(alias) }, writer))
     }
 
-    fn read_one(
-        &self,
-        object: &'s Object,
-        writer: Writer<'s>,
-        write: Write,
-    ) -> Result<Planned, GraphqlError> {
-        let first = writer.finish(keep_keys(&write.sql, object, write.alias.as_deref()));
+    /// Reads the row whose key the statement `first` kept.
+    fn read_one(&self, object: &'s Object, first: Statement) -> Result<Planned, GraphqlError> {
         let (rows, shapes) = select(self.scope, object, Source::WrittenKeys, self.group)?;
         let mut reader = self.writer();
         let sql = reader.root_rows(&rows);
         Ok((vec![first, reader.finish(sql)], 1, ShapeKind::Object(shapes)))
+    }
+
+    /// Reads the rows whose keys the statement `first` kept, and counts them.
+    fn read_kept(&self, object: &'s Object, first: Statement) -> Result<Planned, GraphqlError> {
+        let mut reader = self.writer();
+        let (value, shapes) = self.payload(object, &mut reader, Source::WrittenKeys, &kept_count())?;
+        Ok((vec![first, reader.finish(format!("SELECT {value}"))], 1, ShapeKind::Object(shapes)))
     }
 
     fn read_many(
@@ -181,11 +222,7 @@ impl<'s> Step<'s, '_> {
         write: Write,
     ) -> Result<Planned, GraphqlError> {
         if self.selects_returning() {
-            let first = writer.finish(keep_keys(&write.sql, object, write.alias.as_deref()));
-            let mut reader = self.writer();
-            let (value, shapes) = self.payload(object, &mut reader, Source::WrittenKeys, &kept_count())?;
-            let statements = vec![first, reader.finish(format!("SELECT {value}"))];
-            return Ok((statements, 1, ShapeKind::Object(shapes)));
+            return self.read_kept(object, write.keeping(object, writer));
         }
         // Without `returning` no key leaves the database, however many rows were written.
         let count = "(SELECT count(*)::pg_catalog.int4 FROM \"0w\")";
@@ -208,6 +245,23 @@ impl<'s> Step<'s, '_> {
         let count = format!("(SELECT count(*)::pg_catalog.int4 FROM {DELETED})");
         let (value, shapes) = self.payload(object, &mut writer, Source::DeletedKeys, &count)?;
         Ok((vec![writer.finish(format!("{delete}SELECT {value}"))], 0, ShapeKind::Object(shapes)))
+    }
+
+    /// Returns the condition with the version that a client expects, and the statement that finds out
+    /// whether it was the version that kept `nothing` from being written.
+    fn versioned(
+        &self,
+        object: &'s Object,
+        key: &Predicate<'s>,
+        nothing: &str,
+    ) -> Result<(Predicate<'s>, Option<Statement>), GraphqlError> {
+        Ok(match version::expected(self.scope, object, self.group)? {
+            Some(expected) => {
+                let check = version::check(self.scope.schema, object, key, nothing);
+                (Predicate::All(vec![key.clone(), expected]), Some(check))
+            }
+            None => (key.clone(), None),
+        })
     }
 
     fn selects_returning(&self) -> bool {
@@ -252,14 +306,17 @@ impl<'s> Step<'s, '_> {
     }
 
     fn function(&self, function: &'s FunctionCall) -> Result<Planned, GraphqlError> {
-        let call = call(self.scope, function, self.group)?;
+        let call = call(self.scope, function, false, self.group)?;
         let mut writer = self.writer();
         let name = || format!("Mutation.{}", self.group[0].name);
         match &function.returns {
             FunctionReturn::Void => {
-                let sql = format!("SELECT {}", writer.call(&call));
+                let sql = format!("SELECT {}", writer.call(&call, None));
                 let done = self.writer().finish("SELECT 'true'::pg_catalog.text".to_owned());
                 Ok((vec![writer.finish(sql), done], 1, ShapeKind::Leaf))
+            }
+            FunctionReturn::Outcome(bound) => {
+                Ok((outcome(self.scope, self.group, &call, bound)?, 1, ShapeKind::Leaf))
             }
             FunctionReturn::Value { value, set, non_null } => {
                 let guard = (*non_null == NonNull::Trusted).then(name);
@@ -286,10 +343,24 @@ impl<'s> Step<'s, '_> {
     }
 }
 
+/// Puts a statement behind the first one.
+fn with_check((mut statements, result, kind): Planned, check: Option<Statement>) -> Planned {
+    let Some(check) = check else { return (statements, result, kind) };
+    statements.insert(1, check);
+    (statements, if result > 0 { result + 1 } else { 0 }, kind)
+}
+
 /// A write without its RETURNING, and the alias of its target if it has one.
 struct Write {
     sql: String,
     alias: Option<String>,
+}
+
+impl Write {
+    /// Returns the statement that writes and keeps the keys of its rows.
+    fn keeping(&self, object: &Object, writer: Writer<'_>) -> Statement {
+        writer.finish(keep_keys(&self.sql, object, self.alias.as_deref()))
+    }
 }
 
 impl Writer<'_> {

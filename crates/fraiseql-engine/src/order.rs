@@ -4,7 +4,7 @@ use fraiseql_model::artifact::Field;
 use fraiseql_model::response::{Code, GraphqlError};
 
 use crate::argument::{Input, Scope};
-use crate::ir::OrderTerm;
+use crate::ir::{OrderTerm, column_term};
 use crate::schema::Object;
 
 /// Returns the keys that an `orderBy` argument asks for.
@@ -37,7 +37,7 @@ fn add_terms<'s>(
         match object.binding.fields.get(&field) {
             Some(Field::Column(column)) => terms.push(OrderTerm {
                 through: through.clone(),
-                column: &column.column,
+                term: column_term(column),
                 direction: direction(value.text()),
             }),
             Some(Field::ToOne(reference)) => {
@@ -55,7 +55,8 @@ fn add_terms<'s>(
     Ok(())
 }
 
-fn direction(value: Option<&str>) -> &'static str {
+/// Returns the words of an `OrderDirection`.
+pub(crate) fn direction(value: Option<&str>) -> &'static str {
     match value {
         Some("DESC") => "DESC",
         Some("ASC_NULLS_FIRST") => "ASC NULLS FIRST",

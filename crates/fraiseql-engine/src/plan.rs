@@ -107,6 +107,19 @@ pub enum Param {
         /// How the value is written for PostgreSQL.
         write: ParamFormat,
     },
+    /// A value within a cursor that is a variable, or a part of one.
+    Cursor {
+        /// The variable's name, then keys and indexes into it.
+        name: Arc<str>,
+        /// Keys and indexes.
+        path: Vec<PathSegment>,
+        /// The order that the cursor must belong to.
+        order: Arc<str>,
+        /// How many values the cursor must have.
+        len: usize,
+        /// Which of them.
+        index: usize,
+    },
 }
 
 /// How a GraphQL value is written as PostgreSQL text.
@@ -114,6 +127,8 @@ pub enum Param {
 pub enum ParamFormat {
     /// A scalar's text: strings as they are, numbers with their digits, `true`/`false`.
     Scalar,
+    /// A whole number that must not be negative.
+    Natural,
     /// A list of scalars as an array literal.
     Array,
     /// Any value as JSON text.
@@ -152,3 +167,7 @@ pub struct SingleField {
 /// A message with this prefix in SQLSTATE 22P02 (invalid text representation) is the engine's own
 /// guard: a field that the schema promises not to be null was null. The rest is `Type.field`.
 pub const NULL_MARKER: &str = "fraiseql.null:";
+
+/// A message with this prefix in SQLSTATE 22P02 says that a row has not the version that the client
+/// expects. The rest is the object type's name.
+pub const CONFLICT_MARKER: &str = "fraiseql.conflict:";

@@ -1,5 +1,7 @@
 //! Operations become plans.
 
+use std::collections::BTreeMap;
+
 use apollo_compiler::ast::OperationType;
 use apollo_compiler::executable::Operation;
 use apollo_compiler::introspection;
@@ -7,12 +9,14 @@ use apollo_compiler::request::RequestError;
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::validation::Valid;
 use bytes::Bytes;
-use fraiseql_model::artifact::{FunctionReturn, NonNull, QueryField};
+use fraiseql_model::artifact::{Derived, Form, FunctionReturn, NonNull, QueryField};
 use fraiseql_model::response::{Code, GraphqlError};
 use serde_json::Value;
 
+use crate::aggregate::{Rows, aggregate};
 use crate::argument::Scope;
 use crate::collect::{Group, collect};
+use crate::connection::connection;
 use crate::document::{Document, Limits};
 use crate::expansion::check_expansion;
 use crate::ir::{Root, Select, Source};
@@ -29,6 +33,8 @@ use crate::variables::Variables;
 
 /// Plans an operation for all requests whose variables have the shape of `variables`.
 ///
+/// A subscription is planned as the query whose answer it watches.
+///
 /// Fails when a value cannot be used, or a limit is passed; nothing has run then.
 pub fn plan(
     schema: &Schema,
@@ -41,16 +47,12 @@ pub fn plan(
     let operation = document.resolve(operation).map_err(single)?;
     check_expansion(scope, operation, limits).map_err(single)?;
     match operation.operation_type {
-        OperationType::Query => {
+        OperationType::Query | OperationType::Subscription => {
             let roots = query_roots(scope, operation, limits).map_err(single)?;
             Ok(Plan::Query(query_plan(schema, roots)))
         }
         OperationType::Mutation => {
             mutation_plan(scope, operation, limits).map(Plan::Mutation).map_err(single)
-        }
-        OperationType::Subscription => {
-            let message = "subscriptions are not served here";
-            Err(single(GraphqlError::new(Code::OperationResolution, message)))
         }
     }
 }
@@ -154,7 +156,7 @@ fn query_roots<'s>(
         } else if group[0].name == "__typename" {
             (RootValue::Static(typename(type_name)), ShapeKind::Leaf)
         } else {
-            let (read, kind) = query_root(scope, &group)?;
+            let (read, kind) = query_root(scope, operation, &group)?;
             (RootValue::Read(Box::new(read)), kind)
         };
         let shape = shape(scope, &group, type_name, kind);
@@ -176,11 +178,17 @@ fn root_groups<'s>(
     Ok(groups)
 }
 
-fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, ShapeKind), GraphqlError> {
+fn query_root<'s>(
+    scope: Scope<'s>,
+    operation: &Operation,
+    group: &Group<'s>,
+) -> Result<(Root<'s>, ShapeKind), GraphqlError> {
     let field = group[0];
-    let binding = scope.schema.artifact.query.get(field.name.as_str());
-    let binding = binding.ok_or_else(|| unbound(&field.name))?;
-    if let Some(root) = poly_root(scope, binding, group)? {
+    let artifact = &scope.schema.artifact;
+    let roots = if operation.is_subscription() { &artifact.subscription } else { &artifact.query };
+    let parent = operation.object_type();
+    let binding = roots.get(field.name.as_str()).ok_or_else(|| unbound(&field.name))?;
+    if let Some(root) = poly_root(scope, binding, parent, group)? {
         return Ok(root);
     }
     match binding {
@@ -195,10 +203,11 @@ fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, Shap
             let object = scope.schema.object(object);
             let (mut rows, shapes) = select(scope, object, Source::Relation, group)?;
             rows.filter = Some(key_predicate(scope, object, key, group)?);
-            Ok((one(rows, group), ShapeKind::Object(shapes)))
+            Ok((one(rows, parent, group), ShapeKind::Object(shapes)))
         }
+        QueryField::Derived(derived) => derived_root(scope, roots, derived, group),
         QueryField::Function(function) => {
-            let call = call(scope, function, group)?;
+            let call = call(scope, function, false, group)?;
             match &function.returns {
                 FunctionReturn::Object { object, set, .. } => {
                     let object = scope.schema.object(object);
@@ -207,13 +216,13 @@ fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, Shap
                         apply_list_arguments(scope, group, &mut rows)?;
                         return Ok((Root::Many(rows), ShapeKind::List(shapes)));
                     }
-                    Ok((one(rows, group), ShapeKind::Object(shapes)))
+                    Ok((one(rows, parent, group), ShapeKind::Object(shapes)))
                 }
                 FunctionReturn::Value { value, set, non_null } => {
-                    let guard = (*non_null == NonNull::Trusted).then(|| root_name(group));
+                    let guard = (*non_null == NonNull::Trusted).then(|| root_name(parent, group));
                     Ok((Root::Value { call, value, set: *set, guard }, ShapeKind::Leaf))
                 }
-                FunctionReturn::Void => Err(unbound(&field.name)),
+                FunctionReturn::Void | FunctionReturn::Outcome(_) => Err(unbound(&field.name)),
             }
         }
     }
@@ -223,6 +232,7 @@ fn query_root<'s>(scope: Scope<'s>, group: &Group<'s>) -> Result<(Root<'s>, Shap
 fn poly_root<'s>(
     scope: Scope<'s>,
     binding: &'s QueryField,
+    parent: &str,
     group: &Group<'s>,
 ) -> Result<Option<(Root<'s>, ShapeKind)>, GraphqlError> {
     let (QueryField::List { object: name }
@@ -244,7 +254,7 @@ fn poly_root<'s>(
         }
         QueryField::Lookup { key, .. } => {
             let (poly, types) = poly::lookup(scope, found, key, group)?;
-            let guard = group[0].ty().is_non_null().then(|| root_name(group));
+            let guard = group[0].ty().is_non_null().then(|| root_name(parent, group));
             (Root::Poly { poly, list: false, guard }, ShapeKind::Tagged(types))
         }
         _ => {
@@ -256,13 +266,45 @@ fn poly_root<'s>(
     Ok(Some(root))
 }
 
-fn one<'s>(select: Select<'s>, group: &Group<'_>) -> Root<'s> {
-    let guard = group[0].ty().is_non_null().then(|| root_name(group));
+fn derived_root<'s>(
+    scope: Scope<'s>,
+    roots: &'s BTreeMap<String, QueryField>,
+    derived: &'s Derived,
+    group: &Group<'s>,
+) -> Result<(Root<'s>, ShapeKind), GraphqlError> {
+    let rows = || {
+        let list = roots.get(&derived.list).ok_or_else(|| unbound(&derived.list))?;
+        let (object, source) = match list {
+            QueryField::List { object } => (object, Source::Relation),
+            QueryField::Function(function) => match &function.returns {
+                FunctionReturn::Object { object, set: true, .. } => {
+                    (object, Source::Call(call(scope, function, false, group)?))
+                }
+                _ => return Err(unbound(&derived.list)),
+            },
+            _ => return Err(unbound(&derived.list)),
+        };
+        Ok(Rows { object: scope.schema.object(object), source, on: &[] })
+    };
+    match derived.form {
+        Form::Aggregate | Form::Groups => {
+            let (aggregate, kind) = aggregate(scope, derived.form, rows()?, group)?;
+            Ok((Root::Aggregate(Box::new(aggregate)), kind))
+        }
+        Form::Connection => {
+            let (connection, kind) = connection(scope, rows, group)?;
+            Ok((Root::Connection(Box::new(connection)), kind))
+        }
+    }
+}
+
+fn one<'s>(select: Select<'s>, parent: &str, group: &Group<'_>) -> Root<'s> {
+    let guard = group[0].ty().is_non_null().then(|| root_name(parent, group));
     Root::One { select, guard }
 }
 
-fn root_name(group: &Group<'_>) -> String {
-    format!("Query.{}", group[0].name)
+fn root_name(parent: &str, group: &Group<'_>) -> String {
+    format!("{parent}.{}", group[0].name)
 }
 
 fn typename(name: &str) -> Bytes {

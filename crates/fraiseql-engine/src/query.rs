@@ -6,9 +6,9 @@ use fraiseql_model::response::{Code, GraphqlError};
 use crate::argument::Scope;
 use crate::collect::Group;
 use crate::filter::operand;
-use crate::ir::{Call, Operand, OrderTerm, Predicate};
-use crate::schema::{Object, column_sql};
-use crate::sql::{Writer, joined};
+use crate::ir::{Call, Operand, OrderTerm, Predicate, column_term};
+use crate::schema::Object;
+use crate::sql::{Writer, joined, term_sql};
 
 impl<'s> Writer<'s> {
     /// Returns a condition as SQL that can stand beside AND without more parentheses.
@@ -17,18 +17,19 @@ impl<'s> Writer<'s> {
             Predicate::All(parts) => self.junction(parts, base, " AND ", "true"),
             Predicate::Any(parts) => self.junction(parts, base, " OR ", "false"),
             Predicate::Not(inner) => format!("(NOT {})", self.predicate(inner, base)),
-            Predicate::Compare { column, cast, operator, operand } => {
+            Predicate::Compare { term, cast, operator, operand } => {
                 let cast = cast.map_or_else(String::new, |cast| format!("::{cast}"));
+                let term = term_sql(base, term);
                 let operand = self.operand(operand);
-                format!("({}{cast} {operator} {operand})", column_sql(base, column))
+                format!("({term}{cast} {operator} {operand})")
             }
-            Predicate::Quantified { column, operator, operand } => {
+            Predicate::Quantified { term, operator, operand } => {
                 let operand = self.operand(operand);
-                format!("({} {operator} ({operand}))", column_sql(base, column))
+                format!("({} {operator} ({operand}))", term_sql(base, term))
             }
-            Predicate::IsNull { column, null } => {
+            Predicate::IsNull { term, null } => {
                 let not = if *null { "" } else { "NOT " };
-                format!("({} IS {not}NULL)", column_sql(base, column))
+                format!("({} IS {not}NULL)", term_sql(base, term))
             }
             Predicate::Exists { object, on, inner } => {
                 let (alias, on) = self.related(on, base);
@@ -63,15 +64,15 @@ impl<'s> Writer<'s> {
         (alias, on)
     }
 
-    /// Returns one key of ORDER BY; a column of another row is read by a subquery.
+    /// Returns one key of ORDER BY.
     pub(crate) fn order_term(&mut self, term: &OrderTerm<'s>, base: &str) -> String {
         format!("{} {}", self.order_value(term, base), term.direction)
     }
 
-    /// Returns what a key of ORDER BY orders by.
+    /// Returns the value that a key of ORDER BY looks at; that of another row is read by a subquery.
     pub(crate) fn order_value(&mut self, term: &OrderTerm<'s>, base: &str) -> String {
         let Some(((first, first_on), rest)) = term.through.split_first() else {
-            return column_sql(base, term.column);
+            return term_sql(base, &term.term);
         };
         let mut alias = format!("\"{}\"", self.next_number());
         let mut from = format!("{} AS {alias}", first.relation);
@@ -82,8 +83,7 @@ impl<'s> Writer<'s> {
             from.push_str(&format!(" JOIN {} AS {next} ON {on}", object.relation));
             alias = next;
         }
-        let column = column_sql(&alias, term.column);
-        format!("(SELECT {column} FROM {from} WHERE {on} LIMIT 1)")
+        format!("(SELECT {} FROM {from} WHERE {on} LIMIT 1)", term_sql(&alias, &term.term))
     }
 }
 
@@ -102,26 +102,31 @@ pub(crate) fn key_predicate<'s>(
             GraphqlError::new(Code::BadUserInput, format!("\"{argument}\" must not be null"))
         })?;
         let operand = operand(scope.schema, &column.value, &value)?;
-        all.push(Predicate::Compare { column: &column.column, cast: None, operator: "=", operand });
+        all.push(Predicate::Compare { term: column_term(column), cast: None, operator: "=", operand });
     }
     Ok(Predicate::All(all))
 }
 
-/// Returns the call that a field asks for. Arguments that were left out stay out.
+/// Returns the call that a field asks for; `row` when a row is its first argument. Arguments that were left out stay out.
 pub(crate) fn call<'s>(
     scope: Scope<'s>,
     function: &FunctionCall,
+    row: bool,
     group: &Group<'s>,
 ) -> Result<Call, GraphqlError> {
     let mut arguments: Vec<(String, Operand)> = Vec::new();
-    for FunctionArgument { argument, parameter, value } in &function.arguments {
+    let mut has_variadic = false;
+    for FunctionArgument { argument, parameter, value, variadic } in &function.arguments {
         match scope.argument(group[0], argument)? {
-            Some(given) => arguments.push((parameter.clone(), operand(scope.schema, value, &given)?)),
+            Some(given) => {
+                arguments.push((parameter.clone(), operand(scope.schema, value, &given)?));
+                has_variadic |= *variadic;
+            }
             None if parameter.is_empty() => break,
             None => {}
         }
     }
-    Ok(Call { function: function.function.sql(), arguments })
+    Ok(Call { function: function.function.sql(), row, arguments, variadic: has_variadic })
 }
 
 pub(crate) fn unbound(name: &str) -> GraphqlError {

@@ -7,7 +7,10 @@ use apollo_compiler::collections::HashMap;
 use apollo_compiler::schema::Implementers;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema as GraphqlSchema};
-use fraiseql_model::artifact::{Artifact, ColumnField, EnumType, Field, ObjectType};
+use fraiseql_model::artifact::{
+    Artifact, ColumnField, Derived, EnumType, Field, FunctionCall, FunctionReturn, ObjectType, Reference,
+};
+use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::names::quote_identifier;
 
 use crate::abstract_type::{self, Abstract};
@@ -20,6 +23,8 @@ pub struct Schema {
     pub(crate) implementers: HashMap<Name, Implementers>,
     pub(crate) objects: BTreeMap<String, Arc<Object>>,
     pub(crate) abstracts: BTreeMap<String, Abstract>,
+    /// Object types within JSON documents; they have neither relation nor key.
+    documents: BTreeMap<String, Object>,
 }
 
 /// An object type with its fragments of SQL made ready.
@@ -29,6 +34,14 @@ pub(crate) struct Object {
     pub(crate) relation: String,
     pub(crate) key: Vec<KeyColumn>,
     pub(crate) binding: ObjectType,
+}
+
+/// Where the rows of a list field come from.
+pub(crate) enum List<'s> {
+    /// Another relation.
+    Reference(&'s Reference),
+    /// A function of the row.
+    Computed { call: &'s FunctionCall, object: &'s str },
 }
 
 /// A column of an object's key.
@@ -83,16 +96,41 @@ impl Schema {
             .collect::<Result<BTreeMap<_, _>, LoadError>>()?;
         for (name, object) in &objects {
             for (field, binding) in &object.binding.fields {
-                if let Field::ToOne(reference) | Field::ToMany(reference) = binding
-                    && !objects.contains_key(&reference.target)
-                {
-                    let what = format!("{name}.{field}");
-                    return Err(LoadError::Dangling { what, missing: format!("type {}", reference.target) });
-                }
+                let missing = match binding {
+                    Field::ToOne(reference) | Field::ToMany(reference)
+                        if !objects.contains_key(&reference.target) =>
+                    {
+                        format!("type {}", reference.target)
+                    }
+                    Field::Computed(call) if !call.objects().all(|name| objects.contains_key(name)) => {
+                        "type of what its function returns".to_owned()
+                    }
+                    Field::Derived(derived) if object.list(derived).is_none() => {
+                        format!("list {}", derived.list)
+                    }
+                    _ => continue,
+                };
+                return Err(LoadError::Dangling { what: format!("{name}.{field}"), missing });
             }
         }
         let implementers = graphql.implementers_map();
-        Ok(Self { artifact, graphql, implementers, objects, abstracts })
+        let documents: BTreeMap<String, Object> = artifact
+            .documents
+            .iter()
+            .map(|(name, fields)| (name.clone(), document_object(name, fields)))
+            .collect();
+        let all = objects.iter().map(|(name, object)| (name, &**object)).chain(&documents);
+        for (name, object) in all {
+            for (field, binding) in &object.binding.fields {
+                if let Field::Document(found) = binding
+                    && !documents.contains_key(&found.target)
+                {
+                    let (what, missing) = (format!("{name}.{field}"), format!("document {}", found.target));
+                    return Err(LoadError::Dangling { what, missing });
+                }
+            }
+        }
+        Ok(Self { artifact, graphql, implementers, objects, abstracts, documents })
     }
 
     /// Returns the complete public schema in SDL.
@@ -115,12 +153,37 @@ impl Schema {
         self.abstracts.get(name)
     }
 
+    /// Returns an object type within JSON documents.
+    pub(crate) fn document(&self, name: &str) -> Option<&Object> {
+        self.documents.get(name)
+    }
+
     pub(crate) fn enum_type(&self, name: &str) -> Option<&EnumType> {
         self.artifact.enums.get(name)
     }
 }
 
 impl Object {
+    /// Returns where the rows of a list come from that a field shows in another form.
+    pub(crate) fn list(&self, derived: &Derived) -> Option<List<'_>> {
+        match self.binding.fields.get(&derived.list) {
+            Some(Field::ToMany(reference)) => Some(List::Reference(reference)),
+            Some(Field::Computed(call)) => match &call.returns {
+                FunctionReturn::Object { object, set: true, .. } => Some(List::Computed { call, object }),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Returns the bindings of all column fields.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &ColumnField> {
+        self.binding.fields.values().filter_map(|field| match field {
+            Field::Column(column) => Some(column),
+            _ => None,
+        })
+    }
+
     /// Returns the binding of a column field.
     pub(crate) fn column(&self, field: &str) -> Option<&ColumnField> {
         match self.binding.fields.get(field) {
@@ -128,6 +191,16 @@ impl Object {
             _ => None,
         }
     }
+}
+
+fn document_object(name: &str, fields: &BTreeMap<String, Field>) -> Object {
+    let binding = ObjectType {
+        relation: QualifiedName::new("", ""),
+        key: Vec::new(),
+        fields: fields.clone(),
+        rows: Vec::new(),
+    };
+    Object { name: name.to_owned(), relation: String::new(), key: Vec::new(), binding }
 }
 
 fn load_object(artifact: &Artifact, name: &str, binding: &ObjectType) -> Result<Object, LoadError> {
@@ -147,7 +220,7 @@ fn load_object(artifact: &Artifact, name: &str, binding: &ObjectType) -> Result<
 
 fn key_column_type(artifact: &Artifact, binding: &ObjectType, column: &str) -> Option<String> {
     let exposed = binding.fields.values().find_map(|field| match field {
-        Field::Column(found) if found.column == column => Some(&found.value),
+        Field::Column(found) if found.column == column && found.key.is_none() => Some(&found.value),
         _ => None,
     });
     match exposed {

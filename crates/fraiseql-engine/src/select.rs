@@ -1,17 +1,22 @@
 //! Selections on bound object types become [`Select`]s, together with the shape of their values.
 
-use fraiseql_model::artifact::{Encoding, Field as Binding, NonNull, Reference};
+use fraiseql_model::artifact::{
+    Derived, Encoding, Field as Binding, Form, FunctionCall, FunctionReturn, NonNull, Reference,
+};
 use fraiseql_model::response::{Code, GraphqlError};
 use indexmap::IndexMap;
 
+use crate::aggregate::{Rows, aggregate, named_columns};
 use crate::argument::Scope;
 use crate::collect::{Group, collect_below};
+use crate::connection::connection;
 use crate::filter::predicate;
-use crate::ir::{OrderTerm, Output, OutputValue, Select, Source};
+use crate::ir::{OrderTerm, Output, OutputValue, Select, Source, Term, column_term};
 use crate::order::order_terms;
 use crate::plan::ParamFormat;
 use crate::poly;
-use crate::schema::Object;
+use crate::query::{call, unbound};
+use crate::schema::{List, Object};
 use crate::shape::{ResponseShape, ShapeKind};
 
 /// Fields of an object with the shapes of their values, by response key.
@@ -31,6 +36,7 @@ pub(crate) fn select<'s>(
         source,
         on: &[],
         filter: None,
+        distinct: Vec::new(),
         order: Vec::new(),
         limit: None,
         offset: None,
@@ -53,6 +59,13 @@ pub(crate) fn apply_list_arguments<'s>(
     if let Some(order) = scope.argument(field, "orderBy")?.filter(|order| !order.is_null()) {
         select.order = order_terms(scope, select.object, &order)?;
     }
+    let distinct = scope.argument(field, "distinctOn")?;
+    let distinct = named_columns(select.object, distinct.as_ref())?;
+    select.distinct = distinct.into_iter().map(column_term).collect();
+    if select.order.is_empty() {
+        let term = |term: &Term<'s>| OrderTerm { through: Vec::new(), term: term.clone(), direction: "ASC" };
+        select.order = select.distinct.iter().map(term).collect();
+    }
     for (name, target) in [("limit", &mut select.limit), ("offset", &mut select.offset)] {
         if let Some(count) = scope.argument(field, name)?.filter(|count| !count.is_null()) {
             *target = count.param(ParamFormat::Scalar);
@@ -66,13 +79,14 @@ pub(crate) fn apply_list_arguments<'s>(
     Ok(())
 }
 
-fn key_order(object: &Object) -> Vec<OrderTerm<'_>> {
-    let term = |column| OrderTerm { through: Vec::new(), column, direction: "ASC" };
+/// Returns the order of an object's key.
+pub(crate) fn key_order(object: &Object) -> Vec<OrderTerm<'_>> {
+    let term = |column| OrderTerm { through: Vec::new(), term: Term::Column(column), direction: "ASC" };
     object.key.iter().map(|key| term(key.column.as_str())).collect()
 }
 
 /// Returns the outputs for collected fields of `object`.
-fn outputs<'s>(
+pub(crate) fn outputs<'s>(
     scope: Scope<'s>,
     object: &'s Object,
     groups: IndexMap<&'s str, Group<'s>>,
@@ -119,10 +133,50 @@ fn output<'s>(
             apply_list_arguments(scope, group, &mut select)?;
             Ok((OutputValue::Many(select), ShapeKind::List(shapes)))
         }
+        Some(Binding::Document(document)) => {
+            let target = scope.schema.document(&document.target).ok_or_else(|| unbound(&document.target))?;
+            let below = collect_below(scope, &target.name, group);
+            let (outputs, shapes) = outputs(scope, target, below)?;
+            let guard = guard(document.non_null, &object.name, &field.name);
+            let kind = if document.list { ShapeKind::List(shapes) } else { ShapeKind::Object(shapes) };
+            Ok((OutputValue::Document { field: document, outputs, guard }, kind))
+        }
+        Some(Binding::Computed(function)) => computed(scope, object, function, group),
+        Some(Binding::Derived(derived)) => derived_output(scope, object, derived, group),
         Some(Binding::GlobalId) => Ok((OutputValue::GlobalId(object), ShapeKind::Leaf)),
         Some(Binding::Polymorphic(_)) | None => {
             let message = format!("{}.{} is not bound", object.name, field.name);
             Err(GraphqlError::new(Code::Internal, message))
+        }
+    }
+}
+
+/// Returns a list of the row in another form.
+fn derived_output<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    derived: &'s Derived,
+    group: &Group<'s>,
+) -> Result<(OutputValue<'s>, ShapeKind), GraphqlError> {
+    let list = object.list(derived).ok_or_else(|| unbound(&group[0].name))?;
+    let rows = || match &list {
+        List::Reference(reference) => {
+            let object = scope.schema.object(&reference.target);
+            Ok(Rows { object, source: Source::Relation, on: &reference.on })
+        }
+        List::Computed { call: function, object } => {
+            let source = Source::Call(call(scope, function, true, group)?);
+            Ok(Rows { object: scope.schema.object(object), source, on: &[] })
+        }
+    };
+    match derived.form {
+        Form::Aggregate | Form::Groups => {
+            let (aggregate, kind) = aggregate(scope, derived.form, rows()?, group)?;
+            Ok((OutputValue::Aggregate(Box::new(aggregate)), kind))
+        }
+        Form::Connection => {
+            let (connection, kind) = connection(scope, rows, group)?;
+            Ok((OutputValue::Connection(Box::new(connection)), kind))
         }
     }
 }
@@ -158,6 +212,34 @@ fn poly_output<'s>(
     }
     let guard = guard(non_null, &object.name, name);
     Ok(Some((OutputValue::Poly { poly, list, guard }, ShapeKind::Tagged(shapes))))
+}
+
+/// Returns what a function makes of the row.
+fn computed<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    function: &'s FunctionCall,
+    group: &Group<'s>,
+) -> Result<(OutputValue<'s>, ShapeKind), GraphqlError> {
+    let name = &group[0].name;
+    let call = call(scope, function, true, group)?;
+    match &function.returns {
+        FunctionReturn::Void | FunctionReturn::Outcome(_) => Err(unbound(name)),
+        FunctionReturn::Value { value, set, non_null } => {
+            let guard = guard(*non_null, &object.name, name);
+            Ok((OutputValue::Computed { call, value, set: *set, guard }, ShapeKind::Leaf))
+        }
+        FunctionReturn::Object { object: target, set, non_null } => {
+            let target = scope.schema.object(target);
+            let (mut rows, shapes) = select(scope, target, Source::Call(call), group)?;
+            if *set {
+                apply_list_arguments(scope, group, &mut rows)?;
+                return Ok((OutputValue::Many(rows), ShapeKind::List(shapes)));
+            }
+            let guard = guard(*non_null, &object.name, name);
+            Ok((OutputValue::One { select: rows, guard }, ShapeKind::Object(shapes)))
+        }
+    }
 }
 
 fn referred<'s>(

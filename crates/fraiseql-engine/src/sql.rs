@@ -5,19 +5,26 @@
 //! those at 63 bytes and a row at 1,664 columns, so longer keys and wider objects are built from
 //! pairs instead.
 
-use fraiseql_model::artifact::{ColumnPair, Encoding, ValueType};
+use fraiseql_model::artifact::{ColumnField, ColumnPair, Encoding, ValueType};
 use fraiseql_model::names::{quote_identifier, quote_literal};
 
 use crate::global_id::global_id;
-use crate::ir::{Call, Operand, OperandValue, Output, OutputValue, Root, Select, Source};
+use crate::ir::{
+    AggregateCall, Call, Operand, OperandValue, OrderTerm, Output, OutputValue, Root, Select, Source, Term,
+    column_term,
+};
 use crate::plan::{NULL_MARKER, Param, Statement};
 use crate::poly::Poly;
 use crate::schema::{Object, Schema, column_sql};
+use crate::sql_document::document_value;
 
 /// The session setting that carries keys from a write to its read.
 pub(crate) const KEYS_SETTING: &str = "fraiseql.keys";
 /// The name of the common table expression that deletes.
 pub(crate) const DELETED: &str = "\"0d\"";
+
+/// The column that holds the whole row where functions take it.
+const ROW: &str = "\"#row\"";
 
 const IDENTIFIER_BYTES: usize = 63;
 const ROW_COLUMNS: usize = 1_000;
@@ -76,6 +83,11 @@ impl<'s> Writer<'s> {
         format!("${}", self.params.len())
     }
 
+    /// The number of values so far.
+    pub(crate) fn param_count(&self) -> usize {
+        self.params.len()
+    }
+
     pub(crate) fn next_number(&mut self) -> usize {
         self.aliases += 1;
         self.aliases - 1
@@ -120,11 +132,15 @@ impl<'s> Writer<'s> {
                 let value = format!("(SELECT {json} FROM ({}) AS {})", body.sql, body.alias());
                 self.guarded_value(value, guard.as_deref())
             }
-            Root::Value { call, value, set, guard } => self.call_value(call, value, *set, guard.as_deref()),
+            Root::Value { call, value, set, guard } => {
+                self.call_value(call, None, value, *set, guard.as_deref())
+            }
+            Root::Aggregate(aggregate) => self.aggregate(aggregate, None),
+            Root::Connection(connection) => self.connection(connection, None),
         }
     }
 
-    fn guarded_value(&mut self, value: String, guard: Option<&str>) -> String {
+    pub(crate) fn guarded_value(&mut self, value: String, guard: Option<&str>) -> String {
         match guard {
             Some(name) if self.guards => {
                 let alias = format!("\"{}g\"", self.next_number());
@@ -137,7 +153,14 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn call_value(&mut self, call: &Call, value: &ValueType, set: bool, guard: Option<&str>) -> String {
+    fn call_value(
+        &mut self,
+        call: &Call,
+        parent: Option<&str>,
+        value: &ValueType,
+        set: bool,
+        guard: Option<&str>,
+    ) -> String {
         let alias = format!("\"{}\"", self.next_number());
         let column = format!("{alias}.\"v\"");
         let mut encoded = self.encoded(&column, value);
@@ -149,20 +172,22 @@ impl<'s> Writer<'s> {
         } else {
             format!("to_json({encoded})")
         };
-        let call = self.call(call);
+        let call = self.call(call, parent);
         format!("(SELECT {json} FROM (SELECT {call} AS \"v\" OFFSET 0) AS {alias})")
     }
 
-    /// Returns a function call; arguments with a name are passed by name.
-    pub(crate) fn call(&mut self, call: &Call) -> String {
-        let arguments: Vec<String> = call
-            .arguments
-            .iter()
-            .map(|(name, operand)| {
-                let value = self.operand(operand);
-                if name.is_empty() { value } else { format!("{} => {value}", quote_identifier(name)) }
-            })
-            .collect();
+    /// Returns a function call; arguments with a name are passed by name, the row below which it
+    /// hangs comes first.
+    pub(crate) fn call(&mut self, call: &Call, parent: Option<&str>) -> String {
+        let row = parent.filter(|_| call.row).map(|parent| format!("{parent}.{ROW}"));
+        let given = call.arguments.iter().map(|(name, operand)| {
+            let value = self.operand(operand);
+            if name.is_empty() { value } else { format!("{} => {value}", quote_identifier(name)) }
+        });
+        let mut arguments: Vec<String> = row.into_iter().chain(given).collect();
+        if let Some(last) = arguments.last_mut().filter(|_| call.variadic) {
+            last.insert_str(0, "VARIADIC ");
+        }
         format!("{}({})", call.function, arguments.join(", "))
     }
 
@@ -179,54 +204,91 @@ impl<'s> Writer<'s> {
             entries.len() <= ROW_COLUMNS && entries.iter().all(|(key, _)| key.len() <= IDENTIFIER_BYTES);
         let list = if row_typed { row_list(&entries) } else { pair_list(&entries) };
         let tail = self.tail(select, &base, parent);
-        let sql = if joins.is_empty() || !tail.paged {
+        let row = select.outputs.iter().any(|output| output.value.takes_row());
+        let sql = if !row && (joins.is_empty() || !tail.paged) {
             format!("SELECT {list} FROM {}{joins}{}{}{}", tail.from, tail.filter, tail.order, tail.page)
         } else {
             // The page is cut before anything below it is read; the order is said again because a
             // join may lose it.
-            let columns = needed_columns(select, &base);
+            let mut columns = needed_columns(&select.outputs, &select.order, &base, tail.row);
+            let mut order = tail.order.clone();
+            if let [number] = tail.numbered.as_slice() {
+                columns.push_str(&format!(", {number} AS \"#n\""));
+                order = format!(" ORDER BY {base}.\"#n\"");
+            }
             format!(
-                "SELECT {list} FROM (SELECT {columns} FROM {}{}{}{}) AS {base}{joins}{}",
-                tail.from, tail.filter, tail.order, tail.page, tail.order
+                "SELECT {list} FROM (SELECT {columns} FROM {}{}{}{}) AS {base}{joins}{order}",
+                tail.from, tail.filter, tail.order, tail.page
             )
         };
         Body { sql, number, row_typed }
     }
 
     fn tail(&mut self, select: &Select<'s>, base: &str, parent: Option<&str>) -> Tail {
-        let (from, mut conditions, mut order) = self.source(select, base);
+        let (from, conditions) = self.matching(select, base, parent);
+        let numbered = from.order.clone();
+        let mut order = from.order;
+        order.extend(select.order.iter().map(|term| self.order_term(term, base)));
+        let mut page = self.page(select.limit.as_ref(), select.offset.as_ref());
+        if select.limit.is_none() && select.first_only {
+            page.insert_str(0, " LIMIT 1");
+        }
+        let filter = clause("WHERE", &conditions, " AND ");
+        let order_by = clause("ORDER BY", &order, ", ");
+        let paged = !page.is_empty();
+        if select.distinct.is_empty() {
+            let row = RowColumn::Alias;
+            return Tail { from: from.sql, numbered, filter, order: order_by, paged, page, row };
+        }
+        // Of each group the first row by the order is kept; then what is left is ordered.
+        let on: Vec<String> = select.distinct.iter().map(|term| term_sql(base, term)).collect();
+        let groups = clause("ORDER BY", &[on.clone(), order].concat(), ", ");
+        let on = on.join(", ");
+        let from = format!(
+            "(SELECT DISTINCT ON ({on}) {base}.*, {base} AS {ROW} FROM {}{filter}{groups}) AS {base}",
+            from.sql
+        );
+        Tail { from, numbered, filter: String::new(), order: order_by, paged, page, row: RowColumn::Column }
+    }
+
+    /// Returns where the rows come from, and the conditions that they must meet.
+    pub(crate) fn matching(
+        &mut self,
+        select: &Select<'s>,
+        base: &str,
+        parent: Option<&str>,
+    ) -> (From, Vec<String>) {
+        let (sql, mut conditions, order) = self.source(select, base, parent);
         if let Some(parent) = parent {
             conditions.extend(joined(select.on, base, parent));
         }
         if let Some(filter) = &select.filter {
             conditions.push(self.predicate(filter, base));
         }
-        order.extend(select.order.iter().map(|term| self.order_term(term, base)));
+        (From { sql, order }, conditions)
+    }
+
+    /// Returns LIMIT and OFFSET, each with a space before it.
+    pub(crate) fn page(&mut self, limit: Option<&Param>, offset: Option<&Param>) -> String {
         let mut page = String::new();
-        if let Some(limit) = &select.limit {
+        if let Some(limit) = limit {
             let limit = self.param(limit.clone());
             page.push_str(&format!(" LIMIT {limit}::pg_catalog.int8"));
-        } else if select.first_only {
-            page.push_str(" LIMIT 1");
         }
-        if let Some(offset) = &select.offset {
+        if let Some(offset) = offset {
             let offset = self.param(offset.clone());
             page.push_str(&format!(" OFFSET {offset}::pg_catalog.int8"));
         }
-        let clause = |word: &str, parts: Vec<String>, separator: &str| {
-            if parts.is_empty() { String::new() } else { format!(" {word} {}", parts.join(separator)) }
-        };
-        Tail {
-            from,
-            filter: clause("WHERE", conditions, " AND "),
-            order: clause("ORDER BY", order, ", "),
-            paged: !page.is_empty(),
-            page,
-        }
+        page
     }
 
     /// Returns FROM, conditions and order that the source itself brings.
-    fn source(&mut self, select: &Select<'s>, base: &str) -> (String, Vec<String>, Vec<String>) {
+    fn source(
+        &mut self,
+        select: &Select<'s>,
+        base: &str,
+        parent: Option<&str>,
+    ) -> (String, Vec<String>, Vec<String>) {
         let object = select.object;
         let relation = &object.relation;
         match &select.source {
@@ -234,7 +296,7 @@ impl<'s> Writer<'s> {
             // A select list needs something to join to; it has one row and no column.
             Source::Around => ("(SELECT) AS \"0x\"".to_owned(), Vec::new(), Vec::new()),
             Source::Call(call) => {
-                let call = self.call(call);
+                let call = self.call(call, parent);
                 // A function that returns NULL for a row gives one whose every column is NULL.
                 (format!("{call} AS {base}"), vec![format!("NOT ({base} IS NULL)")], Vec::new())
             }
@@ -247,8 +309,15 @@ impl<'s> Writer<'s> {
             }
             Source::WrittenRows => {
                 let rows = format!("current_setting('{KEYS_SETTING}')::pg_catalog.json");
-                let from = format!("json_populate_recordset(NULL::{relation}, {rows}) AS {base}");
+                let from = match object.binding.rows.as_slice() {
+                    [] => format!("json_populate_recordset(NULL::{relation}, {rows}) AS {base}"),
+                    free => format!("json_to_recordset({rows}) AS {base}({})", column_types(free)),
+                };
                 (from, Vec::new(), Vec::new())
+            }
+            Source::Recorded(keys) => {
+                let equal = |(column, value): &(String, String)| format!("{base}.{column} = {value}");
+                (format!("{relation} AS {base}"), keys.iter().map(equal).collect(), Vec::new())
             }
             Source::DeletedKeys => {
                 let on = same_key(object, base, DELETED);
@@ -257,11 +326,11 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn output(&mut self, output: &Output<'s>, base: &str, joins: &mut String) -> String {
+    pub(crate) fn output(&mut self, output: &Output<'s>, base: &str, joins: &mut String) -> String {
         let (body, list, guard) = match &output.value {
             OutputValue::Typename(name) => return format!("{}::pg_catalog.text", quote_literal(name)),
             OutputValue::Column { field, guard } => {
-                let column = column_sql(base, &field.column);
+                let column = term_sql(base, &column_term(field));
                 let encoded = self.encoded(&column, &field.value);
                 return match guard {
                     // The value as it is sent decides: NaN becomes null on the way.
@@ -275,6 +344,15 @@ impl<'s> Writer<'s> {
             OutputValue::Poly { poly, list, guard } => {
                 (self.poly_body(poly, Some(base)), *list, guard.as_deref())
             }
+            OutputValue::Computed { call, value, set, guard } => {
+                return self.call_value(call, Some(base), value, *set, guard.as_deref());
+            }
+            OutputValue::Document { field, outputs, guard } => {
+                let value = self.document(field, outputs, base);
+                return self.guarded_value(value, guard.as_deref());
+            }
+            OutputValue::Aggregate(aggregate) => return self.aggregate(aggregate, Some(base)),
+            OutputValue::Connection(connection) => return self.connection(connection, Some(base)),
         };
         let json = if list { body.list() } else { body.object() };
         let column = format!("\"{}j\".\"j\"", body.number);
@@ -291,7 +369,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Returns an expression that `row_to_json` writes as the GraphQL value of a column.
-    fn encoded(&self, column: &str, value: &ValueType) -> String {
+    pub(crate) fn encoded(&self, column: &str, value: &ValueType) -> String {
         let one = |column: &str| match value.encoding {
             Encoding::Plain => column.to_owned(),
             Encoding::Text => format!("{column}::pg_catalog.text"),
@@ -330,6 +408,9 @@ impl<'s> Writer<'s> {
         match &operand.value {
             OperandValue::Null { array } => format!("NULL::{sql_type}{}", if *array { "[]" } else { "" }),
             OperandValue::One(param) => format!("{}::{sql_type}", self.param(param.clone())),
+            OperandValue::Call { function, param } => {
+                format!("{function}({}::{sql_type})", self.param(param.clone()))
+            }
             OperandValue::Array(param) => format!("{}::{sql_type}[]", self.param(param.clone())),
             OperandValue::Composite(param) => {
                 let json = self.param(param.clone());
@@ -350,13 +431,41 @@ impl<'s> Writer<'s> {
     }
 }
 
+/// FROM, and the order that it brings along.
+pub(crate) struct From {
+    pub(crate) sql: String,
+    order: Vec<String>,
+}
+
 /// What stands behind the select list.
 struct Tail {
     from: String,
+    /// The order that the source brings along, which only the source itself can name.
+    numbered: Vec<String>,
     filter: String,
     order: String,
     page: String,
     paged: bool,
+    row: RowColumn,
+}
+
+/// How the whole row of a source is named.
+#[derive(Clone, Copy)]
+pub(crate) enum RowColumn {
+    /// By the alias of the source.
+    Alias,
+    /// It is a column already.
+    Column,
+}
+
+/// Returns a clause with a space before it; nothing without parts.
+pub(crate) fn clause(word: &str, parts: &[String], separator: &str) -> String {
+    if parts.is_empty() { String::new() } else { format!(" {word} {}", parts.join(separator)) }
+}
+
+fn column_types(columns: &[(String, String)]) -> String {
+    let typed = columns.iter().map(|(column, sql)| format!("{} {sql}", quote_identifier(column)));
+    typed.collect::<Vec<_>>().join(", ")
 }
 
 fn row_list(entries: &[(&str, String)]) -> String {
@@ -381,7 +490,7 @@ fn pair_list(entries: &[(&str, String)]) -> String {
 /// Raises SQLSTATE 22P02 with [`NULL_MARKER`] and `name` when `column` is NULL, else gives `value`.
 ///
 /// The raising cast depends on the column, so that the planner cannot run it ahead of time.
-fn guarded(column: &str, value: &str, name: &str) -> String {
+pub(crate) fn guarded(column: &str, value: &str, name: &str) -> String {
     let marker = quote_literal(&format!("{NULL_MARKER}{name}"));
     format!(
         "CASE WHEN (CASE WHEN {column} IS NULL THEN \
@@ -415,32 +524,77 @@ fn written_keys(object: &Object, alias: &str) -> String {
     )
 }
 
-/// Returns the columns of `base` that outputs, joins and order read.
-fn needed_columns(select: &Select<'_>, base: &str) -> String {
+/// Returns the columns of `base` that outputs, joins and order read, the whole row where it is taken.
+pub(crate) fn needed_columns<'s>(
+    outputs: impl IntoIterator<Item = &'s Output<'s>>,
+    order: &[OrderTerm<'s>],
+    base: &str,
+    row: RowColumn,
+) -> String {
     let mut columns = std::collections::BTreeSet::new();
-    for output in &select.outputs {
+    let mut takes_row = false;
+    for output in outputs {
+        takes_row |= output.value.takes_row();
         match &output.value {
-            OutputValue::Typename(_) => {}
+            OutputValue::Typename(_) | OutputValue::Computed { .. } => {}
             OutputValue::Column { field, .. } => {
                 columns.insert(field.column.as_str());
             }
-            OutputValue::One { select, .. } | OutputValue::Many(select) => {
-                columns.extend(select.on.iter().map(|pair| pair.local.as_str()));
+            OutputValue::Document { field, .. } => {
+                columns.insert(&field.column);
             }
             OutputValue::Poly { poly, .. } => columns.extend(poly.parent_columns()),
             OutputValue::GlobalId(object) => {
                 columns.extend(object.key.iter().map(|key| key.column.as_str()));
             }
+            OutputValue::One { select, .. } | OutputValue::Many(select) => columns.extend(locals(select.on)),
+            OutputValue::Aggregate(aggregate) => columns.extend(locals(aggregate.rows.on)),
+            OutputValue::Connection(connection) => columns.extend(locals(connection.rows.on)),
         }
     }
-    for term in &select.order {
-        match term.through.first() {
-            Some((_, on)) => columns.extend(on.iter().map(|pair| pair.local.as_str())),
-            None => {
-                columns.insert(term.column);
+    for term in order {
+        match (term.through.first(), &term.term) {
+            (Some((_, on)), _) => columns.extend(locals(on)),
+            (None, Term::Column(column) | Term::Cardinality(column)) => {
+                columns.insert(column);
+            }
+            (None, Term::Document(field)) => {
+                columns.insert(&field.column);
+            }
+            (None, Term::Aggregate(_)) => {}
+        }
+    }
+    let mut columns: Vec<String> = columns.into_iter().map(|column| column_sql(base, column)).collect();
+    if takes_row {
+        columns.push(match row {
+            RowColumn::Alias => format!("{base} AS {ROW}"),
+            RowColumn::Column => format!("{base}.{ROW}"),
+        });
+    }
+    columns.join(", ")
+}
+
+fn locals(on: &[ColumnPair]) -> impl Iterator<Item = &str> {
+    on.iter().map(|pair| pair.local.as_str())
+}
+
+/// Returns a value of the row under `alias` as SQL.
+pub(crate) fn term_sql(alias: &str, term: &Term<'_>) -> String {
+    let column = |field: &ColumnField| term_sql(alias, &column_term(field));
+    match term {
+        Term::Column(name) => column_sql(alias, name),
+        Term::Document(field) => document_value(alias, field),
+        Term::Cardinality(name) => format!("cardinality({})", column_sql(alias, name)),
+        Term::Aggregate(AggregateCall::Count) => "count(*)".to_owned(),
+        Term::Aggregate(AggregateCall::CountDistinct(fields)) => {
+            let columns: Vec<String> = fields.iter().map(|field| column(field)).collect();
+            match columns.as_slice() {
+                [single] => format!("count(DISTINCT {single})"),
+                several => format!("count(DISTINCT ({}))", several.join(", ")),
             }
         }
+        Term::Aggregate(AggregateCall::Of { function, column: field }) => {
+            format!("{function}({})", column(field))
+        }
     }
-    let columns: Vec<String> = columns.into_iter().map(|column| column_sql(base, column)).collect();
-    columns.join(", ")
 }

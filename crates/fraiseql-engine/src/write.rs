@@ -9,12 +9,13 @@ use crate::ir::{Call, Operand, Predicate};
 use crate::query::unbound;
 use crate::schema::{Object, column_sql};
 use crate::sql::{DELETED, KEYS_SETTING, Writer};
+use crate::version::counted;
 
 /// The columns that one input object gives, in its order.
 pub(crate) type Row<'s> = Vec<(&'s str, Operand)>;
 
 /// The most parameters that PostgreSQL's protocol can count in one statement.
-const PARAMETERS_MAX: usize = 65_535;
+pub(crate) const PARAMETERS_MAX: usize = 65_535;
 
 /// Reads an insert or set input.
 pub(crate) fn row<'s>(
@@ -24,8 +25,12 @@ pub(crate) fn row<'s>(
 ) -> Result<Row<'s>, GraphqlError> {
     let mut row = Vec::new();
     for (field, value) in input.fields() {
-        let column = object.column(&field).ok_or_else(|| unbound(&field))?;
-        row.push((column.column.as_str(), operand(scope.schema, &column.value, &value)?));
+        match object.column(&field) {
+            Some(column) => row.push((column.column.as_str(), operand(scope.schema, &column.value, &value)?)),
+            // A field of rows that was given as null is as good as left out.
+            None if value.is_null() => {}
+            None => return Err(unbound(&field)),
+        }
     }
     Ok(row)
 }
@@ -66,15 +71,20 @@ impl<'s> Writer<'s> {
     }
 
     /// Returns the ON CONFLICT clause that overwrites what `given` names.
-    pub(crate) fn on_conflict(&self, conflict: &[String], given: &[&str]) -> String {
-        let is_key = |column: &str| conflict.iter().any(|key| key == column);
-        let mut set: Vec<&str> = given.iter().copied().filter(|column| !is_key(column)).collect();
-        if set.is_empty() {
+    pub(crate) fn on_conflict(&self, object: &Object, conflict: &[String], given: &[&str]) -> String {
+        let version = self.version(object).map(|field| field.column.as_str());
+        let kept = |column: &str| Some(column) == version || conflict.iter().any(|key| key == column);
+        let mut set: Vec<&str> = given.iter().copied().filter(|column| !kept(column)).collect();
+        let found_only = set.is_empty();
+        if found_only {
             // Something must be set, or the row that is there already is not returned.
             set.extend(conflict.first().map(String::as_str));
         }
-        let set: Vec<String> =
+        let mut set: Vec<String> =
             set.iter().map(|column| format!("{0} = EXCLUDED.{0}", quote_identifier(column))).collect();
+        if !found_only {
+            set.extend(version.map(|column| counted(column, &object.relation)));
+        }
         let keys: Vec<&str> = conflict.iter().map(String::as_str).collect();
         format!(" ON CONFLICT ({}) DO UPDATE SET {}", list(&keys), set.join(", "))
     }
@@ -90,9 +100,11 @@ impl<'s> Writer<'s> {
             return Err(GraphqlError::new(Code::BadUserInput, "\"set\" must name at least one field"));
         }
         let alias = format!("\"{}\"", self.next_number());
+        let version = self.version(object).map(|field| counted(&field.column, &alias));
         let set: Vec<String> = set
             .iter()
             .map(|(column, operand)| format!("{} = {}", quote_identifier(column), self.operand(operand)))
+            .chain(version)
             .collect();
         let condition = self.predicate(condition, &alias);
         let sql = format!("UPDATE {} AS {alias} SET {} WHERE {condition}", object.relation, set.join(", "));
@@ -128,7 +140,7 @@ pub(crate) fn keep_no_keys() -> String {
 /// Returns the statement that calls a function and leaves its rows in the session.
 pub(crate) fn keep_rows(writer: &mut Writer<'_>, call: &Call) -> String {
     let alias = format!("\"{}\"", writer.next_number());
-    let call = writer.call(call);
+    let call = writer.call(call, None);
     format!(
         "SELECT set_config('{KEYS_SETTING}', coalesce(json_agg({alias}), '[]'::json)::pg_catalog.text, true) \
          FROM {call} AS {alias} WHERE NOT ({alias} IS NULL)"
@@ -140,6 +152,11 @@ pub(crate) fn kept_count() -> String {
     format!("json_array_length(current_setting('{KEYS_SETTING}')::pg_catalog.json)")
 }
 
+/// The condition that a [`keep_keys`] statement wrote nothing.
+pub(crate) fn kept_nothing() -> String {
+    format!("({} = 0)", kept_count())
+}
+
 fn keys(object: &Object, alias: Option<&str>) -> String {
     let column = |key: &crate::schema::KeyColumn| match alias {
         Some(alias) => column_sql(alias, &key.column),
@@ -148,6 +165,6 @@ fn keys(object: &Object, alias: Option<&str>) -> String {
     object.key.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
-fn list(columns: &[&str]) -> String {
+pub(crate) fn list(columns: &[&str]) -> String {
     columns.iter().map(|column| quote_identifier(column)).collect::<Vec<_>>().join(", ")
 }

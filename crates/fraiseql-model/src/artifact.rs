@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::QualifiedName;
 use crate::digest::sha256_hex;
 use crate::manifest::Manifest;
+pub use crate::outcome::{Outcome, OutcomeChoice, OutcomeField, OutcomeMember};
 
 /// The format written today. Readers refuse any other.
-pub const ARTIFACT_FORMAT: u32 = 1;
+pub const ARTIFACT_FORMAT: u32 = 2;
 
 /// A compiled schema.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +40,21 @@ pub struct Artifact {
     /// Interfaces and unions, by GraphQL name.
     #[serde(default)]
     pub abstracts: BTreeMap<String, AbstractType>,
+    /// Object types that stand within JSON documents: what their fields read there, by GraphQL name.
+    /// Their column is [`DOCUMENT_COLUMN`].
+    #[serde(default)]
+    pub documents: BTreeMap<String, BTreeMap<String, Field>>,
+    /// Fields of the subscription type: queries that are answered again when their answer changes.
+    /// Left out when there are none, so that artifacts without it keep their digest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscription: BTreeMap<String, QueryField>,
+    /// What generated writes must know beyond the fields, by object type; absent where nothing is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub writes: BTreeMap<String, WriteRules>,
 }
+
+/// The name under which SQL has the document that a field of [`Artifact::documents`] reads.
+pub const DOCUMENT_COLUMN: &str = "v";
 
 /// Why bytes are not an artifact that this version can serve.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +148,10 @@ pub struct ObjectType {
     pub key: Vec<String>,
     /// What each field reads, by GraphQL name.
     pub fields: BTreeMap<String, Field>,
+    /// For rows that only functions return, `relation` being one of those: columns and their types as
+    /// SQL. Empty for rows of a relation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<(String, String)>,
 }
 
 /// What a field of an object type reads.
@@ -149,6 +168,50 @@ pub enum Field {
     Polymorphic(PolymorphicReference),
     /// The global id: the type's name and the key, opaque to clients.
     GlobalId,
+    /// Another view of a list that is a field of the same type.
+    Derived(Derived),
+    /// What a function returns that takes the row as its first argument.
+    Computed(FunctionCall),
+    /// An object, or a list of them, within a JSON column.
+    Document(DocumentField),
+}
+
+/// A field that is an object, or a list of objects, within a JSON document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentField {
+    /// The column that has the document, of type json or jsonb.
+    pub column: String,
+    /// The key in the document.
+    pub key: String,
+    /// The object type, one of [`Artifact::documents`].
+    pub target: String,
+    /// True for a list.
+    pub list: bool,
+    /// Whether the field is `!`.
+    pub non_null: NonNull,
+}
+
+/// A field that shows the rows of a list in another form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Derived {
+    /// The list, a field of the same type.
+    pub list: String,
+    /// What is shown.
+    pub form: Form,
+}
+
+/// What a derived field shows of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Aggregates over all rows: `{ count sum { ... } ... }`; takes where.
+    Aggregate,
+    /// Aggregates over each group of rows; takes by, where, having, orderBy, limit and offset.
+    Groups,
+    /// Pages with cursors, as Relay has them; takes where, orderBy, first, after, last and before.
+    Connection,
 }
 
 /// A field that is a column.
@@ -161,6 +224,9 @@ pub struct ColumnField {
     pub value: ValueType,
     /// Whether the field is `!`, and on what ground.
     pub non_null: NonNull,
+    /// The key of the value when the column is a JSON document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// How a SQL value becomes a GraphQL value and back.
@@ -317,6 +383,8 @@ pub enum QueryField {
         /// True for `nodes`.
         list: bool,
     },
+    /// Another view of a list that is a field of the query type.
+    Derived(Derived),
 }
 
 /// An argument that picks a row.
@@ -388,6 +456,35 @@ pub enum MutationField {
     Function(FunctionCall),
 }
 
+/// What generated writes of an object type know beyond its fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteRules {
+    /// Fields of `XInsertInput` that insert related rows.
+    pub nested: BTreeMap<String, Nesting>,
+    /// Columns that every insert must give and that the input does not mark `!`, with the fields
+    /// (of columns and of rows) that can give them.
+    pub required: BTreeMap<String, Vec<String>>,
+    /// Values of `XConflict`, empty when there are no upserts: the columns of each unique key.
+    pub conflicts: BTreeMap<String, Vec<String>>,
+    /// The integer field that counts the updates of a row; updates and deletes by key compare it.
+    pub version: Option<String>,
+}
+
+/// How a nested row is tied to the row that it stands in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nesting {
+    /// The object type of the nested rows.
+    pub target: String,
+    /// True for a list of rows.
+    pub many: bool,
+    /// True when the nested row is inserted first and gives its columns, false when it takes them.
+    pub first: bool,
+    /// Which columns are equal afterwards.
+    pub on: Vec<ColumnPair>,
+}
+
 /// A call of a SQL function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -400,6 +497,17 @@ pub struct FunctionCall {
     pub returns: FunctionReturn,
 }
 
+impl FunctionCall {
+    /// Returns the object types whose rows come back.
+    pub fn objects(&self) -> impl Iterator<Item = &str> {
+        let object = match &self.returns {
+            FunctionReturn::Object { object, .. } => Some(object.as_str()),
+            FunctionReturn::Void | FunctionReturn::Value { .. } | FunctionReturn::Outcome(_) => None,
+        };
+        object.into_iter()
+    }
+}
+
 /// An argument of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -410,6 +518,9 @@ pub struct FunctionArgument {
     pub parameter: String,
     /// How its value travels.
     pub value: ValueType,
+    /// True for the VARIADIC parameter, which takes all of a list. It stands last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub variadic: bool,
 }
 
 /// What a function's field returns.
@@ -436,6 +547,8 @@ pub enum FunctionReturn {
         /// For one row: whether the field is `!`.
         non_null: NonNull,
     },
+    /// One record that says which member of a union it is; mutations only.
+    Outcome(Outcome),
 }
 
 #[cfg(test)]
@@ -454,6 +567,9 @@ mod tests {
             mutation: BTreeMap::new(),
             manifest: Manifest::default(),
             abstracts: BTreeMap::new(),
+            documents: BTreeMap::new(),
+            subscription: BTreeMap::new(),
+            writes: BTreeMap::new(),
         }
     }
 

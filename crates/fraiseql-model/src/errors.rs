@@ -100,6 +100,7 @@ registry! {
     PG_DATA_IN_USE = "FQ-PG-011", Machine, "another process uses the data directory";
     PG_DATA_VERSION = "FQ-PG-012", Machine, "the data directory is of another major version";
     PG_NO_USER = "FQ-PG-013", Machine, "there is no unprivileged user to run PostgreSQL as";
+    PG_CONTRACT = "FQ-PG-014", Database, "behind a pooler the role lacks settings";
 
     NET_PORT_TAKEN = "FQ-NET-001", Machine, "the port is taken";
     NET_BIND = "FQ-NET-002", Machine, "the address cannot be bound";

@@ -103,7 +103,7 @@ codes! {
     Raised = "RAISED",
     /// The database role may not do this.
     PermissionDenied = "PERMISSION_DENIED",
-    /// Another transaction was in the way: try again.
+    /// Another transaction was in the way, or the row has another version by now: read and try again.
     Conflict = "CONFLICT",
     /// The request took longer than it may.
     Timeout = "TIMEOUT",

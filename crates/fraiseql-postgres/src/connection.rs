@@ -1,5 +1,6 @@
 //! One connection on the data plane: startup, login, the session contract, and framing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -11,9 +12,10 @@ use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::error::{PostgresError, SqlError};
+use crate::pooler;
 use crate::statements::Statements;
 use crate::stream::{Address, Stream, addresses, connect};
-use crate::target::Target;
+use crate::target::{Pooler, Target};
 
 /// PostgreSQL never sends a larger message than this; anything else is not PostgreSQL.
 const MESSAGE_BYTES_MAX: u32 = 0x4000_0000;
@@ -27,7 +29,7 @@ pub(crate) struct Connection {
     pub(crate) write: BytesMut,
     pub(crate) statements: Statements,
     /// Statements that the server still has and nobody wants: closed with the next batch.
-    pub(crate) unwanted: Vec<u64>,
+    pub(crate) unwanted: Vec<Arc<str>>,
     pub(crate) address: Address,
     pub(crate) process_id: i32,
     pub(crate) secret_key: i32,
@@ -72,7 +74,10 @@ impl Connection {
             transaction: b'I',
         };
         connection.start(target).await?;
-        connection.keep_contract(target).await?;
+        match target.pooler {
+            Pooler::None => connection.keep_contract(target).await?,
+            Pooler::Transaction => pooler::keep_contract(&mut connection, target).await?,
+        }
         Ok(connection)
     }
 
@@ -80,7 +85,9 @@ impl Connection {
         let mut parameters =
             vec![("user", target.user()), ("database", target.database()), ("client_encoding", "UTF8")];
         parameters.push(("application_name", target.config.get_application_name().unwrap_or("fraiseql")));
-        if let Some(options) = target.config.get_options() {
+        if target.pooler == Pooler::Transaction {
+            parameters.extend(pooler::PARAMETERS);
+        } else if let Some(options) = target.config.get_options() {
             parameters.push(("options", options));
         }
         frontend::startup_message(parameters, &mut self.write)?;
@@ -143,12 +150,17 @@ impl Connection {
         }
     }
 
+    /// Returns the server's major version, or that it is too old.
+    pub(crate) fn checked_version(&self) -> Result<u32, PostgresError> {
+        if self.server_version < 10 {
+            return Err(PostgresError::TooOld { found: self.server_version.to_string() });
+        }
+        Ok(self.server_version)
+    }
+
     /// Sets what compiled SQL relies on, whatever the server's or the role's defaults are.
     async fn keep_contract(&mut self, target: &Target) -> Result<(), PostgresError> {
-        let version = self.server_version;
-        if version < 10 {
-            return Err(PostgresError::TooOld { found: version.to_string() });
-        }
+        let version = self.checked_version()?;
         let mut settings = String::from(
             "SET TimeZone = 'UTC'; SET IntervalStyle = 'iso_8601'; SET DateStyle = 'ISO'; \
              SET bytea_output = 'hex'; SET standard_conforming_strings = on;",

@@ -48,6 +48,14 @@ pub enum PostgresError {
         /// The version, as the server tells it.
         found: String,
     },
+    /// Behind a pooler, the role lacks settings that no session can make.
+    #[error("rely on the settings of {target}: behind a pooler the role must have {wanted}")]
+    Contract {
+        /// Where and as whom.
+        target: String,
+        /// The settings with their values.
+        wanted: String,
+    },
     /// The server refused a statement.
     #[error("run a statement")]
     Sql(#[source] Box<SqlError>),
@@ -104,6 +112,7 @@ impl PostgresError {
             Self::NoDatabase { .. } => &errors::PG_NO_DATABASE,
             Self::Tls { .. } => &errors::PG_TLS,
             Self::TooOld { .. } => &errors::PG_TOO_OLD,
+            Self::Contract { .. } => &errors::PG_CONTRACT,
             Self::Sql(_) | Self::Protocol { .. } => &errors::PG_QUERY,
         }
     }

@@ -5,18 +5,21 @@
 //! ([`connect_control`]).
 
 mod catalog;
+mod changes;
 mod connection;
 mod control;
 mod error;
 mod pool;
+mod pooler;
 mod session;
 mod statements;
 mod stream;
 mod target;
 
 pub use catalog::read_catalog;
+pub use changes::{Changed, Decoding, Outbox, Trace, outbox_sql, trace};
 pub use control::connect_control;
 pub use error::{PostgresError, SqlError};
 pub use pool::{Pool, PoolOptions, PoolStatus};
 pub use session::{Canceller, Query, Row, Rows, Session};
-pub use target::Target;
+pub use target::{Pooler, Target};

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::connection::{Connection, sql_error};
 use crate::error::{PostgresError, SqlError};
 use crate::pool::Shelf;
-use crate::statements::{Lookup, name};
+use crate::statements::Lookup;
 use crate::stream::{Address, connect};
 use crate::target::Target;
 
@@ -102,10 +102,10 @@ impl Drop for Session {
 /// Writes a batch and its Sync; returns which statements are parsed in it.
 fn write_batch(connection: &mut Connection, batch: &[Query<'_>]) -> Result<Vec<bool>, PostgresError> {
     let lookups: Vec<Lookup> = batch.iter().map(|query| connection.statements.look_up(query.sql)).collect();
-    connection.unwanted.extend(lookups.iter().filter_map(|lookup| lookup.evicted));
+    connection.unwanted.extend(lookups.iter().filter_map(|lookup| lookup.evicted.clone()));
     // First of all, so that an error of the batch cannot leave them on the server.
-    for number in std::mem::take(&mut connection.unwanted) {
-        frontend::close(b'S', &name(number), &mut connection.write)?;
+    for name in std::mem::take(&mut connection.unwanted) {
+        frontend::close(b'S', &name, &mut connection.write)?;
     }
     for (query, lookup) in batch.iter().zip(&lookups) {
         write_query(connection, query, lookup)?;
@@ -116,9 +116,9 @@ fn write_batch(connection: &mut Connection, batch: &[Query<'_>]) -> Result<Vec<b
 }
 
 fn write_query(connection: &mut Connection, query: &Query<'_>, lookup: &Lookup) -> Result<(), PostgresError> {
-    let name = name(lookup.number);
+    let name = &*lookup.name;
     if lookup.new {
-        frontend::parse(&name, query.sql, [], &mut connection.write)?;
+        frontend::parse(name, query.sql, [], &mut connection.write)?;
     }
     let value = |param: &Option<Bytes>, buffer: &mut BytesMut| match param {
         Some(bytes) => {
@@ -127,7 +127,7 @@ fn write_query(connection: &mut Connection, query: &Query<'_>, lookup: &Lookup) 
         }
         None => Ok(IsNull::Yes),
     };
-    frontend::bind("", &name, [], query.params, value, [], &mut connection.write).map_err(
+    frontend::bind("", name, [], query.params, value, [], &mut connection.write).map_err(
         |error| match error {
             frontend::BindError::Conversion(_) => PostgresError::Protocol { what: "a parameter" },
             frontend::BindError::Serialization(error) => PostgresError::Io(error),
@@ -233,8 +233,8 @@ impl Rows<'_> {
         let batch = self.batch;
         let connection = self.session.connection();
         for query in batch {
-            let number = connection.statements.forget(query.sql);
-            connection.unwanted.extend(number);
+            let name = connection.statements.forget(query.sql);
+            connection.unwanted.extend(name);
         }
     }
 
@@ -251,8 +251,8 @@ impl Rows<'_> {
         let missing: Vec<&str> = asked.skip(self.parses).map(|(query, _)| query.sql).collect();
         for sql in missing {
             let connection = self.session.connection();
-            let number = connection.statements.forget(sql);
-            connection.unwanted.extend(number);
+            let name = connection.statements.forget(sql);
+            connection.unwanted.extend(name);
         }
     }
 }

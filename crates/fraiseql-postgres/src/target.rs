@@ -17,6 +17,16 @@ const SOCKETS: &str = "/var/run/postgresql";
 pub struct Target {
     pub(crate) config: Config,
     pub(crate) tls: Tls,
+    pub(crate) pooler: Pooler,
+}
+
+/// What stands between us and the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing, or a pooler that keeps a server connection for as long as ours lives.
+    None,
+    /// A pooler that gives us another server connection for each transaction.
+    Transaction,
 }
 
 /// What the connection string asks of TLS.
@@ -82,7 +92,7 @@ impl Target {
             // As libpq does: a root certificate turns "require" into a check of the chain.
             tls.mode = TlsMode::VerifyCa;
         }
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, pooler: Pooler::None })
     }
 
     /// Returns the first host, or the directory of the socket.
@@ -107,6 +117,12 @@ impl Target {
     /// Returns the role.
     pub fn user(&self) -> &str {
         self.config.get_user().unwrap_or("")
+    }
+
+    /// Returns the same target, reached through what is said.
+    pub fn through(mut self, pooler: Pooler) -> Self {
+        self.pooler = pooler;
+        self
     }
 
     /// Returns the same server with another database.

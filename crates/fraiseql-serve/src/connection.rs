@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,6 +18,8 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::live::session;
+use crate::live::socket::Slot;
 use crate::route;
 use crate::serving::Serving;
 
@@ -61,22 +65,24 @@ pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) 
         return Ending::Closed;
     }
     let used = Arc::new(AtomicBool::new(false));
+    let slot = Slot::default();
     let service = {
-        let (serving, used) = (Arc::clone(&serving), Arc::clone(&used));
-        service_fn(move |request| {
+        let (serving, used, slot) = (Arc::clone(&serving), Arc::clone(&used), slot.clone());
+        service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(slot.clone());
             used.store(true, Ordering::Relaxed);
             let serving = Arc::clone(&serving);
             async move { Ok::<_, Infallible>(route::respond(&serving, request).await) }
         })
     };
     let builder = builder(&serving.tasks);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut first_request = pin!(tokio::time::sleep(FIRST_REQUEST_TIMEOUT));
     let (mut waiting, mut stopping) = (true, false);
     loop {
         tokio::select! {
             // Whatever goes wrong here is between the client and its socket.
-            _ended = connection.as_mut() => return Ending::Closed,
+            _ended = connection.as_mut() => break,
             () = stop.now.cancelled() => return Ending::Cut,
             () = stop.soon.cancelled(), if !stopping => {
                 stopping = true;
@@ -89,6 +95,10 @@ pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) 
                 }
             }
         }
+    }
+    match slot.take() {
+        Some(socket) => session::run(serving, socket, &stop).await,
+        None => Ending::Closed,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fraiseql_engine::NULL_MARKER;
+use fraiseql_engine::{CONFLICT_MARKER, NULL_MARKER};
 use fraiseql_model::response::{Code, GraphqlError};
 use fraiseql_postgres::{PostgresError, SqlError};
 
@@ -70,6 +70,10 @@ impl Faults {
                 format!("{field} is declared non-null and was null"),
             );
         }
+        if let Some(object) = marked(sql, CONFLICT_MARKER) {
+            let message = format!("{object} has another version by now: read it again, then decide");
+            return GraphqlError::new(Code::Conflict, message);
+        }
         let Told { code, message } = sqlstate::told(&sql.sqlstate);
         let message = match code {
             Code::Raised => sql.message.clone(),
@@ -88,10 +92,15 @@ impl Faults {
 
 /// Returns `Type.field` when the error is the engine's own guard against nulls.
 pub(crate) fn null_guard(sql: &SqlError) -> Option<&str> {
+    marked(sql, NULL_MARKER)
+}
+
+/// Returns what stands behind a marker of the engine.
+fn marked<'e>(sql: &'e SqlError, marker: &str) -> Option<&'e str> {
     if sql.sqlstate != "22P02" {
         return None;
     }
-    let (_, marked) = sql.message.split_once(NULL_MARKER)?;
+    let (_, marked) = sql.message.split_once(marker)?;
     Some(marked.split('"').next().unwrap_or(marked))
 }
 
@@ -190,6 +199,15 @@ mod tests {
             "a value does not have the form that its type asks for",
             None,
         );
+    }
+
+    #[test]
+    fn a_version_that_is_gone_is_a_conflict() {
+        let guard = sql("22P02", "invalid input syntax for type integer: \"fraiseql.conflict:Account\"");
+        check(&guard, false, "Account has another version by now: read it again, then decide", None);
+        let (id, observer) = (RequestIds::new().id(&HeaderMap::new()), Arc::new(Heard::default()));
+        let told = Faults::new(id, observer, false).translate(&guard, Some("updateAccount"));
+        assert_eq!(told.extensions.code, Code::Conflict);
     }
 
     #[test]

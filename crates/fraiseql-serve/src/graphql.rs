@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, errors_json};
 use crate::body::{self, ReadError, Reply};
 use crate::fault::Faults;
+use crate::live::event_stream::{self, Events};
 use crate::media::{self, ResponseType};
 use crate::observe::RequestKind;
 use crate::params::Params;
@@ -34,7 +35,13 @@ pub(crate) async fn respond(
 ) -> Response<Reply> {
     record.kind = RequestKind::Invalid;
     let deadline = Instant::now() + serving.request_timeout;
-    let Some(media) = media::negotiate(request.headers()) else {
+    let accepted = media::negotiate(request.headers());
+    let events = match event_stream::is_wanted(request.headers()) {
+        true if accepted.is_none() => Events::Always,
+        true => Events::ForSubscriptions,
+        false => Events::Never,
+    };
+    let Some(media) = accepted.or((events == Events::Always).then_some(ResponseType::Json)) else {
         let message = "the client accepts neither application/json nor application/graphql-response+json";
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::NOT_ACCEPTABLE, ResponseType::Json, &errors);
@@ -42,6 +49,9 @@ pub(crate) async fn respond(
     if request.method() == Method::GET {
         let uri = request.uri().clone();
         return match Params::from_query(uri.query().unwrap_or("")) {
+            Ok(params) if events.are_for(serving, &params) => {
+                event_stream::respond(serving, params.into_owned(), Way::Get, record)
+            }
             Ok(params) => run(serving, params, Way::Get, media, deadline, record).await,
             Err(error) => refuse(record, StatusCode::BAD_REQUEST, media, &[error]),
         };
@@ -57,6 +67,9 @@ pub(crate) async fn respond(
         Err(error) => return unread(error, serving.body_bytes, media, record),
     };
     match Params::from_body(&bytes) {
+        Ok(params) if events.are_for(serving, &params) => {
+            event_stream::respond(serving, params.into_owned(), Way::Post, record)
+        }
         Ok(params) => run(serving, params, Way::Post, media, deadline, record).await,
         Err(error) => refuse(record, StatusCode::BAD_REQUEST, media, &[error]),
     }

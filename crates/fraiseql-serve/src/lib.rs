@@ -16,6 +16,7 @@ mod graphql;
 mod health;
 mod holder;
 mod listen;
+mod live;
 mod media;
 mod metrics;
 mod mutation;
@@ -37,5 +38,6 @@ mod stream;
 
 pub use error::ServeError;
 pub use holder::PortHolder;
+pub use live::{SubscriptionOptions, SubscriptionSource};
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
 pub use server::{DrainReport, ServeOptions, Server, ServerHandle};

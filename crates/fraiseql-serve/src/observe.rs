@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use fraiseql_engine::OperationKind;
 use fraiseql_model::response::Code;
 
 /// Takes events. Called on the request path: must be quick and must not block.
@@ -45,6 +46,22 @@ pub enum Event<'a> {
     Reloaded {
         /// The digest of the new artifact.
         digest: &'a str,
+    },
+    /// From now on changes for subscriptions come from there.
+    ChangeSource {
+        /// `decoding`, `outbox` or `polling`.
+        source: &'static str,
+        /// What it costs and how late it is, in words.
+        cost: String,
+        /// Why it is none of the better ones, in words; empty when there is none better.
+        because: String,
+    },
+    /// The source of changes for subscriptions failed; subscriptions are polled until it is back.
+    ChangeSourceLost {
+        /// `decoding` or `outbox`.
+        source: &'static str,
+        /// Why, without secrets.
+        reason: String,
     },
     /// The server was told to stop.
     Draining {
@@ -105,6 +122,16 @@ pub enum RequestKind {
     Invalid,
     /// Not GraphQL: a page or an asset.
     Page,
+}
+
+impl From<OperationKind> for RequestKind {
+    fn from(kind: OperationKind) -> Self {
+        match kind {
+            OperationKind::Query => Self::Query,
+            OperationKind::Mutation => Self::Mutation,
+            OperationKind::Subscription => Self::Subscription,
+        }
+    }
 }
 
 impl RequestKind {

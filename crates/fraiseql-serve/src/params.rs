@@ -57,6 +57,12 @@ impl<'a> Params<'a> {
         Self::new(query, operation, variables)
     }
 
+    /// Returns the same, borrowing nothing.
+    pub(crate) fn into_owned(self) -> Params<'static> {
+        let Self { query, operation, variables } = self;
+        Params { query: Cow::Owned(query.into_owned()), operation, variables }
+    }
+
     fn new(
         query: Cow<'a, str>,
         operation: Option<String>,

@@ -14,9 +14,14 @@ use crate::observe::RequestKind;
 use crate::params::Params;
 use crate::prepared::Prepared;
 use crate::record::Record;
+use crate::request_id::RequestId;
 use crate::serving::Serving;
 use crate::sqlstate::TIMEOUT;
 use crate::{mutation, query};
+
+/// What a subscription is told that came as a request for one answer.
+const NOT_LIVE: &str = "a subscription has many answers: send it over a WebSocket with the subprotocol \
+                        graphql-transport-ws, or with the header Accept: text/event-stream";
 
 /// Where a request came in, which decides what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +57,8 @@ pub(crate) async fn answer(
     }
 }
 
-async fn run(job: &Job<'_>, prepared: Prepared) -> Answer {
+/// Runs a planned request.
+pub(crate) async fn run(job: &Job<'_>, prepared: Prepared) -> Answer {
     match prepared {
         Prepared::Mutation(plan) => mutation::run(job, &plan).await,
         Prepared::Query(query) => {
@@ -72,25 +78,39 @@ fn prepare<'r>(
     deadline: Instant,
     record: &mut Record,
 ) -> Result<(Job<'r>, Prepared), Answer> {
+    let request_id = record.request_id.clone();
+    prepare_for(serving, params, request_id, deadline, |kind| {
+        record.operation = params.operation.clone();
+        record.kind = RequestKind::from(kind);
+        if way == Way::Get && kind != OperationKind::Query {
+            return Err(Answer::NotByGet);
+        }
+        if kind == OperationKind::Subscription {
+            let error = GraphqlError::new(Code::OperationResolution, NOT_LIVE);
+            return Err(Answer::refused(Refusal::Request, error));
+        }
+        Ok(())
+    })
+}
+
+/// Plans a request whose kind of operation `accept` lets through.
+pub(crate) fn prepare_for<'r>(
+    serving: &'r Arc<Serving>,
+    params: &'r Params<'_>,
+    request_id: RequestId,
+    deadline: Instant,
+    accept: impl FnOnce(OperationKind) -> Result<(), Answer>,
+) -> Result<(Job<'r>, Prepared), Answer> {
     let refused = |errors| Answer::Refused(Refusal::Request, errors);
     let generation = serving.generation.load_full();
     let operation = params.operation.as_deref();
     let document = generation.document(&params.query, &serving.metrics).map_err(refused)?;
     let kind = document.document.operation(operation).map_err(|error| refused(vec![error]))?;
-    record.operation = params.operation.clone();
-    record.kind = match kind {
-        OperationKind::Query => RequestKind::Query,
-        OperationKind::Mutation => RequestKind::Mutation,
-        OperationKind::Subscription => RequestKind::Subscription,
-    };
-    if way == Way::Get && kind != OperationKind::Query {
-        return Err(Answer::NotByGet);
-    }
+    accept(kind)?;
     let variables = Variables::coerce(&generation.schema, &document.document, operation, &params.variables)
         .map_err(refused)?;
     let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;
-    let faults =
-        Faults::new(record.request_id.clone(), Arc::clone(&serving.observer), serving.detailed_errors);
+    let faults = Faults::new(request_id, Arc::clone(&serving.observer), serving.detailed_errors);
     Ok((Job { serving, generation, document, operation, variables, faults, deadline }, prepared))
 }
 

@@ -39,7 +39,8 @@ impl RequestIds {
         }
     }
 
-    fn generate(&self) -> RequestId {
+    /// Returns an id that no request had before.
+    pub(crate) fn generate(&self) -> RequestId {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let text = Bytes::from(format!("{:08x}-{number:x}", self.process));
         RequestId(HeaderValue::from_maybe_shared(text).expect("hexadecimal digits are a header value"))

@@ -14,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use crate::answer::errors_json;
 use crate::body::Reply;
 use crate::health::Readiness;
+use crate::live::socket;
 use crate::observe::Event;
 use crate::record::Record;
 use crate::request_id::RequestId;
@@ -83,6 +84,9 @@ fn watch(serving: &Serving, method: &Method, path: &str) -> Option<Response<Repl
 
 async fn counted(serving: &Arc<Serving>, request: Request<Incoming>, record: Record) -> Response<Reply> {
     if request.uri().path() == "/graphql" {
+        if *request.method() == Method::GET && socket::is_wanted(request.headers()) {
+            return socket::respond(serving, request, record);
+        }
         return match *request.method() {
             Method::GET | Method::POST => graphql::respond(serving, request, record).await,
             Method::OPTIONS => recorded(record, options(ASKING)),

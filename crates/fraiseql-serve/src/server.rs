@@ -20,6 +20,7 @@ use crate::error::ServeError;
 use crate::generation::Generation;
 use crate::health::HealthState;
 use crate::listen::listen;
+use crate::live::{self, Live, SubscriptionOptions};
 use crate::metrics::Metrics;
 use crate::observe::{Event, Observe};
 use crate::probe;
@@ -62,6 +63,8 @@ pub struct ServeOptions {
     pub version: &'static str,
     /// Adds PostgreSQL's message to internal errors: for development. Never the statement.
     pub detailed_errors: bool,
+    /// Limits and intervals of subscriptions.
+    pub subscriptions: SubscriptionOptions,
     /// Is told what happens.
     pub observer: Arc<dyn Observe>,
 }
@@ -117,6 +120,7 @@ impl Server {
         let listener = listen(options.address)?;
         let bound = listener.local_addr();
         let address = bound.map_err(|source| ServeError::Bind { address: options.address, source })?;
+        let live = Live::new(options.subscriptions, options.pool.status().size);
         let serving = Arc::new(Serving {
             generation: ArcSwap::from_pointee(generation),
             pool: options.pool,
@@ -129,6 +133,7 @@ impl Server {
             metrics: Metrics::new(),
             health: HealthState::new(options.version),
             request_ids: RequestIds::new(),
+            live,
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),
@@ -167,6 +172,8 @@ impl Server {
         let _ends = door.stop.now.clone().drop_guard();
         let probing = door.stop.now.clone().run_until_cancelled_owned(probe::run(Arc::clone(&serving)));
         serving.tasks.spawn(probing);
+        let feeding = door.stop.now.clone().run_until_cancelled_owned(live::feed(Arc::clone(&serving)));
+        serving.tasks.spawn(feeding);
 
         door.accept_until(shutdown).await;
         serving.health.drain();
@@ -236,6 +243,7 @@ impl Door {
         connections.close();
         serving.tasks.close();
         stop.soon.cancel();
+        serving.live.drain();
         tokio::select! {
             () = connections.wait() => {}
             () = tokio::time::sleep(timeout) => {}

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::generation::Generation;
 use crate::health::{HealthState, Readiness};
+use crate::live::Live;
 use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
 use crate::process;
@@ -31,6 +32,7 @@ pub(crate) struct Serving {
     pub(crate) metrics: Metrics,
     pub(crate) health: HealthState,
     pub(crate) request_ids: RequestIds,
+    pub(crate) live: Live,
     /// Open client connections.
     pub(crate) connections: AtomicUsize,
     /// Work that is not within a connection: streams, requests of HTTP/2, the probe.
@@ -46,6 +48,7 @@ impl Serving {
         let generation = Arc::new(Generation::load(artifact, limits)?);
         self.generation.store(Arc::clone(&generation));
         self.metrics.reloads.increment();
+        self.live.reloaded();
         self.observer.observe(&Event::Reloaded { digest: &generation.schema.artifact().digest });
         Ok(())
     }
@@ -66,6 +69,7 @@ impl Serving {
             database_up: self.health.database_up(),
         };
         let mut page = self.metrics.render(&gauges, self.version);
+        self.live.render(&mut page);
         process::render(&mut page);
         page.finish()
     }
@@ -78,6 +82,7 @@ pub(crate) mod tests {
     use fraiseql_postgres::{PoolOptions, Target};
 
     use super::*;
+    use crate::live::SubscriptionOptions;
 
     struct Deaf;
 
@@ -98,6 +103,9 @@ pub(crate) mod tests {
             mutation: Default::default(),
             manifest: Default::default(),
             abstracts: Default::default(),
+            documents: Default::default(),
+            subscription: Default::default(),
+            writes: Default::default(),
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
         Serving {
@@ -112,6 +120,7 @@ pub(crate) mod tests {
             metrics: Metrics::new(),
             health: HealthState::new("1.2.3"),
             request_ids: RequestIds::new(),
+            live: Live::new(SubscriptionOptions::default(), 1),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),

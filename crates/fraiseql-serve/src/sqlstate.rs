@@ -21,6 +21,7 @@ const TABLE: &[(&str, Code, &str)] = &[
     ("23P01", Code::ExclusionViolation, "a row that excludes this one exists already"),
     ("23", Code::CheckViolation, "a value breaks a rule of its table"),
     ("44000", Code::CheckViolation, "a row would not be visible in the view that it is written through"),
+    ("21000", Code::BadUserInput, "one row would be written twice, or several rows came where one may"),
     ("22012", Code::Internal, INTERNAL),
     ("22P03", Code::Internal, INTERNAL),
     ("22P04", Code::Internal, INTERNAL),

@@ -39,7 +39,13 @@ fn options() -> ScratchOptions {
     let dir = std::env::var_os("FRAISEQL_TEST_BIN_DIR").map(std::path::PathBuf::from);
     let path = std::env::var_os("PATH");
     let found = Programs::find(dir.as_deref(), &[], path.as_deref());
-    ScratchOptions { programs: Some(found.expect("PostgreSQL is installed")), settings: Vec::new() }
+    // For subscriptions, which then may read the log of a database that a test writes to.
+    let settings = vec![
+        "wal_level=logical".to_owned(),
+        "max_replication_slots=40".to_owned(),
+        "max_wal_senders=40".to_owned(),
+    ];
+    ScratchOptions { programs: Some(found.expect("PostgreSQL is installed")), settings }
 }
 
 impl Database {

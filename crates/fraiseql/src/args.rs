@@ -88,6 +88,9 @@ pub(crate) struct Init {
     /// The least-privileged role that grants.sql is for
     #[arg(long, value_name = "NAME", default_value = "fraiseql_service")]
     pub(crate) role: String,
+    /// Generate no aggregates and connections
+    #[arg(long)]
+    pub(crate) no_reads: bool,
     /// Generate no mutations
     #[arg(long)]
     pub(crate) no_writes: bool,
@@ -140,9 +143,22 @@ pub(crate) enum Config {
     Show(ProjectArguments),
 }
 
+/// Arguments of `schema outbox`.
+#[derive(Debug, Args)]
+pub(crate) struct Outbox {
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+    /// The role that serves, when it does not own the tables
+    #[arg(long, value_name = "NAME")]
+    pub(crate) role: Option<String>,
+}
+
 /// Commands on the schema.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Schema {
     /// Print the complete public schema of a compiled project
     Print(ProjectArguments),
+    /// Print the SQL of an outbox: it tells subscriptions of changes where logical decoding is not allowed
+    Outbox(Outbox),
 }

@@ -4,6 +4,7 @@ mod compile;
 mod config;
 mod explain;
 mod init;
+mod outbox;
 mod schema;
 mod serve;
 mod signals;
@@ -25,6 +26,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Up(arguments) => up::run(arguments, printer).await,
         Command::Config(Config::Show(arguments)) => config::show(&arguments, printer),
         Command::Schema(Schema::Print(arguments)) => schema::print(&arguments, printer),
+        Command::Schema(Schema::Outbox(arguments)) => outbox::run(&arguments, printer).await,
         Command::Explain { code } => explain::run(&code, printer),
         Command::Completions { shell } => {
             let mut text = Vec::new();

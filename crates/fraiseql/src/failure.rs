@@ -78,6 +78,9 @@ impl From<PostgresError> for Failure {
                 "set sslmode (disable, prefer, require, verify-ca, verify-full) in the connection string"
                     .to_owned()
             }
+            PostgresError::Contract { wanted, .. } => {
+                format!("ALTER ROLE ... SET each of {wanted}, and let the pooler reconnect")
+            }
             PostgresError::TooOld { .. } => "use PostgreSQL 10 or newer".to_owned(),
             _ => return Self::of(error.code(), &error, None),
         };

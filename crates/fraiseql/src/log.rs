@@ -92,6 +92,14 @@ impl Observe for Log {
                 let short = digest.get(..12).unwrap_or(digest);
                 self.line("info", &format!("serving schema {short}"));
             }
+            Event::ChangeSource { source, cost, because } => {
+                let because = if because.is_empty() { String::new() } else { format!(" ({because})") };
+                self.line("info", &format!("changes for subscriptions come from {source}: {cost}{because}"));
+            }
+            Event::ChangeSourceLost { source, reason } => {
+                let then = "subscriptions are polled until it is back";
+                self.line("error", &format!("{source} was lost, {then}: {reason}"));
+            }
             Event::Draining { connections } => {
                 self.line("info", &format!("draining {connections} connections"));
             }

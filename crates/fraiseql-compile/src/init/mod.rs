@@ -18,6 +18,8 @@ use crate::{grants, syntax, write};
 /// What to propose.
 #[derive(Clone, Debug)]
 pub struct InitOptions {
+    /// Whether to ask for aggregates and connections beside every list. Default: true.
+    pub reads: bool,
     /// Whether to ask for generated writes wherever the database allows them. Default: true.
     pub writes: bool,
     /// The role that the GRANTs are for. Default: `fraiseql_service`.
@@ -26,7 +28,7 @@ pub struct InitOptions {
 
 impl Default for InitOptions {
     fn default() -> Self {
-        Self { writes: true, role: "fraiseql_service".to_owned() }
+        Self { reads: true, writes: true, role: "fraiseql_service".to_owned() }
     }
 }
 
@@ -53,13 +55,27 @@ pub fn init(catalog: &Catalog, options: &InitOptions) -> InitOutput {
     let mut proposal = Proposal::of(&database);
     let mut notes = catalog.left_out.clone();
     notes.append(&mut proposal.notes);
-    let mut text = schema(&database, &proposal, &[]);
+    let mut text = schema(&database, &proposal, false, &[]);
+    let mut writable = Vec::new();
     if options.writes {
-        let writable = writable(&text, catalog, &mut notes);
-        text = schema(&database, &proposal, &writable);
+        writable = self::writable(&text, catalog, &mut notes);
+        text = schema(&database, &proposal, false, &writable);
     }
-    let source = Source { file: "schema.graphql", text: &text };
-    let artifact = compile(source, catalog, "").artifact;
+    let compiled = |text: &str| compile(Source { file: "schema.graphql", text }, catalog, "").artifact;
+    let mut artifact = None;
+    if options.reads {
+        let more = schema(&database, &proposal, true, &writable);
+        artifact = compiled(&more);
+        match artifact {
+            Some(_) => text = more,
+            // The names of what is generated meet those of the database, which come first.
+            None => notes.push(LeftOut {
+                what: "aggregates and connections".to_owned(),
+                why: "their names are taken; ask for them with @read, type by type".to_owned(),
+            }),
+        }
+    }
+    let artifact = artifact.or_else(|| compiled(&text));
     let grants =
         artifact.map_or_else(String::new, |artifact| grants::grants(&artifact, catalog, &options.role));
     InitOutput { schema: text, directives: DIRECTIVES.to_owned(), grants, notes }
@@ -72,7 +88,7 @@ fn writable(text: &str, catalog: &Catalog, notes: &mut Vec<LeftOut>) -> Vec<Writ
     analyse(&mut findings, &document, catalog, |_, analysis: &Analysis<'_, '_>| {
         let mut writable = Vec::new();
         for object in analysis.objects {
-            let possible = write::possible(object, analysis.database, analysis.server_version);
+            let possible = write::possible(object, &[], analysis.database, analysis.server_version);
             let verbs = [
                 ("inserts", &possible.insert),
                 ("updates", &possible.update),

@@ -6,6 +6,7 @@ use fraiseql_model::catalog::QualifiedName;
 
 use crate::casing::snake_case;
 use crate::database::Database;
+use crate::draft::identity;
 use crate::init::naming::enum_values;
 use crate::init::proposal::{Proposal, ProposedObject};
 use crate::reference;
@@ -26,7 +27,12 @@ const HEADER: &str = "\
 ";
 
 /// Returns `schema.graphql`.
-pub(crate) fn schema(database: &Database<'_>, proposal: &Proposal<'_>, writable: &[Writable]) -> String {
+pub(crate) fn schema(
+    database: &Database<'_>,
+    proposal: &Proposal<'_>,
+    reads: bool,
+    writable: &[Writable],
+) -> String {
     let writable: BTreeMap<&str, &Writable> =
         writable.iter().map(|writable| (writable.object.as_str(), writable)).collect();
     let mut parts = vec![HEADER.to_owned()];
@@ -34,7 +40,14 @@ pub(crate) fn schema(database: &Database<'_>, proposal: &Proposal<'_>, writable:
         parts.push(query(proposal));
     }
     for object in &proposal.objects {
-        parts.push(object_type(object, writable.get(object.name.as_str()).copied()));
+        let mut more = String::new();
+        if reads {
+            more = read(database, object);
+        }
+        if let Some(writable) = writable.get(object.name.as_str()) {
+            more.push_str(&write(writable));
+        }
+        parts.push(object_type(object, &more));
     }
     for (name, graphql) in &proposal.enums {
         parts.push(enumeration(database, name, graphql));
@@ -61,18 +74,27 @@ fn query(proposal: &Proposal<'_>) -> String {
     sdl
 }
 
-fn object_type(object: &ProposedObject<'_>, writable: Option<&Writable>) -> String {
-    let mut sdl = String::new();
-    describe(&mut sdl, "", object.relation.comment.as_deref());
-    let relation = bound_to("relation", &object.relation.name);
+fn read(database: &Database<'_>, object: &ProposedObject<'_>) -> String {
+    let key = identity(object.relation, &database.keys(object.relation));
+    let connection = if key.is_empty() { "" } else { "connection: true, " };
+    format!(" @read(aggregate: true, {connection}distinct: true)")
+}
+
+fn write(writable: &Writable) -> String {
     let verbs: Vec<String> = writable
+        .verbs
         .iter()
-        .flat_map(|writable| &writable.verbs)
         .filter(|(_, possible)| *possible)
         .map(|(verb, _)| format!("{verb}: true"))
         .collect();
-    let write = if verbs.is_empty() { String::new() } else { format!(" @write({})", verbs.join(", ")) };
-    sdl.push_str(&format!("type {} {relation}{write} {{\n", object.name));
+    if verbs.is_empty() { String::new() } else { format!(" @write({})", verbs.join(", ")) }
+}
+
+fn object_type(object: &ProposedObject<'_>, directives: &str) -> String {
+    let mut sdl = String::new();
+    describe(&mut sdl, "", object.relation.comment.as_deref());
+    let relation = bound_to("relation", &object.relation.name);
+    sdl.push_str(&format!("type {} {relation}{directives} {{\n", object.name));
     for column in &object.columns {
         describe(&mut sdl, "  ", column.column.comment.as_deref());
         let renamed = if column.is_renamed() {

@@ -1202,192 +1202,239 @@ table sample
         ),
     );
     let filter = artifact.sdl.split("input SampleFilter").nth(1).unwrap();
-    insta::assert_snapshot!(filter.split("enum OrderDirection").next().unwrap(), @r#"
- {
-  a: BooleanFilter
-  b: IntFilter
-  c: IDFilter
-  d: IDFilter
-  e: TextIDFilter
-  f: MoodFilter
-  g: OrderedStringFilter
-  h: OrderedStringFilter
-  i: NullFilter
-  j: JSONFilter
-  k: NullFilter
-  l: IntListFilter
-  m: NullFilter
-  n: BytesFilter
-  o: DateRangeFilter
-  p: NullFilter
-  q: FeelingListFilter
-  r: StringListFilter
-  s: FloatFilter
-  _and: [SampleFilter!]
-  _or: [SampleFilter!]
-  _not: SampleFilter
-}
+    insta::assert_snapshot!(filter.split("enum OrderDirection").next().unwrap(), @r"
+     {
+      a: BooleanFilter
+      b: IntFilter
+      c: IDFilter
+      d: IDFilter
+      e: TextIDFilter
+      f: MoodFilter
+      g: OrderedStringFilter
+      h: NetworkFilter
+      i: NullFilter
+      j: JSONFilter
+      k: NullFilter
+      l: IntListFilter
+      m: NullFilter
+      n: BytesFilter
+      o: DateRangeFilter
+      p: NullFilter
+      q: FeelingListFilter
+      r: StringListFilter
+      s: FloatFilter
+      _and: [SampleFilter!]
+      _or: [SampleFilter!]
+      _not: SampleFilter
+    }
 
-input SampleOrderBy {
-  a: OrderDirection
-  b: OrderDirection
-  c: OrderDirection
-  d: OrderDirection
-  e: OrderDirection
-  f: OrderDirection
-  g: OrderDirection
-  h: OrderDirection
-  n: OrderDirection
-  o: OrderDirection
-  p: OrderDirection
-  s: OrderDirection
-}
+    input SampleOrderBy {
+      a: OrderDirection
+      b: OrderDirection
+      c: OrderDirection
+      d: OrderDirection
+      e: OrderDirection
+      f: OrderDirection
+      g: OrderDirection
+      h: OrderDirection
+      n: OrderDirection
+      o: OrderDirection
+      p: OrderDirection
+      s: OrderDirection
+    }
 
-input BooleanFilter {
-  eq: Boolean
-  neq: Boolean
-  in: [Boolean!]
-  nin: [Boolean!]
-  isnull: Boolean
-}
+    input BooleanFilter {
+      eq: Boolean
+      neq: Boolean
+      in: [Boolean!]
+      nin: [Boolean!]
+      isnull: Boolean
+    }
 
-input BytesFilter {
-  eq: Bytes
-  neq: Bytes
-  in: [Bytes!]
-  nin: [Bytes!]
-  isnull: Boolean
-}
+    input BytesFilter {
+      eq: Bytes
+      neq: Bytes
+      in: [Bytes!]
+      nin: [Bytes!]
+      isnull: Boolean
+    }
 
-input DateRangeFilter {
-  eq: DateRange
-  neq: DateRange
-  in: [DateRange!]
-  nin: [DateRange!]
-  isnull: Boolean
-}
+    input DateRangeFilter {
+      eq: DateRange
+      neq: DateRange
+      in: [DateRange!]
+      nin: [DateRange!]
+      isnull: Boolean
+      contains_value: Date
+      contains: DateRange
+      contained_by: DateRange
+      overlaps: DateRange
+      strictly_left: DateRange
+      strictly_right: DateRange
+      not_left: DateRange
+      not_right: DateRange
+      adjacent: DateRange
+    }
 
-input FeelingListFilter {
-  eq: [Feeling!]
-  neq: [Feeling!]
-  isnull: Boolean
-  array_contains: [Feeling!]
-  array_contained_by: [Feeling!]
-  array_overlaps: [Feeling!]
-}
+    input FeelingListFilter {
+      eq: [Feeling!]
+      neq: [Feeling!]
+      isnull: Boolean
+      array_contains: [Feeling!]
+      array_contained_by: [Feeling!]
+      array_overlaps: [Feeling!]
+      len_eq: Int
+      len_neq: Int
+      len_gt: Int
+      len_gte: Int
+      len_lt: Int
+      len_lte: Int
+    }
 
-input FloatFilter {
-  eq: Float
-  neq: Float
-  in: [Float!]
-  nin: [Float!]
-  isnull: Boolean
-  gt: Float
-  gte: Float
-  lt: Float
-  lte: Float
-}
+    input FloatFilter {
+      eq: Float
+      neq: Float
+      in: [Float!]
+      nin: [Float!]
+      isnull: Boolean
+      gt: Float
+      gte: Float
+      lt: Float
+      lte: Float
+    }
 
-input IDFilter {
-  eq: ID
-  neq: ID
-  in: [ID!]
-  nin: [ID!]
-  isnull: Boolean
-  gt: ID
-  gte: ID
-  lt: ID
-  lte: ID
-}
+    input IDFilter {
+      eq: ID
+      neq: ID
+      in: [ID!]
+      nin: [ID!]
+      isnull: Boolean
+      gt: ID
+      gte: ID
+      lt: ID
+      lte: ID
+    }
 
-input IntFilter {
-  eq: Int
-  neq: Int
-  in: [Int!]
-  nin: [Int!]
-  isnull: Boolean
-  gt: Int
-  gte: Int
-  lt: Int
-  lte: Int
-}
+    input IntFilter {
+      eq: Int
+      neq: Int
+      in: [Int!]
+      nin: [Int!]
+      isnull: Boolean
+      gt: Int
+      gte: Int
+      lt: Int
+      lte: Int
+    }
 
-input IntListFilter {
-  eq: [Int!]
-  neq: [Int!]
-  isnull: Boolean
-  array_contains: [Int!]
-  array_contained_by: [Int!]
-  array_overlaps: [Int!]
-}
+    input IntListFilter {
+      eq: [Int!]
+      neq: [Int!]
+      isnull: Boolean
+      array_contains: [Int!]
+      array_contained_by: [Int!]
+      array_overlaps: [Int!]
+      len_eq: Int
+      len_neq: Int
+      len_gt: Int
+      len_gte: Int
+      len_lt: Int
+      len_lte: Int
+    }
 
-input JSONFilter {
-  eq: JSON
-  neq: JSON
-  isnull: Boolean
-  contains: JSON
-  has_key: String
-}
+    input JSONFilter {
+      eq: JSON
+      neq: JSON
+      isnull: Boolean
+      contains: JSON
+      contained_by: JSON
+      has_key: String
+      has_any_key: [String!]
+      has_all_keys: [String!]
+      path_exists: String
+      path_match: String
+    }
 
-input MoodFilter {
-  eq: Mood
-  neq: Mood
-  in: [Mood!]
-  nin: [Mood!]
-  isnull: Boolean
-}
+    input MoodFilter {
+      eq: Mood
+      neq: Mood
+      in: [Mood!]
+      nin: [Mood!]
+      isnull: Boolean
+    }
 
-input NullFilter {
-  isnull: Boolean
-}
+    input NetworkFilter {
+      eq: String
+      neq: String
+      in: [String!]
+      nin: [String!]
+      isnull: Boolean
+      gt: String
+      gte: String
+      lt: String
+      lte: String
+      contains: String
+      contained_by: String
+      overlaps: String
+    }
 
-input OrderedStringFilter {
-  eq: String
-  neq: String
-  in: [String!]
-  nin: [String!]
-  isnull: Boolean
-  gt: String
-  gte: String
-  lt: String
-  lte: String
-}
+    input NullFilter {
+      isnull: Boolean
+    }
 
-input StringListFilter {
-  eq: [String!]
-  neq: [String!]
-  isnull: Boolean
-  array_contains: [String!]
-  array_contained_by: [String!]
-  array_overlaps: [String!]
-}
+    input OrderedStringFilter {
+      eq: String
+      neq: String
+      in: [String!]
+      nin: [String!]
+      isnull: Boolean
+      gt: String
+      gte: String
+      lt: String
+      lte: String
+    }
 
-input TextIDFilter {
-  eq: ID
-  neq: ID
-  in: [ID!]
-  nin: [ID!]
-  isnull: Boolean
-  gt: ID
-  gte: ID
-  lt: ID
-  lte: ID
-  contains: String
-  icontains: String
-  startswith: String
-  istartswith: String
-  endswith: String
-  iendswith: String
-  like: String
-  ilike: String
-  nlike: String
-  nilike: String
-  regex: String
-  iregex: String
-  nregex: String
-  niregex: String
-}
-"#);
+    input StringListFilter {
+      eq: [String!]
+      neq: [String!]
+      isnull: Boolean
+      array_contains: [String!]
+      array_contained_by: [String!]
+      array_overlaps: [String!]
+      len_eq: Int
+      len_neq: Int
+      len_gt: Int
+      len_gte: Int
+      len_lt: Int
+      len_lte: Int
+    }
+
+    input TextIDFilter {
+      eq: ID
+      neq: ID
+      in: [ID!]
+      nin: [ID!]
+      isnull: Boolean
+      gt: ID
+      gte: ID
+      lt: ID
+      lte: ID
+      contains: String
+      icontains: String
+      startswith: String
+      istartswith: String
+      endswith: String
+      iendswith: String
+      like: String
+      ilike: String
+      nlike: String
+      nilike: String
+      regex: String
+      iregex: String
+      nregex: String
+      niregex: String
+    }
+    ");
     let Some(fraiseql_model::artifact::Field::Column(listed)) = artifact.objects["Sample"].fields.get("q")
     else {
         panic!("a column");

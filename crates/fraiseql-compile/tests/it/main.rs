@@ -5,5 +5,7 @@ mod families;
 mod living;
 mod proposing;
 mod refusing;
+mod subscribing;
 mod wild;
 mod world;
+mod writing;

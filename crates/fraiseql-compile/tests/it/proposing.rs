@@ -6,10 +6,17 @@ use fraiseql_model::diagnostic::Severity;
 
 use crate::world::{chinook, world};
 
-/// Proposes a schema, and compiles it: errors are failures.
+/// Proposes a schema with `@read` and one without, compiles both, and returns the shorter.
 #[track_caller]
 fn proposed(catalog: &Catalog) -> InitOutput {
-    let output = init(catalog, &InitOptions::default());
+    compiled(catalog, &InitOptions::default());
+    compiled(catalog, &InitOptions { reads: false, ..InitOptions::default() })
+}
+
+/// Proposes a schema, and compiles it: errors are failures.
+#[track_caller]
+fn compiled(catalog: &Catalog, options: &InitOptions) -> InitOutput {
+    let output = init(catalog, options);
     let source = Source { file: "schema.graphql", text: &output.schema };
     let compiled = compile(source, catalog, "0.0.0-test");
     let errors: Vec<String> = compiled
@@ -186,48 +193,54 @@ scalar Decimal
 scalar LocalDateTime
 "#);
     insta::assert_snapshot!(output.grants, @r#"
--- The least that the service needs. Run this as the owner of the database; run it again after
--- the schema changed. It takes nothing away: REVOKE what a former schema needed.
---
--- Then give the role a password that is in no file, with psql's command \password "fraiseql_service"
+    -- The least that the service needs. Run this as the owner of the database; run it again after
+    -- the schema changed. It takes nothing away: REVOKE what a former schema needed.
+    --
+    -- Then give the role a password that is in no file, with psql's command \password "fraiseql_service"
 
-DO $fraiseql$
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'fraiseql_service') THEN
-    CREATE ROLE "fraiseql_service" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;
-  END IF;
-END
-$fraiseql$;
+    DO $fraiseql$
+    BEGIN
+      IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'fraiseql_service') THEN
+        CREATE ROLE "fraiseql_service" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;
+      END IF;
+    END
+    $fraiseql$;
 
-GRANT CONNECT ON DATABASE "test" TO "fraiseql_service";
-GRANT USAGE ON SCHEMA "public" TO "fraiseql_service";
+    GRANT CONNECT ON DATABASE "test" TO "fraiseql_service";
 
--- What the schema reads.
-GRANT SELECT ON "public"."album" TO "fraiseql_service";
-GRANT SELECT ON "public"."artist" TO "fraiseql_service";
-GRANT SELECT ON "public"."customer" TO "fraiseql_service";
-GRANT SELECT ON "public"."employee" TO "fraiseql_service";
-GRANT SELECT ON "public"."genre" TO "fraiseql_service";
-GRANT SELECT ON "public"."invoice" TO "fraiseql_service";
-GRANT SELECT ON "public"."invoice_line" TO "fraiseql_service";
-GRANT SELECT ON "public"."media_type" TO "fraiseql_service";
-GRANT SELECT ON "public"."playlist" TO "fraiseql_service";
-GRANT SELECT ON "public"."playlist_track" TO "fraiseql_service";
-GRANT SELECT ON "public"."track" TO "fraiseql_service";
+    -- How values are written, for when a pooler stands between the service and this server.
+    ALTER ROLE "fraiseql_service" SET IntervalStyle = 'iso_8601';
+    ALTER ROLE "fraiseql_service" SET bytea_output = 'hex';
+    ALTER ROLE "fraiseql_service" SET extra_float_digits = 1;
+    ALTER ROLE "fraiseql_service" SET jit = off;
+    GRANT USAGE ON SCHEMA "public" TO "fraiseql_service";
 
--- What @write generates.
-GRANT INSERT, UPDATE, DELETE ON "public"."album" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."artist" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."customer" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."employee" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."genre" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."invoice" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."invoice_line" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."media_type" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."playlist" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."playlist_track" TO "fraiseql_service";
-GRANT INSERT, UPDATE, DELETE ON "public"."track" TO "fraiseql_service";
-"#);
+    -- What the schema reads.
+    GRANT SELECT ON "public"."album" TO "fraiseql_service";
+    GRANT SELECT ON "public"."artist" TO "fraiseql_service";
+    GRANT SELECT ON "public"."customer" TO "fraiseql_service";
+    GRANT SELECT ON "public"."employee" TO "fraiseql_service";
+    GRANT SELECT ON "public"."genre" TO "fraiseql_service";
+    GRANT SELECT ON "public"."invoice" TO "fraiseql_service";
+    GRANT SELECT ON "public"."invoice_line" TO "fraiseql_service";
+    GRANT SELECT ON "public"."media_type" TO "fraiseql_service";
+    GRANT SELECT ON "public"."playlist" TO "fraiseql_service";
+    GRANT SELECT ON "public"."playlist_track" TO "fraiseql_service";
+    GRANT SELECT ON "public"."track" TO "fraiseql_service";
+
+    -- What @write generates.
+    GRANT INSERT, UPDATE, DELETE ON "public"."album" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."artist" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."customer" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."employee" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."genre" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."invoice" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."invoice_line" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."media_type" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."playlist" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."playlist_track" TO "fraiseql_service";
+    GRANT INSERT, UPDATE, DELETE ON "public"."track" TO "fraiseql_service";
+    "#);
     assert_eq!(output.notes, []);
 }
 

@@ -67,7 +67,7 @@ fn told(text: &str, catalog: &Catalog) -> String {
 }
 
 /// Completes a fragment by what every schema needs, and compiles it.
-fn check(fragment: &str) -> String {
+pub fn check(fragment: &str) -> String {
     let text = format!(
         "type Query {{ artists: [Artist!]! }}\ntype Artist @relation(name: \"artist\") {{ artistId: Int! }}\n{}",
         fragment.trim_start()
@@ -373,89 +373,89 @@ fn directives_that_say_nothing() {
     insta::assert_snapshot!(check(r#"type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
 type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
 type C @relation(name: "artist_names", key: ["artist_id", "nope"]) @write(insert: "yes") { artistId: Int! }"#), @r#"
-error[FQ-SDL-005]: @relation needs "name", a string, in quotes
- --> schema.graphql:3:8
-  |
-3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
-  |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    error[FQ-SDL-005]: @relation needs "name", a string, in quotes
+     --> schema.graphql:3:8
+      |
+    3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
+      |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-error[FQ-SDL-005]: @relation has no argument "nam"
- --> schema.graphql:3:18
-  |
-3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
-  |                  ^^^^^^^^^^^^^
-  = help: did you mean "name"?
+    error[FQ-SDL-005]: @relation has no argument "nam"
+     --> schema.graphql:3:18
+      |
+    3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
+      |                  ^^^^^^^^^^^^^
+      = help: did you mean "name"?
 
-error[FQ-SDL-005]: "key" of @relation is a list of strings such as ["artist_id"], not empty
- --> schema.graphql:3:38
-  |
-3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
-  |                                      ^^
+    error[FQ-SDL-005]: "key" of @relation is a list of strings such as ["artist_id"], not empty
+     --> schema.graphql:3:38
+      |
+    3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
+      |                                      ^^
 
-error[FQ-SDL-004]: there is no directive @wirte
- --> schema.graphql:3:43
-  |
-3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
-  |                                           ^^^^^
-  = help: did you mean @write?
+    error[FQ-SDL-004]: there is no directive @wirte
+     --> schema.graphql:3:43
+      |
+    3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
+      |                                           ^^^^^
+      = help: did you mean @write?
 
-error[FQ-SDL-004]: @relation cannot stand on a field
- --> schema.graphql:3:67
-  |
-3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
-  |                                                                   ^^^^^^^^
-  = why: it belongs on an object type and an interface
+    error[FQ-SDL-004]: @relation cannot stand on a field
+     --> schema.graphql:3:67
+      |
+    3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
+      |                                                                   ^^^^^^^^
+      = why: it belongs on an object type and an interface
 
-error[FQ-SDL-005]: @column needs "name", a string, in quotes
- --> schema.graphql:3:87
-  |
-3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
-  |                                                                                       ^^^^^^^
+    error[FQ-SDL-005]: @column needs "name", a string, in quotes
+     --> schema.graphql:3:87
+      |
+    3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
+      |                                                                                       ^^^^^^^
 
-error[FQ-SDL-005]: "name" of @column is a string, in quotes
- --> schema.graphql:3:109
-  |
-3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
-  |                                                                                                             ^
+    error[FQ-SDL-005]: "name" of @column is a string, in quotes
+     --> schema.graphql:3:109
+      |
+    3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
+      |                                                                                                             ^
 
-error[FQ-SDL-005]: @relation stands here twice
- --> schema.graphql:4:35
-  |
-4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
-  |                                   ^^^^^^^^
+    error[FQ-SDL-005]: @relation stands here twice
+     --> schema.graphql:4:35
+      |
+    4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
+      |                                   ^^^^^^^^
 
-error[FQ-SDL-005]: @write asks for nothing
- --> schema.graphql:4:60
-  |
-4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
-  |                                                            ^^^^^^
-  = help: say what: @write(insert: true, update: true, delete: true, upsert: true)
+    error[FQ-SDL-005]: @write asks for nothing
+     --> schema.graphql:4:60
+      |
+    4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
+      |                                                            ^^^^^^
+      = help: say what: @write(insert: true, update: true, delete: true, upsert: true)
 
-error[FQ-SDL-005]: "reason" of @deprecated is a string, in quotes
- --> schema.graphql:4:104
-  |
-4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
-  |                                                                                                        ^
+    error[FQ-SDL-005]: "reason" of @deprecated is a string, in quotes
+     --> schema.graphql:4:104
+      |
+    4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
+      |                                                                                                        ^
 
-error[FQ-SDL-004]: there is no directive @foo
- --> schema.graphql:4:108
-  |
-4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
-  |                                                                                                            ^^^
-  = help: a field may have @column, @reference, @neverNull, @function and @deprecated
+    error[FQ-SDL-004]: there is no directive @foo
+     --> schema.graphql:4:108
+      |
+    4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
+      |                                                                                                            ^^^
+      = help: a field may have @json, @column, @reference, @neverNull, @version, @function and @deprecated
 
-error[FQ-SDL-007]: public.artist_names has no column "nope"
- --> schema.graphql:5:40
-  |
-5 | type C @relation(name: "artist_names", key: ["artist_id", "nope"]) @write(insert: "yes") { artistId: Int! }
-  |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^
+    error[FQ-SDL-007]: public.artist_names has no column "nope"
+     --> schema.graphql:5:40
+      |
+    5 | type C @relation(name: "artist_names", key: ["artist_id", "nope"]) @write(insert: "yes") { artistId: Int! }
+      |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-error[FQ-SDL-005]: "insert" of @write is true or false
- --> schema.graphql:5:83
-  |
-5 | type C @relation(name: "artist_names", key: ["artist_id", "nope"]) @write(insert: "yes") { artistId: Int! }
-  |                                                                                   ^^^^^
-"#);
+    error[FQ-SDL-005]: "insert" of @write is true or false
+     --> schema.graphql:5:83
+      |
+    5 | type C @relation(name: "artist_names", key: ["artist_id", "nope"]) @write(insert: "yes") { artistId: Int! }
+      |                                                                                   ^^^^^
+    "#);
 }
 
 #[test]
@@ -683,20 +683,13 @@ error[FQ-SDL-009]: Query.odd is marked ! but what public.odd returns can be null
    |                 ^^^
    = help: write Int, or add @neverNull if you know that no null comes
 
-error[FQ-SDL-017]: parameter "xs" of public.many is VARIADIC
-  --> schema.graphql:16:8
-   |
-16 |   many(xs: [Int!]!): Int @function
-   |        ^^
-   = help: wrap it in a function that takes an array
-
 error[FQ-SDL-017]: Query.report is [Album!], but public.report returns a table of its own
   --> schema.graphql:17:12
    |
 17 |   report: [Album!]! @function
    |            ^^^^^
    = why: the columns of RETURNS TABLE and of OUT parameters belong to no relation
-   = help: let it return rows of a table or view: RETURNS SETOF your_view
+   = help: return a type without @relation that has fields for them, or rows of a table or view
 
 error[FQ-SDL-017]: Query.fired is Int, but public.fired returns a type that has no place in GraphQL
   --> schema.graphql:18:10
@@ -974,11 +967,12 @@ error[FQ-SDL-002]: Int is built in and cannot be declared
 5 | scalar Int
   |        ^^^
 
-error[FQ-SDL-017]: subscriptions are not compiled by this version
- --> schema.graphql:6:6
+error[FQ-SDL-013]: Subscription.a does not say what it calls
+ --> schema.graphql:6:21
   |
 6 | type Subscription { a: Int }
-  |      ^^^^^^^^^^^^
+  |                     ^
+  = help: add @function(name: ...)
 
 error[FQ-SDL-017]: directives of your own (@mine) are not compiled
  --> schema.graphql:7:12
@@ -1101,4 +1095,163 @@ error[FQ-SDL-001]: expected a definition, found "tipe"
   | ^^^^
   = help: did you mean "type"?
 "#);
+}
+
+const PAPERS: &str = "
+table paper
+  id int4 pk
+  data jsonb
+  title text
+table note
+  text varchar
+function paper_words(paper public.paper) -> setof text
+function paper_size(paper public.paper, unit text) -> int4 volatile
+function other(n int4) -> int4
+";
+
+#[test]
+fn documents_that_cannot_be_read() {
+    insta::assert_snapshot!(told(r#"type Query { papers: [Paper!]! }
+type Paper @relation(name: "paper") @json(column: "dat") { id: Int! pages: Int lines: Int }
+"#, &world(PAPERS)), @r#"
+    error[FQ-SDL-007]: public.paper has no column "dat"
+     --> schema.graphql:2:43
+      |
+    2 | type Paper @relation(name: "paper") @json(column: "dat") { id: Int! pages: Int lines: Int }
+      |                                           ^^^^^^^^^^^^^
+      = help: did you mean "data"?
+    "#);
+    insta::assert_snapshot!(told(r#"type Query { papers: [Paper!]! }
+type Paper @relation(name: "paper") { id: Int! a: Int @json b: Int @json(column: "title") c: Int @json(column: "data", key: 7) part(n: Int): Part @json(column: "data") bytes: Bytes @json(column: "data") }
+type Part { word(n: Int): String paper: Paper @reference(columns: ["id"], target: ["id"]) }
+"#, &world(PAPERS)), @r#"
+    error[FQ-SDL-005]: @json does not say which column
+     --> schema.graphql:2:55
+      |
+    2 | type Paper @relation(name: "paper") { id: Int! a: Int @json b: Int @json(column: "title") c: Int @json(column: "data", key: 7) part(n: Int): Part @json(column: "data") bytes: Bytes @json(column: "data") }
+      |                                                       ^^^^^
+      = help: @json(column: "data"), here or on the type
+
+    error[FQ-SDL-008]: public.paper.title is no JSON document
+     --> schema.graphql:2:74
+      |
+    2 | type Paper @relation(name: "paper") { id: Int! a: Int @json b: Int @json(column: "title") c: Int @json(column: "data", key: 7) part(n: Int): Part @json(column: "data") bytes: Bytes @json(column: "data") }
+      |                                                                          ^^^^^^^^^^^^^^^
+
+    error[FQ-SDL-005]: "key" of @json is a string, in quotes
+     --> schema.graphql:2:125
+      |
+    2 | type Paper @relation(name: "paper") { id: Int! a: Int @json b: Int @json(column: "title") c: Int @json(column: "data", key: 7) part(n: Int): Part @json(column: "data") bytes: Bytes @json(column: "data") }
+      |                                                                                                                             ^
+
+    error[FQ-SDL-019]: Paper.part is read from a document and takes no arguments
+     --> schema.graphql:2:133
+      |
+    2 | type Paper @relation(name: "paper") { id: Int! a: Int @json b: Int @json(column: "title") c: Int @json(column: "data", key: 7) part(n: Int): Part @json(column: "data") bytes: Bytes @json(column: "data") }
+      |                                                                                                                                     ^^^^^^
+
+    error[FQ-SDL-017]: Bytes cannot be read from a document
+     --> schema.graphql:2:176
+      |
+    2 | type Paper @relation(name: "paper") { id: Int! a: Int @json b: Int @json(column: "title") c: Int @json(column: "data", key: 7) part(n: Int): Part @json(column: "data") bytes: Bytes @json(column: "data") }
+      |                                                                                                                                                                                ^^^^^
+
+    error[FQ-SDL-019]: Part.word is read from a document and takes no arguments
+     --> schema.graphql:3:18
+      |
+    3 | type Part { word(n: Int): String paper: Paper @reference(columns: ["id"], target: ["id"]) }
+      |                  ^^^^^^
+
+    error[FQ-SDL-017]: Part.paper has @reference, but Part is read from documents
+     --> schema.graphql:3:47
+      |
+    3 | type Part { word(n: Int): String paper: Paper @reference(columns: ["id"], target: ["id"]) }
+      |                                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = why: within a document there are no rows to refer from
+      = help: give the field that reads the document an object type of its own
+    "#);
+}
+
+#[test]
+fn computed_fields_that_cannot_be() {
+    insta::assert_snapshot!(told(r#"type Query { papers: [Paper!]! }
+type Paper @relation(name: "paper") { id: Int! words: [String] @function(name: "paper_words") size(unit: String!): Int @function(name: "paper_size") other: Int @function words2(n: Int): [String] @function(name: "paper_words") @column(name: "title") }
+"#, &world(PAPERS)), @r#"
+    error[FQ-SDL-020]: Paper.size calls public.paper_size, which may write
+     --> schema.graphql:2:95
+      |
+    2 | type Paper @relation(name: "paper") { id: Int! words: [String] @function(name: "paper_words") size(unit: String!): Int @function(name: "paper_size") other: Int @function words2(n: Int): [String] @function(name: "paper_words") @column(name: "title") }
+      |                                                                                               ^^^^
+      = why: queries run in read-only transactions, and the function is declared VOLATILE
+      = help: declare it STABLE if it only reads
+
+    error[FQ-SDL-013]: public.other does not take a row of public.paper first
+     --> schema.graphql:2:161
+      |
+    2 | type Paper @relation(name: "paper") { id: Int! words: [String] @function(name: "paper_words") size(unit: String!): Int @function(name: "paper_size") other: Int @function words2(n: Int): [String] @function(name: "paper_words") @column(name: "title") }
+      |                                                                                                                                                                 ^^^^^^^^^
+      = why: a computed field calls its function with the row that it stands on
+      = help: CREATE FUNCTION public.other(paper "public"."paper", ...)
+
+    error[FQ-SDL-019]: public.paper_words has no parameter "n"
+     --> schema.graphql:2:178
+      |
+    2 | type Paper @relation(name: "paper") { id: Int! words: [String] @function(name: "paper_words") size(unit: String!): Int @function(name: "paper_size") other: Int @function words2(n: Int): [String] @function(name: "paper_words") @column(name: "title") }
+      |                                                                                                                                                                                  ^
+      = help: it is public.paper_words(paper paper)
+
+    error[FQ-SDL-004]: @column says nothing beside @function
+     --> schema.graphql:2:227
+      |
+    2 | type Paper @relation(name: "paper") { id: Int! words: [String] @function(name: "paper_words") size(unit: String!): Int @function(name: "paper_size") other: Int @function words2(n: Int): [String] @function(name: "paper_words") @column(name: "title") }
+      |                                                                                                                                                                                                                                   ^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn reads_that_cannot_be_generated() {
+    insta::assert_snapshot!(told(r#"type Query { papers: [Paper!]! papersAggregate: [Paper!]! notes: [Note!]! }
+type Paper @relation(name: "paper") @read(aggregate: true) { id: Int! }
+type Note @relation(name: "note") @read(connection: true, pages: true) { text: String! }
+type Word @relation(name: "note") @read { text: String! }
+type PaperKey @relation(name: "note") { text: String! }
+type Lines @relation(name: "note") @read(connection: true) { text: String! }
+"#, &world(PAPERS)), @r#"
+    error[FQ-SDL-014]: the name papersAggregate is taken
+     --> schema.graphql:1:32
+      |
+    1 | type Query { papers: [Paper!]! papersAggregate: [Paper!]! notes: [Note!]! }
+      |                                ^^^^^^^^^^^^^^^
+      = why: it is generated beside papers, for Paper has @read
+      = help: call your field otherwise
+
+    error[FQ-SDL-005]: @read has no argument "pages"
+     --> schema.graphql:3:59
+      |
+    3 | type Note @relation(name: "note") @read(connection: true, pages: true) { text: String! }
+      |                                                           ^^^^^^^^^^^
+
+    error[FQ-SDL-005]: @read asks for nothing
+     --> schema.graphql:4:35
+      |
+    4 | type Word @relation(name: "note") @read { text: String! }
+      |                                   ^^^^^
+      = help: say what: @read(aggregate: true, connection: true, distinct: true)
+
+    error[FQ-SDL-014]: the name PaperKey is taken
+     --> schema.graphql:5:6
+      |
+    5 | type PaperKey @relation(name: "note") { text: String! }
+      |      ^^^^^^^^
+      = why: it is generated for Paper
+      = help: call your type otherwise
+
+    error[FQ-SDL-012]: Lines has no key to find its rows again by
+     --> schema.graphql:6:42
+      |
+    6 | type Lines @relation(name: "note") @read(connection: true) { text: String! }
+      |                                          ^^^^^^^^^^^^^^^^
+      = why: a cursor is the place of a row in an order, which only a key makes total
+      = help: say it: @relation(name: ..., key: [...]), or take connection out of @read
+    "#);
 }

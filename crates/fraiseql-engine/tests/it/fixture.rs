@@ -42,7 +42,7 @@ fn column(name: &str, graphql: &str, sql: &str) -> Field {
         list: false,
         encoding: Encoding::Plain,
     };
-    Field::Column(ColumnField { column: name.to_owned(), value, non_null: NonNull::Nullable })
+    Field::Column(ColumnField { column: name.to_owned(), value, non_null: NonNull::Nullable, key: None })
 }
 
 fn reference(target: &str) -> Reference {
@@ -55,6 +55,7 @@ fn object(table: &str, key: &str, fields: Vec<(&str, Field)>) -> ObjectType {
         relation: QualifiedName::new("public", table),
         key: vec![key.to_owned()],
         fields: fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
+        rows: Vec::new(),
     }
 }
 
@@ -97,6 +98,9 @@ pub(crate) fn schema() -> Schema {
         )]),
         manifest: Manifest::default(),
         abstracts: BTreeMap::new(),
+        documents: BTreeMap::new(),
+        subscription: BTreeMap::new(),
+        writes: BTreeMap::new(),
     };
     Schema::load(artifact).expect("the fixture is sound")
 }

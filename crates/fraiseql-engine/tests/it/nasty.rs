@@ -1,7 +1,7 @@
 //! Values of every kind there and back, and a catalog in which every name is a trap.
 
 use fraiseql_compile::{InitOptions, init};
-use fraiseql_model::artifact::{Field, QueryField};
+use fraiseql_model::artifact::{Artifact, Derived, Field, Form, ObjectType, QueryField};
 use fraiseql_testkit::nasty_sql;
 
 use crate::world::World;
@@ -131,6 +131,8 @@ async fn every_field_of_a_nasty_catalog_can_be_read() {
                 Field::ToMany(_) => format!("{name}(limit:1){{__typename}}"),
                 Field::Polymorphic(_) => format!("{name}{{__typename}}"),
                 Field::GlobalId => name.clone(),
+                Field::Computed(_) | Field::Document(_) => panic!("init proposes none"),
+                Field::Derived(derived) => derived_field(&artifact, name, &artifact.objects[object], derived),
             })
             .collect();
         let query = format!("{{{name}(limit:2){{{}}}}}", fields.join(" "));
@@ -138,6 +140,62 @@ async fn every_field_of_a_nasty_catalog_can_be_read() {
         lists += 1;
     }
     assert_eq!(lists, artifact.objects.len());
+}
+
+/// Asks for everything that a derived field can tell.
+fn derived_field(artifact: &Artifact, name: &str, parent: &ObjectType, derived: &Derived) -> String {
+    let Field::ToMany(reference) = &parent.fields[&derived.list] else {
+        panic!("{name} derives from no list")
+    };
+    let target = &reference.target;
+    let members = aggregate_members(artifact, target);
+    match derived.form {
+        Form::Aggregate => format!("{name}{{{members}}}"),
+        Form::Groups => {
+            let keys = declared(artifact, &format!("{target}Column"));
+            format!("{name}(by:[{0}]){{key{{{0}}} {members}}}", keys.join(" "))
+        }
+        Form::Connection => format!("{name}(first:1){{edges{{cursor}} totalCount aggregate{{{members}}}}}"),
+    }
+}
+
+fn aggregate_members(artifact: &Artifact, object: &str) -> String {
+    let mut members = vec!["count".to_owned()];
+    for (fields, kind) in [("sum avg stddev", "Sum"), ("min max", "Extreme")] {
+        let columns = declared(artifact, &format!("{object}{kind}")).join(" ");
+        let asked = fields.split(' ').filter(|_| !columns.is_empty());
+        members.extend(asked.map(|field| format!("{field}{{{columns}}}")));
+    }
+    members.join(" ")
+}
+
+/// Returns the names of what a generated type or enum declares; none when it is not generated.
+fn declared(artifact: &Artifact, name: &str) -> Vec<String> {
+    let headers = [format!("type {name} {{\n"), format!("enum {name} {{\n")];
+    let Some(body) = headers.iter().find_map(|header| artifact.sdl.split(header.as_str()).nth(1)) else {
+        return Vec::new();
+    };
+    let lines = body.lines().take_while(|line| *line != "}");
+    lines.map(|line| line.trim().split(':').next().unwrap_or("").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn everything_can_be_aggregated() {
+    let w = world().await;
+    let artifact = w.schema.artifact().clone();
+    let mut asked = 0;
+    for (name, field) in &artifact.query {
+        let QueryField::List { object } = field else { continue };
+        let members = aggregate_members(&artifact, object);
+        let columns = declared(&artifact, &format!("{object}Column")).join(" ");
+        let query = format!(
+            "{{a:{name}Aggregate{{{members}}} g:{name}Groups(by:[{columns}]){{key{{{columns}}} {members}}} \
+             {name}(distinctOn:[{columns}]){{__typename}}}}"
+        );
+        w.run(&query, "{}").await.unwrap_or_else(|error| panic!("{query}: {error}"));
+        asked += 1;
+    }
+    assert_eq!(asked, artifact.objects.len());
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use fraiseql_compile::{Source, compile};
 use fraiseql_engine::{
-    Document, FieldValue, Limits, MutationStep, Plan, Schema, Statement, Variables, bind, complete, plan,
-    plan_singles,
+    Document, FieldValue, Limits, MutationStep, Plan, QueryPlan, Schema, Statement, Variables, bind,
+    complete, plan, plan_singles,
 };
 use fraiseql_model::catalog::Catalog;
 use fraiseql_postgres::{
@@ -64,6 +64,26 @@ impl World {
     pub(crate) async fn scalar(&self, sql: &str) -> String {
         let client = self.database.client().await;
         client.query_one(sql, &[]).await.expect("the query runs").get(0)
+    }
+
+    /// Returns the statements of the only root field of a mutation, each with its parameters as text.
+    pub(crate) fn statements(&self, text: &str, variables: &str) -> Vec<(String, Vec<Option<String>>)> {
+        let limits = Limits::default();
+        let document = Document::parse(&self.schema, text, &limits).expect("the operation fits");
+        let raw: Map<String, Value> = serde_json::from_str(variables).expect("variables are an object");
+        let variables = Variables::coerce(&self.schema, &document, None, &raw).expect("the variables fit");
+        let Plan::Mutation(mut plan) =
+            plan(&self.schema, &document, None, &variables, &limits).expect("a plan")
+        else {
+            panic!("{text} is no mutation")
+        };
+        let Some(MutationStep::Write(write)) = plan.fields.pop() else { panic!("{text} writes nothing") };
+        let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).expect("text");
+        let bound = |statement: &Statement| {
+            let params = bind(statement, &variables).expect("the plan fits");
+            (statement.sql.to_string(), params.into_iter().map(|param| param.map(text)).collect())
+        };
+        write.statements.iter().map(bound).collect()
     }
 
     /// Runs an operation and returns `data`, or the first error.
@@ -153,6 +173,26 @@ impl World {
         assert_eq!(told, expected, "{text}");
     }
 
+    /// Returns PostgreSQL's plan of a query.
+    pub(crate) async fn explain(&self, text: &str, variables: &str) -> String {
+        let limits = Limits::default();
+        let document = Document::parse(&self.schema, text, &limits).expect("the query is valid");
+        let raw: Map<String, Value> = serde_json::from_str(variables).expect("variables are an object");
+        let variables = Variables::coerce(&self.schema, &document, None, &raw).expect("the variables fit");
+        let plan =
+            plan(&self.schema, &document, None, &variables, &limits).expect("the query can be planned");
+        let Plan::Query(QueryPlan { statement: Some(statement), .. }) = plan else { panic!("not a query") };
+        let explained =
+            Statement { sql: format!("EXPLAIN {}", statement.sql).into(), params: statement.params };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let mut session = self.pool.acquire(deadline).await.expect("a session");
+        let rows = rows(&mut session, &[&explained], &variables, 0).await.expect("the plan is shown");
+        let lines = rows
+            .iter()
+            .map(|row| String::from_utf8_lossy(row[0].as_deref().unwrap_or_default()).into_owned());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Asserts that an operation's `data` equals the one JSON value that `sql` gives.
     #[track_caller]
     pub(crate) fn check(&self, text: &str, variables: &str, sql: &str) -> impl Future<Output = ()> {
@@ -164,6 +204,13 @@ impl World {
                 self.run(text, variables).await.unwrap_or_else(|error| panic!("{caller}: {text}: {error}"));
             assert_eq!(found, expected, "{caller}: {text}");
         }
+    }
+
+    /// Asserts that an operation is refused, with this code and message.
+    #[track_caller]
+    pub(crate) fn refuse(&self, text: &str, expected: &str) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move { assert_eq!(self.run(text, "{}").await, Err(expected.to_owned()), "{caller}: {text}") }
     }
 
     /// Asserts that a filter on a list finds the rows for which the SQL condition holds.

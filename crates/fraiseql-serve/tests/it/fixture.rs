@@ -13,7 +13,9 @@ use fraiseql_model::artifact::{
 use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_postgres::{Pool, PoolOptions, Target};
-use fraiseql_serve::{DrainReport, Event, Observe, ServeOptions, Server, ServerHandle};
+use fraiseql_serve::{
+    DrainReport, Event, Observe, ServeOptions, Server, ServerHandle, SubscriptionOptions, SubscriptionSource,
+};
 use fraiseql_testkit::{Database, wait_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -32,6 +34,9 @@ CREATE TABLE big (id int PRIMARY KEY, payload text);
 INSERT INTO big SELECT n, repeat('x', 200) FROM generate_series(1, 40000) AS n;
 CREATE VIEW fragile AS SELECT id, payload, 1 / (30000 - id) AS value FROM big;
 CREATE TABLE note (id int PRIMARY KEY, text text);
+CREATE VIEW authored AS SELECT id, name FROM author;
+CREATE VIEW name AS SELECT id, upper(name) AS name FROM authored;
+CREATE FUNCTION counted() RETURNS int LANGUAGE sql STABLE AS 'SELECT count(*)::int FROM note';
 CREATE FUNCTION slow(seconds float8) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1 FROM pg_sleep(seconds)';
 CREATE FUNCTION boom() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'out of stock'; END $$;
 CREATE FUNCTION broken() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT count(*)::int / (count(*)::int - 1) FROM (SELECT 1) AS one';
@@ -60,7 +65,19 @@ type Mutation {
   breakNote(id: Int!): Int
   mustBreak(id: Int!): Int!
 }
-type Subscription { ticks: Int }
+type Subscription {
+  ticks: Int
+  authors(where: AuthorFilter, orderBy: [AuthorOrderBy!], limit: Int, offset: Int): [Author!]!
+  author(id: Int!): Author
+  notes(limit: Int, offset: Int): [Note!]!
+  bigs(limit: Int, offset: Int): [Big!]!
+  fragiles(limit: Int, offset: Int): [Fragile!]!
+  names(limit: Int, offset: Int): [Name!]!
+  counted: Int
+  slow(seconds: Float!): Int
+}
+type Note { id: Int! text: String }
+type Name { id: Int! name: String }
 type Author { id: Int! name: String email: String! score: Int }
 type Big { id: Int! payload: String! }
 type Fragile { id: Int! payload: String! value: Int }
@@ -84,13 +101,18 @@ fn value(graphql: &str, sql: &str) -> ValueType {
 }
 
 fn column(name: &str, graphql: &str, sql: &str, non_null: NonNull) -> (String, Field) {
-    let column = ColumnField { column: name.to_owned(), value: value(graphql, sql), non_null };
+    let column = ColumnField { column: name.to_owned(), value: value(graphql, sql), non_null, key: None };
     (name.to_owned(), Field::Column(column))
 }
 
 fn object(relation: &str, fields: Vec<(String, Field)>) -> ObjectType {
     let relation = QualifiedName::new("public", relation);
-    ObjectType { relation, key: vec!["id".to_owned()], fields: fields.into_iter().collect() }
+    ObjectType {
+        relation,
+        key: vec!["id".to_owned()],
+        fields: fields.into_iter().collect(),
+        rows: Vec::new(),
+    }
 }
 
 fn call(function: &str, arguments: &[(&str, &str, &str)]) -> FunctionCall {
@@ -98,6 +120,7 @@ fn call(function: &str, arguments: &[(&str, &str, &str)]) -> FunctionCall {
         argument: (*name).to_owned(),
         parameter: (*name).to_owned(),
         value: value(graphql, sql),
+        variadic: false,
     };
     FunctionCall {
         function: QualifiedName::new("public", function),
@@ -121,6 +144,8 @@ fn objects() -> BTreeMap<String, ObjectType> {
     ];
     BTreeMap::from([
         ("Author".to_owned(), object("author", author)),
+        ("Note".to_owned(), object("note", vec![id(), column("text", "String", "text", NonNull::Nullable)])),
+        ("Name".to_owned(), object("name", vec![id(), column("name", "String", "text", NonNull::Nullable)])),
         ("Big".to_owned(), object("big", vec![id(), payload()])),
         (
             "Fragile".to_owned(),
@@ -154,6 +179,34 @@ fn queries() -> BTreeMap<String, QueryField> {
     fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect()
 }
 
+fn lives() -> BTreeMap<String, QueryField> {
+    let list = |object: &str| QueryField::List { object: object.to_owned() };
+    let key = vec![KeyArgument { argument: "id".to_owned(), field: "id".to_owned() }];
+    let fields = [
+        ("ticks", QueryField::Function(call("boom", &[]))),
+        ("authors", list("Author")),
+        ("author", QueryField::Lookup { object: "Author".to_owned(), key }),
+        ("notes", list("Note")),
+        ("bigs", list("Big")),
+        ("fragiles", list("Fragile")),
+        ("names", list("Name")),
+        ("counted", QueryField::Function(call("counted", &[]))),
+        ("slow", QueryField::Function(call("slow", &[("seconds", "Float", "float8")]))),
+    ];
+    fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect()
+}
+
+/// Quick ones, by polling.
+fn subscriptions() -> SubscriptionOptions {
+    SubscriptionOptions {
+        source: SubscriptionSource::Polling,
+        poll_interval: Duration::from_millis(50),
+        read_interval: Duration::from_millis(10),
+        debounce: Duration::from_millis(10),
+        ..SubscriptionOptions::default()
+    }
+}
+
 /// Returns the artifact, sealed.
 pub(crate) fn artifact() -> Artifact {
     artifact_with(SDL)
@@ -162,8 +215,10 @@ pub(crate) fn artifact() -> Artifact {
 /// Returns the artifact with another name for a query field, as a later version would have it.
 pub(crate) fn renamed_artifact() -> Artifact {
     let mut artifact = artifact_with(&SDL.replace("  author(id", "  writer(id"));
-    let author = artifact.query.remove("author").unwrap();
-    artifact.query.insert("writer".to_owned(), author);
+    for fields in [&mut artifact.query, &mut artifact.subscription] {
+        let author = fields.remove("author").unwrap();
+        fields.insert("writer".to_owned(), author);
+    }
     artifact.seal().0
 }
 
@@ -195,6 +250,9 @@ fn artifact_with(sdl: &str) -> Artifact {
         mutation: mutation.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
         manifest: Manifest::default(),
         abstracts: BTreeMap::new(),
+        documents: BTreeMap::new(),
+        subscription: lives(),
+        writes: BTreeMap::new(),
     };
     artifact.seal().0
 }
@@ -287,6 +345,7 @@ pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptio
         graphiql: false,
         version: "1.2.3",
         detailed_errors: false,
+        subscriptions: subscriptions(),
         observer: Arc::clone(&events) as Arc<dyn Observe>,
     };
     change(&mut options);

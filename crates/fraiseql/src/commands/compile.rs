@@ -62,7 +62,7 @@ async fn catalog(
     arguments: &args::Compile,
     printer: &Printer,
 ) -> Result<Catalog, Failure> {
-    let url = project.settings.text("database.url");
+    let url = project.settings.text("database.direct_url").or_else(|| project.settings.text("database.url"));
     if let (Some(url), false) = (url, arguments.offline) {
         return live_catalog(url, &project.settings.list("database.schemas")).await;
     }

@@ -42,7 +42,11 @@ pub(crate) async fn run(arguments: args::Init, printer: &Printer) -> Result<(), 
         failure.causes = catalog.left_out.iter().map(|left| format!("{}: {}", left.what, left.why)).collect();
         return Err(failure);
     }
-    let options = InitOptions { role: arguments.role.clone(), writes: !arguments.no_writes };
+    let options = InitOptions {
+        role: arguments.role.clone(),
+        reads: !arguments.no_reads,
+        writes: !arguments.no_writes,
+    };
     let output = init(&catalog, &options);
     let files = contents(&arguments, &output, snapshot_bytes(&catalog)?);
     if !arguments.force {

@@ -9,8 +9,8 @@ use fraiseql_model::artifact::Artifact;
 use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
-use fraiseql_postgres::{Pool, PoolOptions, PostgresError, Target};
-use fraiseql_serve::{ServeOptions, Server};
+use fraiseql_postgres::{Pool, PoolOptions, Pooler, PostgresError, Target};
+use fraiseql_serve::{ServeOptions, Server, SubscriptionOptions, SubscriptionSource};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
@@ -38,15 +38,24 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
         return Err(Failure::new(&errors::CFG_MISSING, message).hint(hint));
     };
     let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), true);
-    let checked = match check(&url, &artifact.manifest).await {
-        Err(failure) if is_away(&failure) => {
-            log.line(
-                "error",
-                &format!("the database is away, readiness is 503 until it returns: {}", failure.message),
-            );
-            false
+    let direct = direct_url(settings, &url);
+    let checked = match &direct {
+        None => {
+            let message =
+                "the database is not checked against the schema: set database.direct_url, past the pooler";
+            log.line("warn", message);
+            true
         }
-        verdict => verdict.map(|()| true)?,
+        Some(direct) => match check(direct, &artifact.manifest).await {
+            Err(failure) if is_away(&failure) => {
+                log.line(
+                    "error",
+                    &format!("the database is away, readiness is 503 until it returns: {}", failure.message),
+                );
+                false
+            }
+            verdict => verdict.map(|()| true)?,
+        },
     };
     let manifest = artifact.manifest.clone();
     let pool = pool(&url, settings)?;
@@ -55,7 +64,7 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let shutdown = CancellationToken::new();
     let serving = server.run(shutdown.clone().cancelled_owned());
     tokio::pin!(serving);
-    let watching = check_later(!checked, &url, &manifest, &log);
+    let watching = check_later(!checked, direct.as_deref().unwrap_or(&url), &manifest, &log);
     tokio::pin!(watching);
     let mut watched = false;
     let report = loop {
@@ -124,12 +133,28 @@ fn is_away(failure: &Failure) -> bool {
     failure.code == &errors::PG_CONNECT
 }
 
+/// Returns where the catalog can be read: it takes a connection that keeps its session.
+fn direct_url(settings: &Settings, url: &str) -> Option<String> {
+    match (settings.text("database.direct_url"), pooler(settings)) {
+        (Some(direct), _) => Some(direct.to_owned()),
+        (None, Pooler::None) => Some(url.to_owned()),
+        (None, Pooler::Transaction) => None,
+    }
+}
+
+fn pooler(settings: &Settings) -> Pooler {
+    match settings.text("database.pooler") {
+        Some("transaction") => Pooler::Transaction,
+        _ => Pooler::None,
+    }
+}
+
 /// Makes the pool that the settings ask for.
 pub(crate) fn pool(url: &str, settings: &Settings) -> Result<Pool, Failure> {
     let size = usize::try_from(settings.integer("database.pool_size")).unwrap_or(usize::MAX);
     let connect_timeout = settings.duration("database.connect_timeout_ms");
     let target = Target::parse(url).map_err(|error: PostgresError| Failure::from(error))?;
-    Ok(Pool::new(target, PoolOptions { size, connect_timeout }))
+    Ok(Pool::new(target.through(pooler(settings)), PoolOptions { size, connect_timeout }))
 }
 
 /// Makes the server's options from the settings.
@@ -160,8 +185,33 @@ pub(crate) fn options(
         graphiql: graphiql(settings),
         version: env!("CARGO_PKG_VERSION"),
         detailed_errors: !production,
+        subscriptions: subscriptions(settings),
         observer,
     })
+}
+
+fn subscriptions(settings: &Settings) -> SubscriptionOptions {
+    let size = |key: &str| usize::try_from(settings.integer(key)).unwrap_or(usize::MAX);
+    let source = match settings.text("subscriptions.source") {
+        Some("decoding") => SubscriptionSource::Decoding,
+        Some("outbox") => SubscriptionSource::Outbox,
+        Some("polling") => SubscriptionSource::Polling,
+        _ => SubscriptionSource::Auto,
+    };
+    SubscriptionOptions {
+        source,
+        poll_interval: settings.duration("subscriptions.poll_interval_ms"),
+        read_interval: settings.duration("subscriptions.read_interval_ms"),
+        debounce: settings.duration("subscriptions.debounce_ms"),
+        per_connection: size("subscriptions.per_connection"),
+        total: size("subscriptions.total"),
+        message_bytes: size("subscriptions.message_bytes"),
+        result_bytes: size("subscriptions.result_bytes"),
+        buffer_results: size("subscriptions.buffer_results"),
+        send_timeout: settings.duration("subscriptions.send_timeout_ms"),
+        init_timeout: settings.duration("subscriptions.init_timeout_ms"),
+        origins: settings.list("subscriptions.origins"),
+    }
 }
 
 fn is_production(settings: &Settings) -> bool {

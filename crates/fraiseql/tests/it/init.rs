@@ -43,7 +43,7 @@ fn ask_everything(port: u16) -> usize {
                 .as_array()
                 .is_some_and(|found| found.iter().any(|argument| argument["name"] == name))
         };
-        if !takes("orderBy") {
+        if !takes("limit") || takes("by") {
             continue;
         }
         lists += 1;
@@ -129,14 +129,14 @@ fn what_init_writes_and_says() {
       artist(artistId: Int!): Artist
     }
 
-    type Album @relation(name: "album") @write(insert: true, update: true, delete: true, upsert: true) {
+    type Album @relation(name: "album") @read(aggregate: true, connection: true, distinct: true) @write(insert: true, update: true, delete: true, upsert: true) {
       albumId: Int!
       title: String!
       artistId: Int!
       artist: Artist!
     }
 
-    type Artist @relation(name: "artist") @write(insert: true, update: true, delete: true, upsert: true) {
+    type Artist @relation(name: "artist") @read(aggregate: true, connection: true, distinct: true) @write(insert: true, update: true, delete: true, upsert: true) {
       artistId: Int!
       name: String
       albums: [Album!]!

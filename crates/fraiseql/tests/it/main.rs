@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod http;
 mod init;
+mod outbox;
 mod process;
 mod project;
 mod refusing;

@@ -268,13 +268,13 @@ fn an_environment_does_not_exist() {
 
 #[test]
 fn the_artifact_is_of_another_version() {
-    let shown = served(|artifact| artifact.replacen("\"format\": 1", "\"format\": 99", 1));
+    let shown = served(|artifact| artifact.replacen("\"format\": 2", "\"format\": 99", 1));
     insta::assert_snapshot!(shown, @r"
     exit status: 3
     -- stdout
     -- stderr
     error[FQ-ART-002]: open shop/schema.compiled.json
-      = cause: use an artifact of format 99: this version reads format 1
+      = cause: use an artifact of format 99: this version reads format 2
       = help: compile the project again: `fraiseql compile DIR`
     ");
 }

@@ -19,6 +19,7 @@ const NAMES: &[&str] = &[
     "README.md",
     "bench",
     "clippy.toml",
+    "conformance",
     "crates",
     "deny.toml",
     "docs",

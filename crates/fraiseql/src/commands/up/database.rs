@@ -137,7 +137,9 @@ fn options(project: &Project) -> Result<ClusterOptions, Failure> {
         (None, Some(state)) if state.data_dir.exists() => state.data_dir,
         _ => default_data_dir(&project.dir)?,
     };
-    Ok(ClusterOptions { programs, data_dir, settings: vec!["max_connections=100".to_owned()] })
+    // Logical, so that subscriptions learn of changes without asking.
+    let settings = ["max_connections=100", "wal_level=logical"].map(str::to_owned).to_vec();
+    Ok(ClusterOptions { programs, data_dir, settings })
 }
 
 /// Where `make setup` puts the programs when they cannot be installed.
