@@ -1,16 +1,19 @@
 //! The passes over a schema in their order, and what they found out.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use apollo_compiler::ast::Document;
 use fraiseql_model::artifact::Field;
 use fraiseql_model::catalog::Catalog;
 
+use crate::alike;
 use crate::column::Vocabulary;
 use crate::database::Database;
 use crate::document::Authored;
 use crate::draft::Drafts;
 use crate::enumeration::{self, BoundEnum};
+use crate::family::Families;
 use crate::findings::Findings;
 use crate::json;
 use crate::object::{self, BoundObject};
@@ -23,8 +26,12 @@ use crate::write::{self, Writes};
 pub(crate) struct Analysis<'o, 'a> {
     pub(crate) authored: &'a Authored<'a>,
     pub(crate) database: &'a Database<'a>,
+    pub(crate) families: &'a Families<'a>,
+    pub(crate) drafts: &'a Drafts<'a, 'a>,
     pub(crate) enums: &'a BTreeMap<&'a str, BoundEnum>,
     pub(crate) objects: &'o [BoundObject<'a>],
+    /// Interfaces without a relation, and unions, with the fields that all of their types have alike.
+    pub(crate) commons: &'o [BoundObject<'a>],
     pub(crate) by_name: BTreeMap<&'a str, &'o BoundObject<'a>>,
     pub(crate) query: Vec<BoundRoot<'a>>,
     pub(crate) mutation: Vec<BoundRoot<'a>>,
@@ -51,21 +58,26 @@ pub(crate) fn analyse<R>(
 ) -> R {
     let authored = Authored::read(findings, document);
     let database = Database::new(catalog);
+    let families = Families::read(findings, &authored);
+    let made = OnceCell::new();
     let rows = rows::relations(&authored, &database);
-    let drafts = Drafts::read(findings, &authored, &database, &rows);
+    let drafts = Drafts::read(findings, &authored, &database, &families, (&made, &rows));
     let enums = enumeration::bind(findings, &authored, &drafts, &database);
     let words = Vocabulary {
         database: &database,
         enums: &enums,
         objects: authored.object_names().collect(),
         outcomes: &authored.outcomes,
+        families: &families,
         refused: &authored.refused,
     };
-    let objects = object::bind(findings, &drafts, &words);
+    let objects = object::bind(findings, &drafts, &families, &words);
+    let commons = alike::bind(findings, &families, &drafts, &objects);
     let documents = json::documents(findings, &drafts, &objects, &words);
     let roots = RootFields::read(findings, &authored);
     let binder = RootBinder {
         drafts: &drafts,
+        families: &families,
         objects: objects.iter().map(|object| (object.name, object)).collect(),
         words: &words,
     };
@@ -77,8 +89,11 @@ pub(crate) fn analyse<R>(
     let analysis = Analysis {
         authored: &authored,
         database: &database,
+        families: &families,
+        drafts: &drafts,
         enums: &enums,
         objects: &objects,
+        commons: &commons,
         by_name,
         query,
         mutation,

@@ -18,7 +18,7 @@ use crate::rows;
 use crate::shape::Shape;
 
 /// A function that a root field calls.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct BoundCall<'a> {
     pub(crate) function: &'a Function,
     pub(crate) call: FunctionCall,
@@ -402,6 +402,14 @@ impl<'a> Caller<'a, '_> {
         };
         if !bound || shape.list != set {
             findings.add(place, self.refused(function, shape, &function.returns));
+            return None;
+        }
+        if target.is_some_and(|target| target.restricted) {
+            let message = format!("{} returns rows of every type in {relation}", function.name);
+            let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+                .why(format!("{} is told from others by a discriminator", shape.name))
+                .hint("return another relation, or ask for the rows without the function");
+            findings.add(place, error);
             return None;
         }
         let trusted = self.field.applied.get("neverNull").and_then(|usage| usage.place);

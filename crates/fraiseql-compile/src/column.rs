@@ -11,6 +11,7 @@ use fraiseql_model::names::nearest;
 
 use crate::database::{Database, Element};
 use crate::enumeration::{BoundEnum, is_text};
+use crate::family::Families;
 use crate::findings::{Findings, Place, listed};
 use crate::outcome::Outcomes;
 use crate::scalar::{self, Class};
@@ -33,6 +34,7 @@ pub(crate) struct Vocabulary<'a> {
     pub(crate) enums: &'a BTreeMap<&'a str, BoundEnum>,
     pub(crate) objects: Vec<&'a str>,
     pub(crate) outcomes: &'a Outcomes<'a>,
+    pub(crate) families: &'a Families<'a>,
     /// Types that were refused where they stand.
     pub(crate) refused: &'a BTreeSet<&'a str>,
 }
@@ -133,6 +135,11 @@ fn unknown_type(words: &Vocabulary<'_>, name: &str) -> Diagnostic {
     if words.objects.contains(&name) {
         let message = format!("{name} is an object type, which cannot be an argument");
         return Diagnostic::error(&errors::SDL_ARGUMENT, message);
+    }
+    if let Some(family) = words.families.get(name) {
+        let what = if family.interface.is_some() { "an interface" } else { "a union" };
+        let message = format!("{name} is {what}, whose rows are in relations and nowhere else");
+        return Diagnostic::error(&errors::SDL_UNSUPPORTED, message);
     }
     let known: Vec<&str> = scalar::names()
         .map(|name| -> &str { name })

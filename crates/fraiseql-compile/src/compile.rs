@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use fraiseql_model::artifact::{
-    ARTIFACT_FORMAT, Artifact, ColumnField, Field, MutationField, ObjectType, QueryField,
+    ARTIFACT_FORMAT, AbstractType, Artifact, ColumnField, Field, Member, MutationField, ObjectType,
+    QueryField,
 };
 use fraiseql_model::catalog::Catalog;
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 
 use crate::analysis::{Analysis, analyse};
+use crate::family::Family;
 use crate::findings::Findings;
 use crate::object::{Binding, BoundObject};
 use crate::root::{BoundRoot, RootBinding};
@@ -84,6 +86,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
         query: query(analysis, &analysis.query),
         mutation: mutation(analysis),
         manifest: manifest::manifest(analysis),
+        abstracts: abstracts(analysis),
         documents: analysis
             .documents
             .iter()
@@ -108,6 +111,8 @@ fn object_type(analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) -> ObjectT
         Binding::Document(document) => Field::Document(document.clone()),
         Binding::ToOne(reference) => Field::ToOne(reference.clone()),
         Binding::ToMany(reference) => Field::ToMany(reference.clone()),
+        Binding::Polymorphic(reference) => Field::Polymorphic(reference.clone()),
+        Binding::GlobalId => Field::GlobalId,
         Binding::Computed(call) => Field::Computed(call.call.clone()),
     };
     let bound = object.fields.iter().map(|bound| (bound.name.to_owned(), field(&bound.binding)));
@@ -128,12 +133,38 @@ fn object_type(analysis: &Analysis<'_, '_>, object: &BoundObject<'_>) -> ObjectT
     }
 }
 
+fn abstracts(analysis: &Analysis<'_, '_>) -> BTreeMap<String, AbstractType> {
+    let member = |name: &str, family: &Family<'_>| {
+        let inherited = analysis.drafts.inherited.get(family.name);
+        let heir = inherited.and_then(|found| found.members.get(name));
+        Member {
+            object: name.to_owned(),
+            value: heir.map(|heir| heir.value.clone()),
+            join: heir.map_or_else(Vec::new, |heir| heir.join.clone()),
+        }
+    };
+    let families = analysis.families.iter();
+    families
+        .map(|family| {
+            let members = family.members.iter().map(|name| member(name, family)).collect();
+            let inherited = analysis.drafts.inherited.get(family.name);
+            let discriminator = inherited.map(|found| found.discriminator.clone());
+            (family.name.to_owned(), AbstractType { members, discriminator })
+        })
+        .collect()
+}
+
 fn query(analysis: &Analysis<'_, '_>, roots: &[BoundRoot<'_>]) -> BTreeMap<String, QueryField> {
     let field = |binding: &RootBinding<'_>| match binding {
         RootBinding::List { object } => QueryField::List { object: (*object).to_owned() },
         RootBinding::Lookup { object, key } => {
             QueryField::Lookup { object: (*object).to_owned(), key: key.clone() }
         }
+        RootBinding::Node { interface, argument, list } => QueryField::Node {
+            interface: (*interface).to_owned(),
+            argument: (*argument).to_owned(),
+            list: *list,
+        },
         RootBinding::Call(call) => QueryField::Function(call.call.clone()),
     };
     let bound = roots.iter().map(|root| (root.name.to_owned(), field(&root.binding)));

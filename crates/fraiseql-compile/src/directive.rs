@@ -18,6 +18,8 @@ pub const DIRECTIVES: &str = include_str!("directives.graphql");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Site {
     Object,
+    Interface,
+    Union,
     Field,
     Argument,
     Enum,
@@ -29,6 +31,8 @@ impl Site {
     fn words(self) -> &'static str {
         match self {
             Self::Object => "an object type",
+            Self::Interface => "an interface",
+            Self::Union => "a union",
             Self::Field => "a field",
             Self::Argument => "an argument",
             Self::Enum => "an enum",
@@ -64,9 +68,11 @@ const fn ours(
 const SPECS: &[Spec] = &[
     ours(
         "relation",
-        &[Site::Object],
+        &[Site::Object, Site::Interface],
         &[("name", Kind::Text, true), ("schema", Kind::Text, false), ("key", Kind::Texts, false)],
     ),
+    ours("discriminator", &[Site::Interface], &[("column", Kind::Text, true)]),
+    ours("variant", &[Site::Object], &[("value", Kind::Text, true)]),
     ours(
         "write",
         &[Site::Object],
@@ -88,7 +94,15 @@ const SPECS: &[Spec] = &[
     ),
     ours("json", &[Site::Object, Site::Field], &[("column", Kind::Text, false), ("key", Kind::Text, false)]),
     ours("column", &[Site::Field], &[("name", Kind::Text, true)]),
-    ours("reference", &[Site::Field], &[("columns", Kind::Texts, true), ("target", Kind::Texts, true)]),
+    ours(
+        "reference",
+        &[Site::Field],
+        &[
+            ("columns", Kind::Texts, true),
+            ("target", Kind::Texts, false),
+            ("discriminator", Kind::Text, false),
+        ],
+    ),
     ours("neverNull", &[Site::Field], &[]),
     ours("version", &[Site::Field], &[]),
     ours("function", &[Site::Field], &[("name", Kind::Text, false), ("schema", Kind::Text, false)]),
@@ -342,6 +356,8 @@ mod tests {
         };
         let site = |site: &Site| match site {
             Site::Object => "OBJECT",
+            Site::Interface => "INTERFACE",
+            Site::Union => "UNION",
             Site::Field => "FIELD_DEFINITION",
             Site::Argument => "ARGUMENT_DEFINITION",
             Site::Enum => "ENUM",

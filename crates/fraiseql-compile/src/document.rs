@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use apollo_compiler::ast::{
-    Definition, Directive, Document, EnumValueDefinition, FieldDefinition, ObjectTypeDefinition,
-    OperationType, ScalarTypeDefinition, UnionTypeDefinition,
+    Definition, Directive, Document, EnumValueDefinition, FieldDefinition, InterfaceTypeDefinition,
+    ObjectTypeDefinition, OperationType, ScalarTypeDefinition, UnionTypeDefinition,
 };
 use apollo_compiler::{Name, Node};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -24,6 +24,8 @@ pub(crate) struct Authored<'d> {
     /// Everything in the order of the document.
     pub(crate) entries: Vec<Entry>,
     pub(crate) objects: Vec<AuthoredObject<'d>>,
+    pub(crate) interfaces: Vec<AuthoredObject<'d>>,
+    pub(crate) unions: Vec<AuthoredUnion<'d>>,
     pub(crate) enums: Vec<AuthoredEnum<'d>>,
     pub(crate) scalars: Vec<&'d Node<ScalarTypeDefinition>>,
     /// Unions that mutations return, with their members.
@@ -46,13 +48,15 @@ pub(crate) enum Entry {
     Mutation,
     Subscription,
     Object(usize),
+    Interface(usize),
+    Union(usize),
     Enum(usize),
     Scalar(usize),
     OutcomeUnion(usize),
     OutcomeMember(usize),
 }
 
-/// An object type with its extensions.
+/// An object type or an interface with its extensions.
 #[derive(Debug)]
 pub(crate) struct AuthoredObject<'d> {
     pub(crate) name: &'d str,
@@ -60,6 +64,16 @@ pub(crate) struct AuthoredObject<'d> {
     pub(crate) description: Option<&'d str>,
     pub(crate) directives: Vec<&'d Node<Directive>>,
     pub(crate) fields: Vec<&'d Node<FieldDefinition>>,
+    pub(crate) implements: Vec<&'d Name>,
+}
+
+/// A union with its extensions.
+#[derive(Debug)]
+pub(crate) struct AuthoredUnion<'d> {
+    pub(crate) name: &'d str,
+    pub(crate) place: Place,
+    pub(crate) description: Option<&'d str>,
+    pub(crate) members: Vec<&'d Name>,
 }
 
 /// An enum with its extensions.
@@ -123,14 +137,11 @@ impl<'d> Authored<'d> {
         }
         match definition {
             Definition::ObjectTypeDefinition(object) => {
-                let part = ObjectPart {
-                    name: &object.name,
-                    directives: &object.directives,
-                    fields: &object.fields,
-                    implements: &object.implements_interfaces,
-                };
+                let part = ObjectPart::of(object);
                 self.define_object(findings, part, object.description.as_deref());
             }
+            Definition::InterfaceTypeDefinition(interface) => self.define_interface(findings, interface),
+            Definition::UnionTypeDefinition(union) => self.define_union(findings, union),
             Definition::EnumTypeDefinition(definition) => {
                 if self.claim(findings, &definition.name, Claim::Type) {
                     self.entries.push(Entry::Enum(self.enums.len()));
@@ -182,7 +193,12 @@ impl<'d> Authored<'d> {
                 Applied::read(findings, Site::Scalar, &union.directives.0);
             }
             Definition::ObjectTypeDefinition(object) => {
-                refuse_interfaces(findings, &ObjectPart::of(object));
+                if let Some(first) = object.implements_interfaces.first() {
+                    let message = format!("{} cannot implement {first}", object.name);
+                    let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+                        .why("the rows of an interface come from relations, an outcome from a function");
+                    findings.add(first.location(), error);
+                }
                 Applied::read(findings, Site::Object, &object.directives.0);
                 self.entries.push(Entry::OutcomeMember(self.outcome_members.len()));
                 self.outcome_members.push(AuthoredObject {
@@ -191,6 +207,7 @@ impl<'d> Authored<'d> {
                     description: object.description.as_deref(),
                     directives: object.directives.iter().collect(),
                     fields: object.fields.iter().collect(),
+                    implements: Vec::new(),
                 });
             }
             _ => {}
@@ -202,13 +219,7 @@ impl<'d> Authored<'d> {
         if !self.claim(findings, part.name, Claim::Type) {
             return;
         }
-        let object = AuthoredObject {
-            name: part.name,
-            place: part.name.location(),
-            description,
-            directives: part.directives.iter().collect(),
-            fields: part.fields.iter().collect(),
-        };
+        let object = part.with(description);
         match object.name {
             "Query" => {
                 self.entries.push(Entry::Query);
@@ -226,6 +237,32 @@ impl<'d> Authored<'d> {
                 self.entries.push(Entry::Object(self.objects.len()));
                 self.objects.push(object);
             }
+        }
+    }
+
+    fn define_interface(&mut self, findings: &mut Findings, interface: &'d Node<InterfaceTypeDefinition>) {
+        let part = ObjectPart {
+            name: &interface.name,
+            directives: &interface.directives,
+            fields: &interface.fields,
+            implements: &interface.implements_interfaces,
+        };
+        if self.claim(findings, part.name, Claim::Type) {
+            self.entries.push(Entry::Interface(self.interfaces.len()));
+            self.interfaces.push(part.with(interface.description.as_deref()));
+        }
+    }
+
+    fn define_union(&mut self, findings: &mut Findings, union: &'d Node<UnionTypeDefinition>) {
+        if self.claim(findings, &union.name, Claim::Type) {
+            Applied::read(findings, Site::Union, &union.directives.0);
+            self.entries.push(Entry::Union(self.unions.len()));
+            self.unions.push(AuthoredUnion {
+                name: &union.name,
+                place: union.name.location(),
+                description: union.description.as_deref(),
+                members: union.members.iter().collect(),
+            });
         }
     }
 
@@ -259,6 +296,23 @@ impl<'d> Authored<'d> {
                     implements: &object.implements_interfaces,
                 };
                 self.extend_object(findings, part);
+            }
+            Definition::InterfaceTypeExtension(interface) => {
+                match self.interfaces.iter_mut().find(|found| interface.name == found.name) {
+                    Some(found) => {
+                        found.directives.extend(interface.directives.iter());
+                        found.fields.extend(interface.fields.iter());
+                        found.implements.extend(interface.implements_interfaces.iter());
+                    }
+                    None => self.refuse_extension(findings, &interface.name),
+                }
+            }
+            Definition::UnionTypeExtension(union) => {
+                Applied::read(findings, Site::Union, &union.directives.0);
+                match self.unions.iter_mut().find(|found| union.name == found.name) {
+                    Some(found) => found.members.extend(union.members.iter()),
+                    None => self.refuse_extension(findings, &union.name),
+                }
             }
             Definition::EnumTypeExtension(extension) => {
                 match self.enums.iter_mut().find(|found| extension.name == found.name) {
@@ -301,6 +355,7 @@ impl<'d> Authored<'d> {
                     description: None,
                     directives: Vec::new(),
                     fields: Vec::new(),
+                    implements: Vec::new(),
                 }))
             }
             name => self.objects.iter_mut().find(|found| found.name == name),
@@ -309,6 +364,7 @@ impl<'d> Authored<'d> {
             Some(found) => {
                 found.directives.extend(part.directives.iter());
                 found.fields.extend(part.fields.iter());
+                found.implements.extend(part.implements.iter());
             }
             None => self.refuse_extension(findings, part.name),
         }
@@ -353,7 +409,8 @@ impl<'d> Authored<'d> {
 
     fn check_members(&self, findings: &mut Findings) {
         let roots = self.query.iter().chain(&self.mutation).chain(&self.subscription);
-        for object in self.objects.iter().chain(&self.outcome_members).chain(roots) {
+        let types = self.objects.iter().chain(&self.interfaces).chain(&self.outcome_members);
+        for object in types.chain(roots) {
             let fields = object.fields.iter().map(|field| &field.name);
             check_names(findings, object.name, "field", fields);
             for field in &object.fields {
@@ -364,6 +421,14 @@ impl<'d> Authored<'d> {
             if object.fields.is_empty() && object.name != "Mutation" {
                 let message = format!("type {} has no fields", object.name);
                 findings.add(object.place, Diagnostic::error(&errors::SDL_INVALID, message));
+            }
+        }
+        for union in &self.unions {
+            let members = union.members.iter().copied();
+            check_names(findings, union.name, "member", members);
+            if union.members.is_empty() {
+                let message = format!("union {} has no members", union.name);
+                findings.add(union.place, Diagnostic::error(&errors::SDL_INVALID, message));
             }
         }
         for definition in &self.enums {
@@ -423,21 +488,32 @@ fn refuse_executable(findings: &mut Findings, what: &str, place: Place) {
     findings.add(place, error);
 }
 
+impl<'d> ObjectPart<'d> {
+    fn with(self, description: Option<&'d str>) -> AuthoredObject<'d> {
+        AuthoredObject {
+            name: self.name,
+            place: self.name.location(),
+            description,
+            directives: self.directives.iter().collect(),
+            fields: self.fields.iter().collect(),
+            implements: self.implements.iter().collect(),
+        }
+    }
+}
+
 fn refuse_interfaces(findings: &mut Findings, part: &ObjectPart<'_>) {
-    if let Some(first) = part.implements.first() {
-        let message = "interfaces are not compiled by this version";
-        findings.add(first.location(), Diagnostic::error(&errors::SDL_UNSUPPORTED, message));
+    if let ("Query" | "Mutation" | "Subscription", Some(first)) =
+        (part.name.as_str(), part.implements.first())
+    {
+        let message = format!("{} cannot implement {first}", part.name);
+        let error = Diagnostic::error(&errors::SDL_UNSUPPORTED, message)
+            .why("the rows of an interface come from relations, those of a root type from nowhere");
+        findings.add(first.location(), error);
     }
 }
 
 fn refuse_kind(findings: &mut Findings, definition: &Definition) {
     let (what, hint) = match definition {
-        Definition::InterfaceTypeDefinition(_) | Definition::InterfaceTypeExtension(_) => {
-            ("interfaces", "give each type its own fields")
-        }
-        Definition::UnionTypeDefinition(_) | Definition::UnionTypeExtension(_) => {
-            ("unions", "give each type a field of its own")
-        }
         Definition::InputObjectTypeDefinition(_) | Definition::InputObjectTypeExtension(_) => (
             "input types of your own",
             "give a function scalar arguments, or one of type JSON; inputs of writes are generated",

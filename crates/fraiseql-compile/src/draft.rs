@@ -1,5 +1,6 @@
 //! Object types with their relation found and their directives read; their fields are not bound yet.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use apollo_compiler::Node;
@@ -12,13 +13,17 @@ use crate::casing::snake_case;
 use crate::database::{Database, Found};
 use crate::directive::{Applied, Site, Usage};
 use crate::document::{Authored, AuthoredObject};
+use crate::family::Families;
 use crate::findings::{Findings, Place, listed, suggesting};
+use crate::inherit::{self, Inheritance};
 
 /// All object types of a document.
 #[derive(Debug)]
 pub(crate) struct Drafts<'d, 'c> {
     pub(crate) list: Vec<Draft<'d, 'c>>,
     by_name: BTreeMap<&'d str, usize>,
+    /// The interfaces with a relation of their own, by name.
+    pub(crate) inherited: BTreeMap<&'d str, Inheritance<'d, 'c>>,
 }
 
 /// One object type.
@@ -37,6 +42,19 @@ pub(crate) struct Draft<'d, 'c> {
     pub(crate) key: Vec<String>,
     /// The columns of every unique key, the identity of rows first.
     pub(crate) keys: Vec<crate::database::UniqueKey>,
+    /// True when its rows are those of a relation that a discriminator lets through.
+    pub(crate) restricted: bool,
+}
+
+/// What a type without `@relation` may be instead.
+#[derive(Clone, Copy, Default)]
+struct Without<'c> {
+    /// Its rows are some of those of an interface.
+    inherits: bool,
+    /// What stands for the relation of rows that only functions return.
+    rows: Option<&'c Relation>,
+    /// Some field may read it from a JSON document.
+    embedded: bool,
 }
 
 /// A field and its directives.
@@ -47,21 +65,47 @@ pub(crate) struct DraftField<'d> {
 }
 
 impl<'d, 'c> Drafts<'d, 'c> {
-    /// Reads the object types; `rows` stand for the relations of those that only functions return.
+    /// Reads object types and the interfaces that have a relation. Relations that the database does
+    /// not have, the rows of one type in a relation of several, are made in `made`; `rows` stand for
+    /// the relations of types that only functions return.
     pub(crate) fn read(
         findings: &mut Findings,
         authored: &'d Authored<'d>,
         database: &Database<'c>,
-        rows: &'c BTreeMap<&'d str, Relation>,
+        families: &Families<'d>,
+        (made, rows): (&'c OnceCell<Vec<Relation>>, &'c BTreeMap<&'d str, Relation>),
     ) -> Self {
         let embedded = crate::json::embedded(authored);
-        let read = |object: &'d AuthoredObject<'d>| {
-            let embedded = embedded.contains(object.name);
-            Draft::read(findings, object, database, rows.get(object.name), embedded)
-        };
-        let list: Vec<Draft<'_, '_>> = authored.objects.iter().map(read).collect();
+        let mut list: Vec<Draft<'d, 'c>> = Vec::new();
+        for object in &authored.objects {
+            let inherits = families.bases(object).next().is_some();
+            // Rows of an interface or union are found in a relation.
+            let shared = families.iter().any(|family| family.members.contains(&object.name));
+            let rows = rows.get(object.name).filter(|_| !shared);
+            let embedded = embedded.contains(object.name) && !shared;
+            let without = Without { inherits, rows, embedded };
+            list.push(Draft::read(findings, object, Site::Object, (database, without)));
+        }
+        for interface in &authored.interfaces {
+            let bound = families.get(interface.name).is_some_and(|family| family.has_relation());
+            if bound {
+                let without = Without::default();
+                list.push(Draft::read(findings, interface, Site::Interface, (database, without)));
+            } else {
+                Applied::read(findings, Site::Interface, interface.directives.iter().copied());
+                read_fields(findings, interface);
+            }
+        }
+        inherit::check(findings, families, authored);
+        let inherited = inherit::read(findings, families, &list, database);
+        restrict(&mut list, &inherited, database, made);
+        for draft in &mut list {
+            if let Some(relation) = draft.relation.filter(|_| !draft.rows) {
+                draft.find_keys(findings, relation, database);
+            }
+        }
         let by_name = list.iter().enumerate().map(|(at, draft)| (draft.object.name, at)).collect();
-        Self { list, by_name }
+        Self { list, by_name, inherited }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Draft<'d, 'c>> {
@@ -73,15 +117,15 @@ impl<'d, 'c> Draft<'d, 'c> {
     fn read(
         findings: &mut Findings,
         object: &'d AuthoredObject<'d>,
-        database: &Database<'c>,
-        rows: Option<&'c Relation>,
-        embedded: bool,
+        site: Site,
+        (database, without): (&Database<'c>, Without<'c>),
     ) -> Self {
-        let applied = Applied::read(findings, Site::Object, object.directives.iter().copied());
+        let Without { inherits, rows, embedded } = without;
+        let applied = Applied::read(findings, site, object.directives.iter().copied());
         let fields = read_fields(findings, object);
         let relation = match applied.get("relation") {
             Some(usage) => relation(findings, usage, database),
-            None if mentions(object, "relation") => None,
+            None if inherits || mentions(object, "relation") => None,
             None if rows.is_some() => rows,
             None if embedded => None,
             None => {
@@ -91,11 +135,7 @@ impl<'d, 'c> Draft<'d, 'c> {
         };
         let rows = rows.is_some() && applied.get("relation").is_none();
         let (key, keys) = (Vec::new(), Vec::new());
-        let mut draft = Self { object, applied, relation, embedded, rows, fields, key, keys };
-        if let Some(relation) = relation.filter(|_| !rows) {
-            draft.find_keys(findings, relation, database);
-        }
-        draft
+        Self { object, applied, relation, embedded, rows, fields, key, keys, restricted: false }
     }
 
     fn find_keys(&mut self, findings: &mut Findings, relation: &Relation, database: &Database<'_>) {
@@ -140,6 +180,32 @@ impl<'d, 'c> Draft<'d, 'c> {
     /// Returns the column that a field reads, if there is one of that name.
     pub(crate) fn column(&self, field: &DraftField<'d>) -> Option<&'c Column> {
         self.relation?.column(&Self::column_name(field))
+    }
+}
+
+/// Gives the types of interfaces with a relation the relation that has just their rows.
+fn restrict<'c>(
+    list: &mut [Draft<'_, 'c>],
+    inherited: &BTreeMap<&str, Inheritance<'_, 'c>>,
+    database: &Database<'c>,
+    made: &'c OnceCell<Vec<Relation>>,
+) {
+    let mut relations = Vec::new();
+    let mut owners: Vec<&str> = Vec::new();
+    for (name, inheritance) in inherited {
+        relations.push(inheritance.base_rows(database));
+        owners.push(name);
+        for (name, heir) in &inheritance.members {
+            relations.push(heir.rows(database, inheritance.base));
+            owners.push(name);
+        }
+    }
+    let relations = made.get_or_init(|| relations);
+    for draft in list {
+        if let Some(at) = owners.iter().position(|owner| *owner == draft.object.name) {
+            draft.relation = relations.get(at);
+            draft.restricted = true;
+        }
     }
 }
 

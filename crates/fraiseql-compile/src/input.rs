@@ -139,9 +139,9 @@ const TEXT_SEARCH: &[&str] = &["isnull", "matches", "plain_query", "phrase_query
 const NULL: &[&str] = &["isnull"];
 
 impl<'o, 'a> Model<'o, 'a> {
-    pub(crate) fn new(objects: &'o [BoundObject<'a>]) -> Self {
+    pub(crate) fn new(objects: &'o [BoundObject<'a>], commons: &'o [BoundObject<'a>]) -> Self {
         let objects: BTreeMap<&str, &BoundObject<'_>> =
-            objects.iter().map(|object| (object.name, object)).collect();
+            objects.iter().chain(commons).map(|object| (object.name, object)).collect();
         let has_column = |object: &BoundObject<'_>| object.columns().any(|(_, column)| is_orderable(column));
         let mut orderable: BTreeSet<&str> =
             objects.values().filter(|object| has_column(object)).map(|object| object.name).collect();
@@ -163,7 +163,10 @@ impl<'o, 'a> Model<'o, 'a> {
 
     /// Returns the arguments of a list of rows, in parentheses.
     pub(crate) fn list_arguments(&self, object: &str) -> Vec<String> {
-        let mut arguments = vec![format!("where: {object}Filter")];
+        let mut arguments = Vec::new();
+        if self.objects.get(object).is_some_and(|bound| !bound.fields.is_empty()) {
+            arguments.push(format!("where: {object}Filter"));
+        }
         if self.orderable.contains(object) {
             arguments.push(format!("orderBy: [{object}OrderBy!]"));
         }
@@ -214,7 +217,7 @@ impl<'o, 'a> Model<'o, 'a> {
         let mut waiting = vec![object.to_owned()];
         while let Some(name) = waiting.pop() {
             let Some(bound) = self.objects.get(name.as_str()) else { continue };
-            if !demand.filters.insert(name) {
+            if bound.fields.is_empty() || !demand.filters.insert(name) {
                 continue;
             }
             for field in &bound.fields {
@@ -223,6 +226,7 @@ impl<'o, 'a> Model<'o, 'a> {
                         let (filter, shared) = column_filter(column);
                         demand.shared.insert(filter, shared);
                     }
+                    Binding::Polymorphic(_) | Binding::GlobalId => {}
                     Binding::ToOne(reference) => waiting.push(reference.target.clone()),
                     Binding::ToMany(reference) => {
                         demand.list_filters.insert(reference.target.clone());
@@ -476,6 +480,7 @@ fn filter(object: &BoundObject<'_>) -> String {
             Binding::Column(column) => Some(format!("{}: {}", field.name, column_filter(column).0)),
             Binding::ToOne(reference) => Some(format!("{}: {}Filter", field.name, reference.target)),
             Binding::ToMany(reference) => Some(format!("{}: {}ListFilter", field.name, reference.target)),
+            Binding::Polymorphic(_) | Binding::GlobalId => None,
             Binding::Computed(_) | Binding::Document(_) => None,
         })
         .collect();

@@ -25,7 +25,7 @@ pub(crate) fn embedded<'d>(authored: &'d Authored<'d>) -> BTreeSet<&'d str> {
     let mut found: BTreeSet<&str> = BTreeSet::new();
     loop {
         let before = found.len();
-        for object in &authored.objects {
+        for object in authored.objects.iter().chain(&authored.interfaces) {
             let documented =
                 object.directives.iter().any(|found| found.name == "json") || found.contains(object.name);
             for field in &object.fields {
@@ -225,6 +225,10 @@ fn document_field(
     let column = field.applied.get("column").and_then(|usage| usage.text("name"));
     let key = own.or(column).map_or_else(|| snake_case(&definition.name), str::to_owned);
     let column = DOCUMENT_COLUMN.to_owned();
+    if words.families.get(shape.name).is_some() {
+        refuse_unknown(findings, words, shape.name);
+        return None;
+    }
     if drafts.get(shape.name).is_some() {
         return Some(Field::Document(DocumentField {
             column,

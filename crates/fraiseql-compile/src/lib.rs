@@ -5,6 +5,7 @@
 //! a database. [`DIRECTIVES`] documents the language in which the two speak.
 
 mod aggregate;
+mod alike;
 mod analysis;
 mod call;
 mod casing;
@@ -15,9 +16,11 @@ mod directive;
 mod document;
 mod draft;
 mod enumeration;
+mod family;
 mod findings;
 mod grants;
 mod import;
+mod inherit;
 mod init;
 mod input;
 mod json;
@@ -27,6 +30,7 @@ mod object;
 mod operations;
 mod outcome;
 mod plural;
+mod polymorphic;
 mod public;
 mod reading;
 mod reference;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fraiseql_model::artifact::{FunctionReturn, MutationField, NonNull};
+use fraiseql_model::artifact::{FunctionReturn, MutationField, NonNull, PolymorphicReference};
 use fraiseql_model::catalog::{Function, FunctionResult, Relation};
 use fraiseql_model::manifest::{CalledFunction, Insert, Manifest, Read, Write};
 
@@ -19,6 +19,7 @@ pub(crate) fn manifest(analysis: &Analysis<'_, '_>) -> Manifest {
     for object in analysis.objects {
         ledger.object(analysis, object);
     }
+    ledger.inherited(analysis);
     for (parent, root) in roots(analysis) {
         ledger.root(analysis, parent, root);
     }
@@ -62,9 +63,10 @@ impl Ledger {
         self.manifest.reads.entry(relation.name.to_string()).or_default()
     }
 
-    fn read_column(&mut self, relation: &Relation, column: &str, reader: &str) {
+    fn read_column(&mut self, analysis: &Analysis<'_, '_>, relation: &Relation, column: &str, reader: &str) {
         let Some(found) = relation.column(column) else { return };
-        let read = self.read(relation);
+        let home = home(analysis, relation, column);
+        let read = self.read(home);
         read.columns.entry(column.to_owned()).or_default().insert(reader.to_owned());
         read.column_types.insert(column.to_owned(), found.sql_type.sql());
     }
@@ -76,19 +78,22 @@ impl Ledger {
         }
         self.read(relation);
         for column in &object.draft.key {
-            self.read_column(relation, column, object.name);
+            self.read_column(analysis, relation, column, object.name);
         }
         for field in &object.fields {
             let reader = format!("{}.{}", object.name, field.name);
             match &field.binding {
                 Binding::Column(column) => {
-                    self.read_column(relation, &column.column.name, &reader);
+                    self.read_column(analysis, relation, &column.column.name, &reader);
                     self.decoded(analysis, &column.element, &column.value.graphql, Direction::Out);
                     if column.non_null == NonNull::Proven {
-                        self.read(relation).non_null.insert(column.column.name.clone());
+                        let home = home(analysis, relation, &column.column.name);
+                        self.read(home).non_null.insert(column.column.name.clone());
                     }
                 }
-                Binding::Document(document) => self.read_column(relation, &document.column, &reader),
+                Binding::Document(document) => {
+                    self.read_column(analysis, relation, &document.column, &reader);
+                }
                 Binding::Computed(call) => {
                     self.read(relation).whole_row = true;
                     self.call(analysis, call);
@@ -96,15 +101,57 @@ impl Ledger {
                 Binding::ToOne(reference) | Binding::ToMany(reference) => {
                     let target = analysis.by_name.get(reference.target.as_str());
                     for pair in &reference.on {
-                        self.read_column(relation, &pair.local, &reader);
+                        self.read_column(analysis, relation, &pair.local, &reader);
                         if let Some(target) = target {
-                            self.read_column(target.relation, &pair.remote, &reader);
+                            self.read_column(analysis, target.relation, &pair.remote, &reader);
                         }
                         let promised = reference.non_null == NonNull::Proven;
                         if promised && matches!(field.binding, Binding::ToOne(_)) {
-                            self.read(relation).non_null.insert(pair.local.clone());
+                            let home = home(analysis, relation, &pair.local);
+                            self.read(home).non_null.insert(pair.local.clone());
                         }
                     }
+                }
+                Binding::Polymorphic(reference) => self.polymorphic(analysis, object, reference, &reader),
+                Binding::GlobalId => {}
+            }
+        }
+    }
+
+    fn polymorphic(
+        &mut self,
+        analysis: &Analysis<'_, '_>,
+        object: &BoundObject<'_>,
+        reference: &PolymorphicReference,
+        reader: &str,
+    ) {
+        // The columns of a function's rows are in its signature.
+        let read = !object.draft.rows;
+        if let Some(column) = reference.discriminator.as_ref().filter(|_| read) {
+            self.read_column(analysis, object.relation, column, reader);
+        }
+        let members = analysis.families.get(&reference.target).map(|family| family.members.as_slice());
+        for (member, name) in reference.members.iter().zip(members.unwrap_or_default()) {
+            let target = analysis.by_name.get(name);
+            for pair in &member.on {
+                if read {
+                    self.read_column(analysis, object.relation, &pair.local, reader);
+                }
+                if let Some(target) = target {
+                    self.read_column(analysis, target.relation, &pair.remote, reader);
+                }
+            }
+        }
+    }
+
+    /// The columns that tell the type of a row, and those that tie its two halves.
+    fn inherited(&mut self, analysis: &Analysis<'_, '_>) {
+        for (name, found) in &analysis.drafts.inherited {
+            self.read_column(analysis, found.base, &found.discriminator, name);
+            for (member, heir) in &found.members {
+                for pair in &heir.join {
+                    self.read_column(analysis, heir.own, &pair.local, member);
+                    self.read_column(analysis, found.base, &pair.remote, member);
                 }
             }
         }
@@ -121,22 +168,26 @@ impl Ledger {
                     let Some(target) = analysis.by_name.get(reference.target.as_str()) else { continue };
                     for pair in &reference.on {
                         let reader = format!("{}.{}", object.name, field.name);
-                        self.read_column(target.relation, &pair.remote, &reader);
+                        self.read_column(analysis, target.relation, &pair.remote, &reader);
                     }
                 }
                 Binding::Computed(call) => self.call(analysis, call),
-                Binding::Document(_) => {}
+                Binding::Polymorphic(reference) => {
+                    let reader = format!("{}.{}", object.name, field.name);
+                    self.polymorphic(analysis, object, reference, &reader);
+                }
+                Binding::Document(_) | Binding::GlobalId => {}
             }
         }
     }
 
     fn root(&mut self, analysis: &Analysis<'_, '_>, parent: &str, root: &BoundRoot<'_>) {
         match &root.binding {
-            RootBinding::List { .. } => {}
+            RootBinding::List { .. } | RootBinding::Node { .. } => {}
             RootBinding::Lookup { object, key } => {
                 let Some(object) = analysis.by_name.get(object) else { return };
                 for argument in key {
-                    self.read_field(object, &argument.field, &format!("{parent}.{}", root.name));
+                    self.read_field(analysis, object, &argument.field, &format!("{parent}.{}", root.name));
                 }
             }
             RootBinding::Call(call) => self.call(analysis, call),
@@ -164,9 +215,15 @@ impl Ledger {
         }
     }
 
-    fn read_field(&mut self, object: &BoundObject<'_>, field: &str, reader: &str) {
+    fn read_field(
+        &mut self,
+        analysis: &Analysis<'_, '_>,
+        object: &BoundObject<'_>,
+        field: &str,
+        reader: &str,
+    ) {
         if let Some((_, column)) = object.columns().find(|(name, _)| *name == field) {
-            self.read_column(object.relation, &column.column.name, reader);
+            self.read_column(analysis, object.relation, &column.column.name, reader);
         }
     }
 
@@ -175,7 +232,7 @@ impl Ledger {
         for (name, field) in writes.fields() {
             if let MutationField::UpdateOne { key, .. } | MutationField::DeleteOne { key, .. } = &field {
                 for argument in key {
-                    self.read_field(writes.object, &argument.field, &format!("Mutation.{name}"));
+                    self.read_field(analysis, writes.object, &argument.field, &format!("Mutation.{name}"));
                 }
             }
         }
@@ -251,6 +308,20 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Returns the relation of the database that has the column: a type of an interface may be bound to a
+/// made relation that also has columns of the interface's.
+fn home<'r>(analysis: &Analysis<'r, 'r>, relation: &'r Relation, column: &str) -> &'r Relation {
+    let real = analysis.database.relation(&relation.name).unwrap_or(relation);
+    if real.column(column).is_some() {
+        return real;
+    }
+    let heirs = analysis.drafts.inherited.values().flat_map(|found| {
+        found.members.values().filter(|heir| !heir.join.is_empty()).map(|heir| (heir.own, found.base))
+    });
+    let mut bases = heirs.filter(|(own, _)| own.name == relation.name).map(|(_, base)| base);
+    bases.find(|base| base.column(column).is_some()).unwrap_or(real)
 }
 
 /// Returns every call with the field that makes it.

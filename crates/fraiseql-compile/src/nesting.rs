@@ -45,7 +45,11 @@ pub(crate) fn nested<'a>(
         let (reference, many) = match &field.binding {
             Binding::ToOne(reference) => (reference, false),
             Binding::ToMany(reference) => (reference, true),
-            Binding::Column(_) | Binding::Document(_) | Binding::Computed(_) => return None,
+            Binding::Column(_)
+            | Binding::Document(_)
+            | Binding::Computed(_)
+            | Binding::Polymorphic(_)
+            | Binding::GlobalId => return None,
         };
         let target = objects.iter().find(|target| target.name == reference.target)?;
         let first = !many && (refers(object, target, reference) || leads_to_key(object, target, reference));

@@ -1,6 +1,8 @@
 //! Binds the fields of object types: to columns, or to rows of other types.
 
-use fraiseql_model::artifact::{DocumentField, FunctionReturn, NonNull, Reference, ValueType};
+use fraiseql_model::artifact::{
+    DocumentField, FunctionReturn, NonNull, PolymorphicReference, Reference, ValueType,
+};
 use fraiseql_model::catalog::{Column, Relation, RelationKind};
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
@@ -10,8 +12,10 @@ use crate::call::{BoundCall, Caller};
 use crate::column::{Side, Vocabulary, non_null, refuse_unknown, value_type};
 use crate::database::{Element, UniqueKey};
 use crate::draft::{Draft, DraftField, Drafts, unknown_column};
+use crate::family::Families;
 use crate::findings::{Findings, Place};
 use crate::json::{self, Place as JsonPlace};
+use crate::polymorphic::Way;
 use crate::reading::Reading;
 use crate::reference;
 use crate::scalar::{self, Class, Comparison};
@@ -37,11 +41,13 @@ pub(crate) struct BoundField<'a> {
 }
 
 /// What a field reads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Binding<'a> {
     Column(BoundColumn<'a>),
     ToOne(Reference),
     ToMany(Reference),
+    Polymorphic(PolymorphicReference),
+    GlobalId,
     /// An object, or a list of them, within a JSON column.
     Document(DocumentField),
     /// What a function returns for the row.
@@ -49,21 +55,24 @@ pub(crate) enum Binding<'a> {
 }
 
 impl Binding<'_> {
-    /// Returns the object type of a field that takes the arguments of lists.
+    /// Returns the type of a field that takes the arguments of lists.
     pub(crate) fn listed(&self) -> Option<&str> {
         match self {
             Self::ToMany(reference) => Some(&reference.target),
+            Self::Polymorphic(reference) if reference.list => Some(&reference.target),
             Self::Computed(call) => match &call.call.returns {
                 FunctionReturn::Object { object, set: true, .. } => Some(object),
                 _ => None,
             },
-            Self::Column(_) | Self::ToOne(_) | Self::Document(_) => None,
+            Self::Column(_) | Self::ToOne(_) | Self::Document(_) | Self::Polymorphic(_) | Self::GlobalId => {
+                None
+            }
         }
     }
 }
 
 /// A column that a field reads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct BoundColumn<'a> {
     pub(crate) column: &'a Column,
     /// The key of the value when the column is a JSON document.
@@ -80,6 +89,7 @@ const FILTER_WORDS: &[&str] = &["_and", "_or", "_not"];
 pub(crate) fn bind<'a>(
     findings: &mut Findings,
     drafts: &'a Drafts<'a, 'a>,
+    families: &'a Families<'a>,
     words: &Vocabulary<'a>,
 ) -> Vec<BoundObject<'a>> {
     let mut bound = Vec::with_capacity(drafts.list.len());
@@ -87,7 +97,7 @@ pub(crate) fn bind<'a>(
         if draft.is_document() {
             continue;
         }
-        let binder = Binder { draft, drafts, words };
+        let binder = Binder { draft, drafts, families, words };
         let fields = draft.fields.iter().filter_map(|field| binder.field(findings, field)).collect();
         if let Some(relation) = draft.relation {
             let (name, place, reading) = (draft.object.name, draft.object.place, Reading::default());
@@ -145,6 +155,7 @@ pub(crate) fn is_searchable(element: &Element) -> bool {
 struct Binder<'a, 'w> {
     draft: &'a Draft<'a, 'a>,
     drafts: &'a Drafts<'a, 'a>,
+    families: &'a Families<'a>,
     words: &'w Vocabulary<'a>,
 }
 
@@ -158,6 +169,9 @@ impl<'a> Binder<'a, '_> {
                 .hint("call the field otherwise, with @column(name: ...)");
             findings.add(definition.name.location(), error);
         }
+        if self.families.is_global_id(self.draft.object, name) {
+            return self.global_id(findings, field);
+        }
         if field.applied.get("function").is_some() {
             return self.computed(findings, field);
         }
@@ -169,8 +183,9 @@ impl<'a> Binder<'a, '_> {
             );
             return None;
         };
+        let family = self.families.get(shape.name);
         let target = self.drafts.get(shape.name);
-        match json::place(findings, self.draft, field, target.is_some()) {
+        match json::place(findings, self.draft, field, target.is_some() || family.is_some()) {
             JsonPlace::Elsewhere => {}
             JsonPlace::Nowhere => return None,
             JsonPlace::Within { column, key } => {
@@ -179,6 +194,13 @@ impl<'a> Binder<'a, '_> {
             }
         }
         let binding = match target {
+            None if family.is_some() => {
+                self.check_reference(findings, field, &shape);
+                let (owner, database) = (&self.owner(field), self.words.database);
+                let (local, drafts) = (self.draft, self.drafts);
+                let way = Way { owner, local, family: family?, drafts, database };
+                way.bind(findings, field, &shape).map(Binding::Polymorphic)?
+            }
             Some(target) => self.reference(findings, field, &shape, target)?,
             None => self.column(findings, field, &shape).map(Binding::Column)?,
         };
@@ -198,6 +220,10 @@ impl<'a> Binder<'a, '_> {
             let message = format!("{} is read from a document and takes no arguments", self.owner(field));
             findings.add(argument.location(), Diagnostic::error(&errors::SDL_ARGUMENT, message));
         }
+        if self.families.get(shape.name).is_some() {
+            refuse_unknown(findings, self.words, shape.name);
+            return None;
+        }
         if self.drafts.get(shape.name).is_some() {
             return Some(Binding::Document(DocumentField {
                 column: column.name.clone(),
@@ -215,6 +241,16 @@ impl<'a> Binder<'a, '_> {
         if let Some((directive, place)) = field.applied.any_of(&["column", "reference"]) {
             let message = format!("@{directive} says nothing beside @function");
             findings.add(place, Diagnostic::error(&errors::SDL_UNKNOWN_DIRECTIVE, message));
+        }
+        if self.draft.restricted {
+            let owner = self.owner(field);
+            let message = format!("{owner} takes a row, but those of {} are", self.draft.object.name);
+            let error =
+                Diagnostic::error(&errors::SDL_UNSUPPORTED, format!("{message} some of an interface's"))
+                    .why("a function takes the whole row of a relation")
+                    .hint("let a view compute it, or give the type a relation of its own");
+            findings.add(field.definition.name.location(), error);
+            return None;
         }
         let caller = Caller {
             owner: self.owner(field),
@@ -271,6 +307,38 @@ impl<'a> Binder<'a, '_> {
         Some(BoundColumn { column, key: None, value, non_null, element })
     }
 
+    /// Binds the field that an interface for global ids promises.
+    fn global_id(&self, findings: &mut Findings, field: &'a DraftField<'a>) -> Option<BoundField<'a>> {
+        let draft = self.draft;
+        if let Some((directive, place)) =
+            field.applied.any_of(&["column", "reference", "neverNull", "function", "json", "version"])
+        {
+            let message = format!("@{directive} says nothing: {} is the global id", self.owner(field));
+            findings.add(place, Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message));
+        }
+        if !self.words.objects.contains(&draft.object.name) {
+            // What an interface's rows are called is for its types to say.
+            return None;
+        }
+        if draft.relation.is_some() && draft.key.is_empty() {
+            findings.add(draft.object.place, no_key(draft));
+        }
+        Some(BoundField { name: &field.definition.name, binding: Binding::GlobalId })
+    }
+
+    fn check_reference(&self, findings: &mut Findings, field: &DraftField<'_>, shape: &Shape<'_>) {
+        let owner = self.owner(field);
+        if let Some(usage) = field.applied.get("column") {
+            let message = format!("@column on {owner}, which is no column but a {}", shape.name);
+            let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)
+                .hint("to say which columns lead there: @reference(columns: [...], target: [...])");
+            findings.add(usage.place, error);
+        }
+        for argument in &field.definition.arguments {
+            findings.add(argument.location(), refused_argument(&owner, shape.list, &argument.name));
+        }
+    }
+
     fn reference(
         &self,
         findings: &mut Findings,
@@ -286,15 +354,7 @@ impl<'a> Binder<'a, '_> {
             findings.add(shape.name.location(), error);
             return None;
         }
-        if let Some(usage) = field.applied.get("column") {
-            let message = format!("@column on {owner}, which is no column but a {}", shape.name);
-            let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)
-                .hint("to say which columns lead there: @reference(columns: [...], target: [...])");
-            findings.add(usage.place, error);
-        }
-        for argument in &field.definition.arguments {
-            findings.add(argument.location(), refused_argument(&owner, shape.list, &argument.name));
-        }
+        self.check_reference(findings, field, shape);
         let ends =
             reference::Ends { owner: &owner, local: self.draft, target, database: self.words.database };
         let found = if shape.list {
@@ -323,6 +383,15 @@ pub(crate) fn refused_argument(owner: &str, list: bool, argument: &str) -> Diagn
     } else {
         error.why("the row is found by the reference")
     }
+}
+
+/// Returns that nothing identifies the rows of a type.
+pub(crate) fn no_key(draft: &Draft<'_, '_>) -> Diagnostic {
+    let relation = draft.relation.map_or_else(String::new, |relation| relation.name.to_string());
+    let message = format!("nothing identifies the rows of {}", draft.object.name);
+    Diagnostic::error(&errors::SDL_NO_KEY, message)
+        .why(format!("{relation} has no primary key and no unique key without nulls"))
+        .hint("say what does: @relation(name: ..., key: [\"...\"])")
 }
 
 fn missing_column(relation: &Relation, name: &str, explicit: bool) -> Diagnostic {

@@ -245,7 +245,9 @@ impl Binder<'_, '_, '_> {
         let key = given.map_or_else(|| snake_case(&field.name), str::to_owned);
         match self.caller.drafts.get(shape.name) {
             Some(target) => {
-                let refusal = if shape.list {
+                let refusal = if target.restricted {
+                    Some("its rows are told from others of a relation by a discriminator")
+                } else if shape.list {
                     Some("a list of rows cannot be read from a result: give the rows in a JSON field")
                 } else if target.relation.is_some() && target.key.is_empty() {
                     Some("its rows have no key to be found by: say @relation(key: [...])")

@@ -8,7 +8,7 @@ use fraiseql_model::errors;
 
 use crate::aggregate;
 use crate::analysis::Analysis;
-use crate::document::{AuthoredEnum, AuthoredObject, Entry};
+use crate::document::{AuthoredEnum, AuthoredObject, AuthoredUnion, Entry};
 use crate::findings::Findings;
 use crate::input::{Demand, Generated, Model, range_element, scalar_type};
 use crate::manifest::calls_of;
@@ -20,13 +20,16 @@ use fraiseql_model::artifact::{Field, FunctionReturn, MutationField};
 
 /// Returns the public schema; names that are taken twice are in `findings`.
 pub(crate) fn schema(findings: &mut Findings, analysis: &Analysis<'_, '_>) -> String {
-    let model = Model::new(analysis.objects);
+    let model = Model::new(analysis.objects, analysis.commons);
     let writes: BTreeMap<&str, &Writes<'_, '_>> =
         analysis.writes.iter().map(|writes| (writes.object.name, writes)).collect();
     let demand = demand(analysis, &model);
     let mut generated: Vec<Generated> = Vec::new();
     for object in analysis.objects {
         generated.extend(model.types_of(&demand, object, writes.get(object.name).copied()));
+    }
+    for common in analysis.commons {
+        generated.extend(model.types_of(&demand, common, None));
     }
     generated.extend(demand.shared_types(analysis.server_version));
     generated.extend(undeclared_scalars(analysis).iter().filter_map(|name| scalar_type(name)));
@@ -257,11 +260,13 @@ impl Printer<'_, '_, '_> {
                     match bound.get(object.name) {
                         Some(at) => parts.push(self.object(object, *at)),
                         None if self.analysis.documents.contains_key(object.name) => {
-                            parts.push(print_object(object, |_| Additions::default(), &[]));
+                            parts.push(print_object("type", object, |_| Additions::default(), &[]));
                         }
                         None => {}
                     }
                 }
+                Entry::Interface(at) => parts.push(self.interface(&authored.interfaces[*at], &bound)),
+                Entry::Union(at) => parts.push(union(&authored.unions[*at])),
                 Entry::OutcomeUnion(at) => {
                     let union = authored.outcome_unions[*at];
                     let mut sdl = String::new();
@@ -271,7 +276,12 @@ impl Printer<'_, '_, '_> {
                     parts.push(sdl);
                 }
                 Entry::OutcomeMember(at) => {
-                    parts.push(print_object(&authored.outcome_members[*at], |_| Additions::default(), &[]));
+                    parts.push(print_object(
+                        "type",
+                        &authored.outcome_members[*at],
+                        |_| Additions::default(),
+                        &[],
+                    ));
                 }
                 Entry::Enum(at) => parts.push(enumeration(&authored.enums[*at])),
                 Entry::Scalar(at) => {
@@ -293,23 +303,36 @@ impl Printer<'_, '_, '_> {
     fn query(&self, root: &AuthoredObject<'_>, bound: &[BoundRoot<'_>]) -> String {
         let lists: BTreeMap<&str, &str> =
             bound.iter().filter_map(|root| Some((root.name, root.binding.listed()?))).collect();
-        print_object(root, |field| self.list(lists.get(field.name.as_str()).copied(), field), &[])
+        print_object("type", root, |field| self.list(lists.get(field.name.as_str()).copied(), field), &[])
     }
 
     fn mutation(&self, root: Option<&AuthoredObject<'_>>) -> String {
         match root {
-            Some(root) => print_object(root, |_| Additions::default(), &self.mutations),
+            Some(root) => print_object("type", root, |_| Additions::default(), &self.mutations),
             None => format!("type Mutation {{\n{}}}\n", self.mutations.concat()),
         }
     }
 
     fn object(&self, object: &AuthoredObject<'_>, bound: usize) -> String {
-        let lists: BTreeMap<&str, &str> = self.analysis.objects[bound]
-            .fields
-            .iter()
-            .filter_map(|field| Some((field.name, field.binding.listed()?)))
-            .collect();
-        print_object(object, |field| self.list(lists.get(field.name.as_str()).copied(), field), &[])
+        print_object("type", object, |field| self.additions_of(bound, field), &[])
+    }
+
+    /// Prints an interface; its lists take the arguments that those of its types take.
+    fn interface(&self, interface: &AuthoredObject<'_>, bound: &BTreeMap<&str, usize>) -> String {
+        let members = self.analysis.families.get(interface.name).map(|family| family.members.as_slice());
+        let model = bound.get(interface.name).or_else(|| members?.iter().find_map(|name| bound.get(name)));
+        let field = |field: &FieldDefinition| match model {
+            // What stands beside a list is a matter of each type.
+            Some(at) => Additions { beside: Vec::new(), ..self.additions_of(*at, field) },
+            None => Additions::default(),
+        };
+        print_object("interface", interface, field, &[])
+    }
+
+    fn additions_of(&self, bound: usize, field: &FieldDefinition) -> Additions {
+        let fields = &self.analysis.objects[bound].fields;
+        let found = fields.iter().find(|found| field.name == found.name);
+        self.list(found.and_then(|found| found.binding.listed()), field)
     }
 
     /// Returns what a field that lists rows of `object` gets; nothing for other fields.
@@ -336,6 +359,7 @@ struct Additions {
 }
 
 fn print_object(
+    keyword: &str,
     object: &AuthoredObject<'_>,
     generated: impl Fn(&FieldDefinition) -> Additions,
     more: &[String],
@@ -343,7 +367,10 @@ fn print_object(
     let mut sdl = String::new();
     describe(&mut sdl, "", object.description);
     let directives = public_directives(object.directives.iter().copied());
-    sdl.push_str(&format!("type {}{directives} {{\n", object.name));
+    let interfaces: Vec<&str> = object.implements.iter().map(|name| name.as_str()).collect();
+    let implements =
+        if interfaces.is_empty() { String::new() } else { format!(" implements {}", interfaces.join(" & ")) };
+    sdl.push_str(&format!("{keyword} {}{implements}{directives} {{\n", object.name));
     for field in &object.fields {
         describe(&mut sdl, "  ", field.description.as_deref());
         let mut arguments: Vec<String> = field.arguments.iter().map(|own| argument(own)).collect();
@@ -357,6 +384,14 @@ fn print_object(
     }
     sdl.extend(more.iter().map(String::as_str));
     sdl.push_str("}\n");
+    sdl
+}
+
+fn union(definition: &AuthoredUnion<'_>) -> String {
+    let mut sdl = String::new();
+    describe(&mut sdl, "", definition.description);
+    let members: Vec<&str> = definition.members.iter().map(|name| name.as_str()).collect();
+    sdl.push_str(&format!("union {} = {}\n", definition.name, members.join(" | ")));
     sdl
 }
 

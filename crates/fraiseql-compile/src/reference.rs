@@ -62,6 +62,22 @@ pub(crate) fn to_one(
     field: &DraftField<'_>,
     shape: &Shape<'_>,
 ) -> Option<Reference> {
+    let (reference, nullability) = one_row(findings, ends, field)?;
+    let (local, target) = (ends.local.relation?, ends.target.relation?);
+    let source = format!("its row of {}", target.name);
+    let sql_type = &local.columns.first()?.sql_type;
+    let side = Side { owner: ends.owner, source: &source, sql_type, input: false };
+    let trusted = field.applied.get("neverNull").and_then(|usage| usage.place);
+    let non_null = non_null(findings, shape, &side, nullability, trusted, shape.name.location());
+    Some(Reference { non_null, ..reference })
+}
+
+/// Returns how at most one row is found, and whether it is always there.
+pub(crate) fn one_row(
+    findings: &mut Findings,
+    ends: &Ends<'_>,
+    field: &DraftField<'_>,
+) -> Option<(Reference, Nullability)> {
     let (local, target) = (ends.local.relation?, ends.target.relation?);
     let all = candidates(ends.database, local, target);
     let chosen = choose(findings, ends, field, &all, Wanted::One)?;
@@ -71,12 +87,8 @@ pub(crate) fn to_one(
     if known.is_some_and(|candidate| !candidate.forward) {
         warn_missing_index(findings, ends, field, &chosen);
     }
-    let source = format!("its row of {}", target.name);
-    let sql_type = &local.columns.first()?.sql_type;
-    let side = Side { owner: ends.owner, source: &source, sql_type, input: false };
-    let trusted = field.applied.get("neverNull").and_then(|usage| usage.place);
-    let non_null = non_null(findings, shape, &side, nullability, trusted, shape.name.location());
-    Some(Reference { target: ends.target.object.name.to_owned(), on: chosen, non_null })
+    let target = ends.target.object.name.to_owned();
+    Some((Reference { target, on: chosen, non_null: NonNull::Nullable }, nullability))
 }
 
 /// Binds a field of many rows, or adds why it cannot be.
@@ -277,7 +289,20 @@ fn explicit(
     usage: &Usage<'_>,
     all: &[Candidate],
 ) -> Option<Vec<ColumnPair>> {
-    let (columns, target) = (usage.texts("columns")?, usage.texts("target")?);
+    if usage.text("discriminator").is_some() {
+        let message =
+            format!("{} leads to {}, whose rows are of one type", ends.owner, ends.target.object.name);
+        let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)
+            .hint("leave \"discriminator\" away; it is for unions, and interfaces without @relation");
+        findings.add(usage.place_of("discriminator"), error);
+        return None;
+    }
+    let columns = usage.texts("columns")?;
+    let Some(target) = usage.texts("target") else {
+        let message = "@reference needs \"target\", a list of strings such as [\"artist_id\"], not empty";
+        findings.add(usage.place, Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message));
+        return None;
+    };
     if columns.len() != target.len() {
         let message = format!("\"columns\" names {} and \"target\" names {}", columns.len(), target.len());
         let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)
@@ -313,7 +338,8 @@ fn explicit(
     Some(on)
 }
 
-fn comparable(
+/// Returns true when PostgreSQL has an = for the two types.
+pub(crate) fn comparable(
     database: &Database<'_>,
     left: &fraiseql_model::catalog::TypeRef,
     right: &fraiseql_model::catalog::TypeRef,

@@ -15,6 +15,7 @@ use crate::casing::snake_case;
 use crate::column::{Side, Vocabulary, non_null, refuse_unknown};
 use crate::document::Authored;
 use crate::draft::{DraftField, Drafts, read_fields, same_columns};
+use crate::family::{Families, Family};
 use crate::findings::{Findings, listed};
 use crate::object::{BoundColumn, BoundObject, refused_argument};
 use crate::shape::Shape;
@@ -31,6 +32,7 @@ pub(crate) struct BoundRoot<'a> {
 pub(crate) enum RootBinding<'a> {
     List { object: &'a str },
     Lookup { object: &'a str, key: Vec<KeyArgument> },
+    Node { interface: &'a str, argument: &'a str, list: bool },
     Call(Box<BoundCall<'a>>),
 }
 
@@ -43,7 +45,7 @@ impl RootBinding<'_> {
                 FunctionReturn::Object { object, set: true, .. } => Some(object),
                 _ => None,
             },
-            Self::Lookup { .. } => None,
+            Self::Lookup { .. } | Self::Node { .. } => None,
         }
     }
 }
@@ -78,6 +80,7 @@ impl<'a> RootFields<'a> {
 /// What root fields are bound with.
 pub(crate) struct RootBinder<'a, 'w> {
     pub(crate) drafts: &'a Drafts<'a, 'a>,
+    pub(crate) families: &'a Families<'a>,
     pub(crate) objects: BTreeMap<&'a str, &'w BoundObject<'a>>,
     pub(crate) words: &'w Vocabulary<'a>,
 }
@@ -135,6 +138,10 @@ impl<'a> RootBinder<'a, '_> {
             return None;
         };
         let Some(draft) = self.drafts.get(shape.name) else {
+            if let Some(family) = self.families.get(shape.name) {
+                let binding = self.family_field(findings, field, &shape, family)?;
+                return Some(BoundRoot { name: &definition.name, binding });
+            }
             let known = crate::scalar::names().any(|known| shape.name == known)
                 || self.words.enums.contains_key(shape.name.as_str());
             if known {
@@ -163,6 +170,48 @@ impl<'a> RootBinder<'a, '_> {
             RootBinding::Lookup { object, key }
         };
         Some(BoundRoot { name: &definition.name, binding })
+    }
+
+    /// Binds a field of a union, or of an interface without a relation of its own.
+    fn family_field(
+        &self,
+        findings: &mut Findings,
+        field: &'a DraftField<'a>,
+        shape: &Shape<'a>,
+        family: &'a Family<'a>,
+    ) -> Option<RootBinding<'a>> {
+        let definition = field.definition;
+        let owner = format!("Query.{}", definition.name);
+        if family.members.is_empty() {
+            findings.add(shape.name.location(), family.empty(&owner));
+            return None;
+        }
+        if let (Some(_), [argument]) = (family.global_id, definition.arguments.as_slice()) {
+            let expected = if shape.list { "[ID!]!" } else { "ID!" };
+            let fits = argument.ty.to_string() == expected;
+            if fits && !shape.item_non_null && (shape.list || !shape.non_null) {
+                let (interface, argument) = (family.name, argument.name.as_str());
+                return Some(RootBinding::Node { interface, argument, list: shape.list });
+            }
+            let message = format!("{owner} is no field for global ids");
+            let error = Diagnostic::error(&errors::SDL_ARGUMENT, message)
+                .why("an id of which there is no row gives null")
+                .hint(format!("write node(id: ID!): {0}, or nodes(ids: [ID!]!): [{0}]!", family.name));
+            findings.add(definition.name.location(), error);
+            return None;
+        }
+        if !shape.list {
+            let message = format!("{owner} does not say which row of which type");
+            let error = Diagnostic::error(&errors::SDL_NO_KEY, message)
+                .why(format!("the types of {} have keys of their own", family.name))
+                .hint(format!("return a list: [{}!]!", family.name));
+            findings.add(definition.name.location(), error);
+            return None;
+        }
+        for argument in &definition.arguments {
+            findings.add(argument.location(), refused_argument(&owner, true, &argument.name));
+        }
+        Some(RootBinding::List { object: family.name })
     }
 
     fn call(

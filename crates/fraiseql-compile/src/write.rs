@@ -258,6 +258,13 @@ fn conflicts(
 
 fn writable(object: &BoundObject<'_>) -> Result<(), Refusal> {
     let relation = object.relation;
+    if object.draft.restricted {
+        let message = format!("{} is told from others in {} by a discriminator", object.name, relation.name);
+        let error = Diagnostic::error(&errors::SDL_NOT_WRITABLE, message)
+            .why("the rows of such types are read only so far")
+            .hint("take @write away, or write a function and call it with @function");
+        return Err(Box::new(error));
+    }
     if !relation.updatable {
         let what = match relation.kind {
             RelationKind::View => "a view that PostgreSQL cannot write through",

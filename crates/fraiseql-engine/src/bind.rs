@@ -4,12 +4,14 @@ use bytes::Bytes;
 use fraiseql_model::response::{Code, GraphqlError, PathSegment};
 use serde_json::Value;
 
+use crate::node::{check_ids, part_of};
 use crate::plan::{Param, ParamFormat, Statement};
 use crate::variables::Variables;
 
 /// Returns the parameters of a statement for one request, in order, in text format; `None` is NULL.
 ///
-/// Fails only when the variables are not of the shape that the statement was planned for.
+/// Fails when the variables are not of the shape that the statement was planned for, and for a
+/// global id that is none.
 pub fn bind(statement: &Statement, variables: &Variables) -> Result<Vec<Option<Bytes>>, GraphqlError> {
     statement
         .params
@@ -20,6 +22,10 @@ pub fn bind(statement: &Statement, variables: &Variables) -> Result<Vec<Option<B
                 let value = variable(variables, name, path)?;
                 match write {
                     ParamFormat::Natural => natural(value),
+                    ParamFormat::NodeType => {
+                        check_ids(value)?;
+                        Ok(format_value(value, *write))
+                    }
                     write => Ok(format_value(value, *write)),
                 }
             }
@@ -103,6 +109,14 @@ pub(crate) fn format_value(value: &Value, write: ParamFormat) -> Option<Bytes> {
         (_, Value::Null) => return None,
         (ParamFormat::Array, Value::Array(items)) => array(items, scalar_text),
         (ParamFormat::ByteaArray, Value::Array(items)) => array(items, bytea_text),
+        (ParamFormat::NodeType | ParamFormat::NodeKey(_), Value::Array(items)) => {
+            let parts: Vec<Value> = items.iter().map(|item| node_part(item, write)).collect();
+            array(&parts, scalar_text)
+        }
+        (ParamFormat::NodeType | ParamFormat::NodeKey(_), value) => match node_part(value, write) {
+            Value::String(text) => text,
+            _ => return None,
+        },
         (ParamFormat::Bytea, value) => bytea_text(value),
         (ParamFormat::Contains, value) => format!("%{}%", like_escape(&scalar_text(value))),
         (ParamFormat::StartsWith, value) => format!("{}%", like_escape(&scalar_text(value))),
@@ -111,6 +125,10 @@ pub(crate) fn format_value(value: &Value, write: ParamFormat) -> Option<Bytes> {
         (_, value) => scalar_text(value),
     };
     Some(Bytes::from(text))
+}
+
+fn node_part(value: &Value, part: ParamFormat) -> Value {
+    value.as_str().and_then(|id| part_of(id, part)).map_or(Value::Null, Value::String)
 }
 
 fn scalar_text(value: &Value) -> String {

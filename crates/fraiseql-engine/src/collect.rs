@@ -3,7 +3,6 @@
 use apollo_compiler::Node;
 use apollo_compiler::ast::{DirectiveList, Value as AstValue};
 use apollo_compiler::executable::{Field, Selection, SelectionSet};
-use apollo_compiler::schema::ExtendedType;
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -52,14 +51,14 @@ fn collect_into<'a>(
                 if fragment
                     .type_condition
                     .as_ref()
-                    .is_none_or(|condition| covers(scope, condition, type_name))
+                    .is_none_or(|condition| applies(scope, condition, type_name))
                 {
                     collect_into(scope, type_name, &fragment.selection_set, groups);
                 }
             }
             Selection::FragmentSpread(spread) => {
                 if let Some(fragment) = spread.fragment_def(&scope.document.executable)
-                    && covers(scope, fragment.type_condition(), type_name)
+                    && applies(scope, fragment.type_condition(), type_name)
                 {
                     collect_into(scope, type_name, &fragment.selection_set, groups);
                 }
@@ -68,13 +67,9 @@ fn collect_into<'a>(
     }
 }
 
-/// True when a fragment on `condition` holds for objects of the type.
-fn covers(scope: Scope<'_>, condition: &str, type_name: &str) -> bool {
-    condition == type_name
-        || match scope.schema.graphql.types.get(condition) {
-            Some(ExtendedType::Union(union)) => union.members.iter().any(|member| member.name == type_name),
-            _ => false,
-        }
+/// True when an object of the type is one that the condition means: DoesFragmentTypeApply.
+pub(crate) fn applies(scope: Scope<'_>, condition: &str, type_name: &str) -> bool {
+    condition == type_name || scope.schema.graphql.is_subtype(condition, type_name)
 }
 
 fn included(scope: Scope<'_>, directives: &DirectiveList) -> bool {

@@ -53,26 +53,48 @@ impl Walk {
             }
             (ShapeKind::Leaf, value) => value,
             (ShapeKind::Object(fields), Value::Object(object)) => self.object(fields, object),
-            (ShapeKind::List(fields), Value::Array(items)) => self.list(fields, items),
+            (ShapeKind::List(fields), Value::Array(items)) => {
+                self.list(items, false, |walk, item| match item {
+                    Value::Object(object) => walk.object(fields, object),
+                    other => other,
+                })
+            }
+            (ShapeKind::Tagged(types), value) => self.tagged(types, value),
+            (ShapeKind::TaggedList { types, nullable }, Value::Array(items)) => {
+                self.list(items, *nullable, |walk, item| walk.tagged(types, item))
+            }
             (_, value) => value,
         };
         if completed.is_null() && shape.non_null { None } else { Some(completed) }
     }
 
-    fn list(&mut self, fields: &[(String, ResponseShape)], items: Vec<Value>) -> Value {
+    fn list(
+        &mut self,
+        items: Vec<Value>,
+        nullable: bool,
+        mut element: impl FnMut(&mut Self, Value) -> Value,
+    ) -> Value {
         let mut completed = Vec::with_capacity(items.len());
         let mut whole = true;
         for (index, item) in items.into_iter().enumerate() {
             self.path.push(PathSegment::Index(index));
-            let item = match item {
-                Value::Object(object) => self.object(fields, object),
-                other => other,
-            };
+            let item = element(self, item);
             self.path.pop();
-            whole &= !item.is_null();
+            whole &= nullable || !item.is_null();
             completed.push(item);
         }
         if whole { Value::Array(completed) } else { Value::Null }
+    }
+
+    /// Takes the number off `[number, object]` and completes the object as of that type.
+    fn tagged(&mut self, types: &[Vec<(String, ResponseShape)>], value: Value) -> Value {
+        let Value::Array(pair) = value else { return value };
+        let mut pair = pair.into_iter();
+        let number = pair.next().and_then(|number| usize::try_from(number.as_u64()?).ok());
+        match (number.and_then(|number| types.get(number)), pair.next()) {
+            (Some(fields), Some(Value::Object(object))) => self.object(fields, object),
+            _ => Value::Null,
+        }
     }
 
     fn object(&mut self, fields: &[(String, ResponseShape)], mut object: Map<String, Value>) -> Value {
@@ -129,5 +151,18 @@ mod tests {
         check(&list, r#"[{"a":null},{"a":1},{"a":null}]"#, "null", &[r#"["t",0,"a"]"#, r#"["t",2,"a"]"#]);
         let list = shape(ShapeKind::List(vec![leaf("a", true)]), true);
         check(&list, r#"[{"a":null}]"#, "bubbled", &[r#"["t",0,"a"]"#]);
+    }
+
+    #[test]
+    fn the_number_tells_which_fields_there_are() {
+        let types = vec![vec![leaf("a", true)], vec![leaf("a", false), leaf("b", false)]];
+        let one = shape(ShapeKind::Tagged(types.clone()), false);
+        check(&one, r#"[1,{"a":null,"b":2}]"#, r#"{"a":null,"b":2}"#, &[]);
+        check(&one, r#"[0,{"a":null}]"#, "null", &[r#"["t","a"]"#]);
+        check(&one, "[0,null]", "null", &[]);
+        let list = |nullable| shape(ShapeKind::TaggedList { types: types.clone(), nullable }, false);
+        let json = r#"[[1,{"a":1,"b":2}],[0,{"a":null}]]"#;
+        check(&list(false), json, "null", &[r#"["t",1,"a"]"#]);
+        check(&list(true), json, r#"[{"a":1,"b":2},null]"#, &[r#"["t",1,"a"]"#]);
     }
 }

@@ -72,7 +72,14 @@ fn field_predicate<'s>(
             }
             Ok(Predicate::All(all))
         }
-        Some(Field::Derived(_) | Field::Computed(_) | Field::Document(_)) | None => {
+        Some(
+            Field::Derived(_)
+            | Field::Computed(_)
+            | Field::Document(_)
+            | Field::Polymorphic(_)
+            | Field::GlobalId,
+        )
+        | None => {
             Err(GraphqlError::new(Code::Internal, format!("the filter field \"{field}\" is not bound")))
         }
     }

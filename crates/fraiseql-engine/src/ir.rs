@@ -6,6 +6,7 @@
 use fraiseql_model::artifact::{ColumnField, ColumnPair, DocumentField, ValueType};
 
 use crate::plan::Param;
+use crate::poly::Poly;
 use crate::schema::Object;
 
 /// Rows of one object type.
@@ -29,6 +30,8 @@ pub(crate) struct Select<'s> {
 pub(crate) enum Source {
     /// The object's relation.
     Relation,
+    /// The row around the SELECT, which has the same alias.
+    Around,
     /// A function that returns rows of the object's relation.
     Call(Call),
     /// Rows of the relation whose keys the statement before left in the session.
@@ -68,6 +71,10 @@ pub(crate) enum OutputValue<'s> {
     One { select: Select<'s>, guard: Option<String> },
     /// A list of objects.
     Many(Select<'s>),
+    /// An object of one of several types, or a list of such.
+    Poly { poly: Poly<'s>, list: bool, guard: Option<String> },
+    /// The global id of the row.
+    GlobalId(&'s Object),
     /// An object, or a list of them, within a column that is a JSON document.
     Document { field: &'s DocumentField, outputs: Vec<Output<'s>>, guard: Option<String> },
     /// What a function returns for the row: a value or a list of values.
@@ -83,7 +90,11 @@ impl OutputValue<'_> {
     pub(crate) fn takes_row(&self) -> bool {
         let by_call = |select: &Select<'_>| matches!(&select.source, Source::Call(call) if call.row);
         match self {
-            Self::Typename(_) | Self::Column { .. } | Self::Document { .. } => false,
+            Self::Typename(_)
+            | Self::Column { .. }
+            | Self::Document { .. }
+            | Self::Poly { .. }
+            | Self::GlobalId(_) => false,
             Self::Computed { .. } => true,
             Self::One { select, .. } | Self::Many(select) => by_call(select),
             Self::Aggregate(aggregate) => by_call(&aggregate.rows),
@@ -168,6 +179,8 @@ pub(crate) enum Root<'s> {
     Many(Select<'s>),
     /// An object or null.
     One { select: Select<'s>, guard: Option<String> },
+    /// An object of one of several types, or a list of such.
+    Poly { poly: Poly<'s>, list: bool, guard: Option<String> },
     /// A function's value or list of values.
     Value { call: Call, value: &'s ValueType, set: bool, guard: Option<String> },
     /// What is computed over rows instead of listing them.

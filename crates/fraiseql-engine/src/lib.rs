@@ -5,6 +5,7 @@
 //! [`Variables::shape`]; [`bind`] for each request. After an SQL error of a query,
 //! [`plan_singles`] tells how to run its root fields one by one and [`complete`] bubbles nulls.
 
+mod abstract_type;
 mod aggregate;
 mod argument;
 mod asked;
@@ -16,20 +17,24 @@ mod descriptions;
 mod diff;
 mod document;
 mod estimate;
+mod expansion;
 mod explain;
 mod filter;
+mod global_id;
 mod introspected;
 mod introspection;
 mod ir;
 mod limits;
 mod mutation;
 mod nested;
+mod node;
 mod operator;
 mod order;
 mod outcome;
 mod persisted;
 mod plan;
 mod planner;
+mod poly;
 mod query;
 mod reads;
 mod scalar;
@@ -42,6 +47,7 @@ mod sql;
 mod sql_aggregate;
 mod sql_connection;
 mod sql_document;
+mod sql_poly;
 mod tokens;
 mod validate;
 mod variables;

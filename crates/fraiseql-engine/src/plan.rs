@@ -143,6 +143,10 @@ pub enum ParamFormat {
     StartsWith,
     /// A string as a LIKE pattern that finds it at the end.
     EndsWith,
+    /// The name of the type in a global id, or in each of a list.
+    NodeType,
+    /// A part of the key in a global id, from 0, or in each of a list.
+    NodeKey(usize),
 }
 
 /// One root field of a query on its own, to find out which of several failed.

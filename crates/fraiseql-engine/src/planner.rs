@@ -16,11 +16,14 @@ use crate::argument::Scope;
 use crate::collect::{Group, collect};
 use crate::connection::connection;
 use crate::document::Document;
+use crate::expansion::check_expansion;
 use crate::introspection::introspect;
 use crate::ir::{Root, Select, Source};
 use crate::limits::{Limit, Limits};
 use crate::mutation::mutation_write;
+use crate::node::nodes;
 use crate::plan::{FieldValue, MutationPlan, MutationStep, Plan, QueryPlan, ResponseField, SingleField};
+use crate::poly;
 use crate::query::{call, key_predicate, unbound};
 use crate::schema::Schema;
 use crate::select::{apply_list_arguments, select, shape};
@@ -42,6 +45,7 @@ pub fn plan(
 ) -> Result<Plan, Vec<GraphqlError>> {
     let scope = Scope { schema, document, variables };
     let operation = document.resolve(operation).map_err(single)?;
+    check_expansion(scope, operation, limits).map_err(single)?;
     match operation.operation_type {
         OperationType::Query | OperationType::Subscription => {
             let roots = query_roots(scope, operation, limits).map_err(single)?;
@@ -109,6 +113,10 @@ fn query_plan(schema: &Schema, roots: Vec<PlannedRoot<'_>>) -> QueryPlan {
             RootValue::Read(read) => match *read {
                 Root::Many(select) if reads == 1 => {
                     alone = Some(writer.root_rows(&select));
+                    FieldValue::Rows
+                }
+                Root::Poly { poly, list: true, .. } if reads == 1 => {
+                    alone = Some(writer.root_poly_rows(&poly));
                     FieldValue::Rows
                 }
                 Root::One { select, guard: None } if reads == 1 => {
@@ -181,8 +189,12 @@ fn query_root<'s>(
     let artifact = &scope.schema.artifact;
     let roots = if operation.is_subscription() { &artifact.subscription } else { &artifact.query };
     let parent = operation.object_type();
-    let binding = roots.get(field.name.as_str());
-    match binding.ok_or_else(|| unbound(&field.name))? {
+    let binding = roots.get(field.name.as_str()).ok_or_else(|| unbound(&field.name))?;
+    if let Some(root) = poly_root(scope, binding, parent, group)? {
+        return Ok(root);
+    }
+    match binding {
+        QueryField::Node { .. } => Err(unbound(&field.name)),
         QueryField::List { object } => {
             let object = scope.schema.object(object);
             let (mut rows, shapes) = select(scope, object, Source::Relation, group)?;
@@ -216,6 +228,44 @@ fn query_root<'s>(
             }
         }
     }
+}
+
+/// Returns a root field of an interface or a union; `None` for any other.
+fn poly_root<'s>(
+    scope: Scope<'s>,
+    binding: &'s QueryField,
+    parent: &str,
+    group: &Group<'s>,
+) -> Result<Option<(Root<'s>, ShapeKind)>, GraphqlError> {
+    let (QueryField::List { object: name }
+    | QueryField::Lookup { object: name, .. }
+    | QueryField::Node { interface: name, .. }) = binding
+    else {
+        return Ok(None);
+    };
+    let Some(found) = scope.schema.abstract_type(name) else { return Ok(None) };
+    let root = match binding {
+        QueryField::Node { argument, list, .. } => {
+            let (poly, types) = nodes(scope, found, argument, *list, group)?;
+            let kind = if *list {
+                ShapeKind::TaggedList { types, nullable: true }
+            } else {
+                ShapeKind::Tagged(types)
+            };
+            (Root::Poly { poly, list: *list, guard: None }, kind)
+        }
+        QueryField::Lookup { key, .. } => {
+            let (poly, types) = poly::lookup(scope, found, key, group)?;
+            let guard = group[0].ty().is_non_null().then(|| root_name(parent, group));
+            (Root::Poly { poly, list: false, guard }, ShapeKind::Tagged(types))
+        }
+        _ => {
+            let (mut poly, types) = poly::all(scope, found, group)?;
+            poly::apply_arguments(scope, group, &mut poly)?;
+            (Root::Poly { poly, list: true, guard: None }, poly::list_shape(types))
+        }
+    };
+    Ok(Some(root))
 }
 
 fn derived_root<'s>(

@@ -13,6 +13,7 @@ use fraiseql_model::artifact::{
 use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::names::quote_identifier;
 
+use crate::abstract_type::{self, Abstract};
 use crate::spec::parse_schema;
 
 /// A schema that is ready to plan requests. Immutable; share it with `Arc`.
@@ -22,6 +23,7 @@ pub struct Schema {
     pub(crate) graphql: Valid<GraphqlSchema>,
     pub(crate) implementers: HashMap<Name, Implementers>,
     pub(crate) objects: BTreeMap<String, Arc<Object>>,
+    pub(crate) abstracts: BTreeMap<String, Abstract>,
     /// Object types within JSON documents; they have neither relation nor key.
     documents: BTreeMap<String, Object>,
 }
@@ -84,10 +86,16 @@ impl Schema {
     /// Fails when the artifact contradicts itself, which only a faulty compiler can cause.
     pub fn load(artifact: Artifact) -> Result<Self, LoadError> {
         let graphql = parse_schema(&artifact.sdl).map_err(|reason| LoadError::Sdl { reason })?;
-        let objects = artifact
+        let mut objects = artifact
             .objects
             .iter()
             .map(|(name, binding)| Ok((name.clone(), Arc::new(load_object(&artifact, name, binding)?))))
+            .collect::<Result<BTreeMap<_, _>, LoadError>>()?;
+        abstract_type::restrict(&artifact, &mut objects)?;
+        let abstracts = artifact
+            .abstracts
+            .iter()
+            .map(|(name, found)| Ok((name.clone(), abstract_type::load(name, found, &objects)?)))
             .collect::<Result<BTreeMap<_, _>, LoadError>>()?;
         for (name, object) in &objects {
             for (field, binding) in &object.binding.fields {
@@ -125,7 +133,7 @@ impl Schema {
                 }
             }
         }
-        Ok(Self { artifact, graphql, implementers, objects, documents })
+        Ok(Self { artifact, graphql, implementers, objects, abstracts, documents })
     }
 
     /// Returns the complete public schema in SDL.
@@ -141,6 +149,11 @@ impl Schema {
     /// Returns a bound object type. Every name in a loaded artifact resolves.
     pub(crate) fn object(&self, name: &str) -> &Arc<Object> {
         self.objects.get(name).expect("load checked every name")
+    }
+
+    /// Returns an interface or union.
+    pub(crate) fn abstract_type(&self, name: &str) -> Option<&Abstract> {
+        self.abstracts.get(name)
     }
 
     /// Returns an object type within JSON documents.

@@ -1,7 +1,7 @@
 //! Selections on bound object types become [`Select`]s, together with the shape of their values.
 
 use fraiseql_model::artifact::{
-    Encoding, Field as Binding, Form, FunctionCall, FunctionReturn, NonNull, Reference,
+    Derived, Encoding, Field as Binding, Form, FunctionCall, FunctionReturn, NonNull, Reference,
 };
 use fraiseql_model::response::{Code, GraphqlError};
 use indexmap::IndexMap;
@@ -14,6 +14,7 @@ use crate::filter::predicate;
 use crate::ir::{OrderTerm, Output, OutputValue, Select, Source, Term, column_term};
 use crate::order::order_terms;
 use crate::plan::ParamFormat;
+use crate::poly;
 use crate::query::{call, unbound};
 use crate::schema::{List, Object};
 use crate::shape::{ResponseShape, ShapeKind};
@@ -109,6 +110,9 @@ fn output<'s>(
     if field.name == "__typename" {
         return Ok((OutputValue::Typename(object.name.clone()), ShapeKind::Leaf));
     }
+    if let Some(output) = poly_output(scope, object, group)? {
+        return Ok(output);
+    }
     match object.binding.fields.get(field.name.as_str()) {
         Some(Binding::Column(column)) => {
             // NOT NULL proves nothing of a float: JSON has neither NaN nor infinities.
@@ -138,34 +142,76 @@ fn output<'s>(
             Ok((OutputValue::Document { field: document, outputs, guard }, kind))
         }
         Some(Binding::Computed(function)) => computed(scope, object, function, group),
-        Some(Binding::Derived(derived)) => {
-            let list = object.list(derived).ok_or_else(|| unbound(&field.name))?;
-            let rows = || match &list {
-                List::Reference(reference) => {
-                    let object = scope.schema.object(&reference.target);
-                    Ok(Rows { object, source: Source::Relation, on: &reference.on })
-                }
-                List::Computed { call: function, object } => {
-                    let source = Source::Call(call(scope, function, true, group)?);
-                    Ok(Rows { object: scope.schema.object(object), source, on: &[] })
-                }
-            };
-            match derived.form {
-                Form::Aggregate | Form::Groups => {
-                    let (aggregate, kind) = aggregate(scope, derived.form, rows()?, group)?;
-                    Ok((OutputValue::Aggregate(Box::new(aggregate)), kind))
-                }
-                Form::Connection => {
-                    let (connection, kind) = connection(scope, rows, group)?;
-                    Ok((OutputValue::Connection(Box::new(connection)), kind))
-                }
-            }
-        }
-        None => {
+        Some(Binding::Derived(derived)) => derived_output(scope, object, derived, group),
+        Some(Binding::GlobalId) => Ok((OutputValue::GlobalId(object), ShapeKind::Leaf)),
+        Some(Binding::Polymorphic(_)) | None => {
             let message = format!("{}.{} is not bound", object.name, field.name);
             Err(GraphqlError::new(Code::Internal, message))
         }
     }
+}
+
+/// Returns a list of the row in another form.
+fn derived_output<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    derived: &'s Derived,
+    group: &Group<'s>,
+) -> Result<(OutputValue<'s>, ShapeKind), GraphqlError> {
+    let list = object.list(derived).ok_or_else(|| unbound(&group[0].name))?;
+    let rows = || match &list {
+        List::Reference(reference) => {
+            let object = scope.schema.object(&reference.target);
+            Ok(Rows { object, source: Source::Relation, on: &reference.on })
+        }
+        List::Computed { call: function, object } => {
+            let source = Source::Call(call(scope, function, true, group)?);
+            Ok(Rows { object: scope.schema.object(object), source, on: &[] })
+        }
+    };
+    match derived.form {
+        Form::Aggregate | Form::Groups => {
+            let (aggregate, kind) = aggregate(scope, derived.form, rows()?, group)?;
+            Ok((OutputValue::Aggregate(Box::new(aggregate)), kind))
+        }
+        Form::Connection => {
+            let (connection, kind) = connection(scope, rows, group)?;
+            Ok((OutputValue::Connection(Box::new(connection)), kind))
+        }
+    }
+}
+
+/// Returns the output of a field that leads to an interface or a union; `None` for any other.
+fn poly_output<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    group: &Group<'s>,
+) -> Result<Option<(OutputValue<'s>, ShapeKind)>, GraphqlError> {
+    let name = group[0].name.as_str();
+    let binding = object.binding.fields.get(name).filter(|_| !scope.schema.abstracts.is_empty());
+    let (target, list, non_null) = match binding {
+        Some(Binding::ToOne(reference)) => (&reference.target, false, reference.non_null),
+        Some(Binding::ToMany(reference)) => (&reference.target, true, reference.non_null),
+        Some(Binding::Polymorphic(reference)) => (&reference.target, reference.list, reference.non_null),
+        _ => return Ok(None),
+    };
+    let Some(found) = scope.schema.abstract_type(target) else { return Ok(None) };
+    let (mut poly, shapes) = match binding {
+        Some(Binding::Polymorphic(reference)) => poly::referred(scope, found, reference, group)?,
+        Some(Binding::ToOne(reference) | Binding::ToMany(reference)) => {
+            poly::related(scope, found, &reference.on, group)?
+        }
+        _ => return Ok(None),
+    };
+    if list {
+        poly::apply_arguments(scope, group, &mut poly)?;
+        return Ok(Some((OutputValue::Poly { poly, list, guard: None }, poly::list_shape(shapes))));
+    }
+    if let (Some(Binding::ToOne(reference)), Some(base)) = (binding, &found.base) {
+        poly.first_only = !covers_key(reference, &base.object);
+    }
+    let guard = guard(non_null, &object.name, name);
+    Ok(Some((OutputValue::Poly { poly, list, guard }, ShapeKind::Tagged(shapes))))
 }
 
 /// Returns what a function makes of the row.

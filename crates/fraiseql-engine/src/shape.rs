@@ -24,4 +24,14 @@ pub enum ShapeKind {
     Object(Vec<(String, ResponseShape)>),
     /// A list of objects, none of them null.
     List(Vec<(String, ResponseShape)>),
+    /// An object of one of several types, with the fields of each by its number. Where nulls pass
+    /// ([`crate::plan_singles`]) its JSON is `[number, object]`.
+    Tagged(Vec<Vec<(String, ResponseShape)>>),
+    /// A list of such.
+    TaggedList {
+        /// The fields of each type, by its number.
+        types: Vec<Vec<(String, ResponseShape)>>,
+        /// True when elements may be null.
+        nullable: bool,
+    },
 }

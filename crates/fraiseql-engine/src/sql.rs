@@ -8,11 +8,13 @@
 use fraiseql_model::artifact::{ColumnField, ColumnPair, Encoding, ValueType};
 use fraiseql_model::names::{quote_identifier, quote_literal};
 
+use crate::global_id::global_id;
 use crate::ir::{
     AggregateCall, Call, Operand, OperandValue, OrderTerm, Output, OutputValue, Root, Select, Source, Term,
     column_term,
 };
 use crate::plan::{NULL_MARKER, Param, Statement};
+use crate::poly::Poly;
 use crate::schema::{Object, Schema, column_sql};
 use crate::sql_document::document_value;
 
@@ -33,24 +35,24 @@ pub(crate) struct Writer<'s> {
     params: Vec<Param>,
     aliases: usize,
     /// False to let nulls through where the schema promises none.
-    guards: bool,
+    pub(crate) guards: bool,
 }
 
 /// A SELECT of objects, and how to get JSON from its rows once it has an alias.
-struct Body {
-    sql: String,
-    number: usize,
+pub(crate) struct Body {
+    pub(crate) sql: String,
+    pub(crate) number: usize,
     /// True when the row itself is the object, false when its only column `o` is.
-    row_typed: bool,
+    pub(crate) row_typed: bool,
 }
 
 impl Body {
-    fn alias(&self) -> String {
+    pub(crate) fn alias(&self) -> String {
         format!("\"{}r\"", self.number)
     }
 
     /// An expression of type json for one row.
-    fn object(&self) -> String {
+    pub(crate) fn object(&self) -> String {
         if self.row_typed {
             format!("row_to_json({})", self.alias())
         } else {
@@ -97,6 +99,12 @@ impl<'s> Writer<'s> {
         format!("SELECT {} FROM ({}) AS {}", body.object(), body.sql, body.alias())
     }
 
+    /// Returns a whole SELECT whose every row is an element of the list of objects of several types.
+    pub(crate) fn root_poly_rows(&mut self, poly: &Poly<'s>) -> String {
+        let body = self.poly_body(poly, None);
+        format!("SELECT {} FROM ({}) AS {}", body.object(), body.sql, body.alias())
+    }
+
     /// Returns an expression of type json for an object of ready-made values.
     pub(crate) fn object_of(&mut self, entries: &[(&str, String)]) -> String {
         let number = self.next_number();
@@ -116,6 +124,12 @@ impl<'s> Writer<'s> {
             Root::One { select, guard } => {
                 let body = self.body(select, None);
                 let value = format!("(SELECT {} FROM ({}) AS {})", body.object(), body.sql, body.alias());
+                self.guarded_value(value, guard.as_deref())
+            }
+            Root::Poly { poly, list, guard } => {
+                let body = self.poly_body(poly, None);
+                let json = if *list { body.list() } else { body.object() };
+                let value = format!("(SELECT {json} FROM ({}) AS {})", body.sql, body.alias());
                 self.guarded_value(value, guard.as_deref())
             }
             Root::Value { call, value, set, guard } => {
@@ -177,7 +191,7 @@ impl<'s> Writer<'s> {
         format!("{}({})", call.function, arguments.join(", "))
     }
 
-    fn body(&mut self, select: &Select<'s>, parent: Option<&str>) -> Body {
+    pub(crate) fn body(&mut self, select: &Select<'s>, parent: Option<&str>) -> Body {
         let number = self.next_number();
         let base = format!("\"{number}\"");
         let mut joins = String::new();
@@ -279,6 +293,8 @@ impl<'s> Writer<'s> {
         let relation = &object.relation;
         match &select.source {
             Source::Relation => (format!("{relation} AS {base}"), Vec::new(), Vec::new()),
+            // A select list needs something to join to; it has one row and no column.
+            Source::Around => ("(SELECT) AS \"0x\"".to_owned(), Vec::new(), Vec::new()),
             Source::Call(call) => {
                 let call = self.call(call, parent);
                 // A function that returns NULL for a row gives one whose every column is NULL.
@@ -311,7 +327,7 @@ impl<'s> Writer<'s> {
     }
 
     pub(crate) fn output(&mut self, output: &Output<'s>, base: &str, joins: &mut String) -> String {
-        let (select, list, guard) = match &output.value {
+        let (body, list, guard) = match &output.value {
             OutputValue::Typename(name) => return format!("{}::pg_catalog.text", quote_literal(name)),
             OutputValue::Column { field, guard } => {
                 let column = term_sql(base, &column_term(field));
@@ -322,8 +338,12 @@ impl<'s> Writer<'s> {
                     _ => encoded,
                 };
             }
-            OutputValue::One { select, guard } => (select, false, guard.as_deref()),
-            OutputValue::Many(select) => (select, true, None),
+            OutputValue::GlobalId(object) => return global_id(object, base),
+            OutputValue::One { select, guard } => (self.body(select, Some(base)), false, guard.as_deref()),
+            OutputValue::Many(select) => (self.body(select, Some(base)), true, None),
+            OutputValue::Poly { poly, list, guard } => {
+                (self.poly_body(poly, Some(base)), *list, guard.as_deref())
+            }
             OutputValue::Computed { call, value, set, guard } => {
                 return self.call_value(call, Some(base), value, *set, guard.as_deref());
             }
@@ -334,7 +354,6 @@ impl<'s> Writer<'s> {
             OutputValue::Aggregate(aggregate) => return self.aggregate(aggregate, Some(base)),
             OutputValue::Connection(connection) => return self.connection(connection, Some(base)),
         };
-        let body = self.body(select, Some(base));
         let json = if list { body.list() } else { body.object() };
         let column = format!("\"{}j\".\"j\"", body.number);
         joins.push_str(&format!(
@@ -523,6 +542,10 @@ pub(crate) fn needed_columns<'s>(
             }
             OutputValue::Document { field, .. } => {
                 columns.insert(&field.column);
+            }
+            OutputValue::Poly { poly, .. } => columns.extend(poly.parent_columns()),
+            OutputValue::GlobalId(object) => {
+                columns.extend(object.key.iter().map(|key| key.column.as_str()));
             }
             OutputValue::One { select, .. } | OutputValue::Many(select) => columns.extend(locals(select.on)),
             OutputValue::Aggregate(aggregate) => columns.extend(locals(aggregate.rows.on)),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::QualifiedName;
 use crate::digest::sha256_hex;
 use crate::manifest::Manifest;
+pub use crate::outcome::{Outcome, OutcomeChoice, OutcomeField, OutcomeMember};
 
 /// The format written today. Readers refuse any other.
 pub const ARTIFACT_FORMAT: u32 = 2;
@@ -36,6 +37,9 @@ pub struct Artifact {
     pub mutation: BTreeMap<String, MutationField>,
     /// What this schema reads and writes.
     pub manifest: Manifest,
+    /// Interfaces and unions, by GraphQL name.
+    #[serde(default)]
+    pub abstracts: BTreeMap<String, AbstractType>,
     /// Object types that stand within JSON documents: what their fields read there, by GraphQL name.
     /// Their column is [`DOCUMENT_COLUMN`].
     #[serde(default)]
@@ -202,6 +206,10 @@ pub enum Field {
     ToOne(Reference),
     /// Any number of rows of another (or the same) relation; takes where, orderBy, limit and offset.
     ToMany(Reference),
+    /// Rows of the relations of several object types.
+    Polymorphic(PolymorphicReference),
+    /// The global id: the type's name and the key, opaque to clients.
+    GlobalId,
     /// Another view of a list that is a field of the same type.
     Derived(Derived),
     /// What a function returns that takes the row as its first argument.
@@ -317,6 +325,59 @@ pub struct Reference {
     pub non_null: NonNull,
 }
 
+/// An interface or a union.
+///
+/// An interface with a relation of its own is also in [`Artifact::objects`], under its name, for what
+/// is read of that relation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AbstractType {
+    /// The object types that it can be, in a fixed order.
+    pub members: Vec<Member>,
+    /// The column of the interface's own relation that tells the type; `None` when each object type
+    /// has a relation of its own.
+    pub discriminator: Option<String>,
+}
+
+/// One of the object types of an interface or union.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// The object type.
+    pub object: String,
+    /// With a discriminator: its value for rows of this type.
+    pub value: Option<String>,
+    /// With a discriminator: the columns that tie a row of the type's own relation (local) to the
+    /// interface's (remote); empty when the type has no relation of its own.
+    pub join: Vec<ColumnPair>,
+}
+
+/// A relation between a row and rows of several object types.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolymorphicReference {
+    /// The interface or union.
+    pub target: String,
+    /// True for any number of rows; the field then takes the arguments of a list.
+    pub list: bool,
+    /// The column, of the type that has the field, that tells the type of the row referred to.
+    pub discriminator: Option<String>,
+    /// For each object type of the target, in its order, how its rows are found.
+    pub members: Vec<PolymorphicMember>,
+    /// For one row: whether the field is `!`.
+    pub non_null: NonNull,
+}
+
+/// How rows of one object type are referred to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolymorphicMember {
+    /// With a discriminator: its value for this type.
+    pub value: Option<String>,
+    /// Which columns must be equal; at least one.
+    pub on: Vec<ColumnPair>,
+}
+
 /// Two columns that must be equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -355,6 +416,15 @@ pub enum QueryField {
     },
     /// What a function returns.
     Function(FunctionCall),
+    /// `node(id: ID!): Node`, or `nodes(ids: [ID!]!): [Node]!`: rows by their global ids.
+    Node {
+        /// The interface.
+        interface: String,
+        /// The argument's name.
+        argument: String,
+        /// True for `nodes`.
+        list: bool,
+    },
     /// Another view of a list that is a field of the query type.
     Derived(Derived),
 }
@@ -523,69 +593,6 @@ pub enum FunctionReturn {
     Outcome(Outcome),
 }
 
-/// How a function's record becomes a member of a union.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Outcome {
-    /// True when the function returns a JSON value, false for a row.
-    pub json: bool,
-    /// What decides.
-    pub choice: OutcomeChoice,
-    /// The members, in the order of the union.
-    pub members: Vec<OutcomeMember>,
-    /// Whether the field is `!`.
-    pub non_null: bool,
-}
-
-/// What decides which member a record is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OutcomeChoice {
-    /// The text under this key is a member's tag.
-    Tag(String),
-    /// `succeeded`: true is the first member, false the one that `status_detail` or `error_class` names,
-    /// else the last.
-    Succeeded,
-}
-
-/// A member of such a union.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutcomeMember {
-    /// The object type.
-    pub name: String,
-    /// What a record calls it.
-    pub tags: Vec<String>,
-    /// What each field reads, by GraphQL name.
-    pub fields: BTreeMap<String, OutcomeField>,
-}
-
-/// What a field of such a member reads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OutcomeField {
-    /// A value of the record.
-    Value {
-        /// The keys that lead to it.
-        path: Vec<String>,
-        /// How it travels.
-        value: ValueType,
-        /// Whether the field is `!`.
-        non_null: bool,
-    },
-    /// The row of another object type whose key stands in the record.
-    Row {
-        /// The keys that lead to an object with the key's columns, or to the only column's value.
-        path: Vec<String>,
-        /// Where the only column of the key stands when nothing is at `path`.
-        id: Option<String>,
-        /// The object type.
-        target: String,
-        /// Whether the field is `!`.
-        non_null: bool,
-    },
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -601,6 +608,7 @@ mod tests {
             query: BTreeMap::new(),
             mutation: BTreeMap::new(),
             manifest: Manifest::default(),
+            abstracts: BTreeMap::new(),
             documents: BTreeMap::new(),
             subscription: BTreeMap::new(),
             writes: BTreeMap::new(),

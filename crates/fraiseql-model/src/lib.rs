@@ -8,5 +8,6 @@ pub mod errors;
 pub mod health;
 pub mod manifest;
 pub mod names;
+mod outcome;
 pub mod response;
 pub mod settings;

@@ -57,6 +57,7 @@ impl Refusal {
         match code {
             Code::Timeout => Self::Timeout,
             Code::Unavailable => Self::Unavailable,
+            Code::BadUserInput => Self::Request,
             _ => Self::Internal,
         }
     }

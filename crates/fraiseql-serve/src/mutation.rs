@@ -26,7 +26,7 @@ pub(crate) async fn run(job: &Job<'_>, plan: &MutationPlan) -> Answer {
         if let MutationStep::Write(write) = step {
             match bind_all(job, write) {
                 Ok(bound) => params.insert(index, bound),
-                Err(error) => return Answer::refused(Refusal::Internal, error),
+                Err(error) => return Answer::refused(Refusal::of(error.extensions.code), error),
             };
         }
     }

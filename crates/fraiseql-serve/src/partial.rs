@@ -103,10 +103,8 @@ async fn one(
 }
 
 fn add(partial: &mut Partial, single: &SingleField, json: Option<Bytes>) {
+    // Even without errors: completing takes the numbers off objects of several types.
     let completed = complete(&single.shape, &single.key, json.as_deref());
-    if completed.errors.is_empty() {
-        return partial.value(&single.key, json);
-    }
     partial.errors.extend(completed.errors);
     match completed.value {
         Some(value) => partial.value(&single.key, Some(Bytes::from(value.to_string()))),

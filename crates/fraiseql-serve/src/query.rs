@@ -26,7 +26,7 @@ pub(crate) async fn run(job: &Job<'_>, query: Arc<PreparedQuery>) -> Answer {
     };
     let params = match bind(statement, &job.variables) {
         Ok(params) => params,
-        Err(error) => return Answer::refused(Refusal::Internal, error),
+        Err(error) => return Answer::refused(Refusal::of(error.extensions.code), error),
     };
     let mut retries = RETRIES;
     loop {

@@ -109,6 +109,7 @@ pub(crate) mod tests {
             query: Default::default(),
             mutation: Default::default(),
             manifest: Default::default(),
+            abstracts: Default::default(),
             documents: Default::default(),
             subscription: Default::default(),
             writes: Default::default(),

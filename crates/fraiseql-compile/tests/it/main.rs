@@ -1,6 +1,7 @@
 //! What goes in and what comes out of this crate, as data.
 
 mod compiling;
+mod families;
 mod importing;
 mod living;
 mod persisting;

@@ -404,7 +404,7 @@ type C @relation(name: "artist_names", key: ["artist_id", "nope"]) @write(insert
       |
     3 | type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
       |                                                                   ^^^^^^^^
-      = why: it belongs on an object type
+      = why: it belongs on an object type and an interface
 
     error[FQ-SDL-005]: @column needs "name", a string, in quotes
      --> schema.graphql:3:87
@@ -935,126 +935,96 @@ error[FQ-SDL-002]: there are two types named Artist
 
 #[test]
 fn what_is_not_compiled() {
-    insta::assert_snapshot!(check(r#"interface Node { id: ID! }
-union Any = Artist
-input Thing { a: Int }
+    insta::assert_snapshot!(check(r#"input Thing { a: Int }
 scalar Money
 scalar Int
 type Subscription { a: Int }
 directive @mine on OBJECT
 schema { query: Root }
-extend interface Node { x: Int }
 extend type Nobody { a: Int }
-extend type Artist implements Node { nested: [[Int]] }
+extend type Artist { nested: [[Int]] }
 query { artists { artistId } }
 enum Empty
 type Nothing @relation(name: "artist")"#), @r#"
-error[FQ-SDL-017]: interfaces are not compiled by this version
- --> schema.graphql:3:11
-  |
-3 | interface Node { id: ID! }
-  |           ^^^^
-  = help: give each type its own fields
-
-error[FQ-SDL-017]: unions are not compiled by this version
- --> schema.graphql:4:7
-  |
-4 | union Any = Artist
-  |       ^^^
-  = help: give each type a field of its own
-
 error[FQ-SDL-017]: input types of your own are not compiled by this version
- --> schema.graphql:5:7
+ --> schema.graphql:3:7
   |
-5 | input Thing { a: Int }
+3 | input Thing { a: Int }
   |       ^^^^^
   = help: give a function scalar arguments, or one of type JSON; inputs of writes are generated
 
 error[FQ-SDL-017]: there is no scalar Money
- --> schema.graphql:6:8
+ --> schema.graphql:4:8
   |
-6 | scalar Money
+4 | scalar Money
   |        ^^^^^
   = why: scalars of your own are not compiled: nothing would say how their values travel
   = help: known are BigInt, Bytes, Date, DateRange, DateTime, Decimal, Int4Range, Int8Range, Interval, JSON, LocalDateTime, NumRange, Time, TsRange, TstzRange, UUID
 
 error[FQ-SDL-002]: Int is built in and cannot be declared
- --> schema.graphql:7:8
+ --> schema.graphql:5:8
   |
-7 | scalar Int
+5 | scalar Int
   |        ^^^
 
 error[FQ-SDL-013]: Subscription.a does not say what it calls
- --> schema.graphql:8:21
+ --> schema.graphql:6:21
   |
-8 | type Subscription { a: Int }
+6 | type Subscription { a: Int }
   |                     ^
   = help: add @function(name: ...)
 
 error[FQ-SDL-017]: directives of your own (@mine) are not compiled
- --> schema.graphql:9:12
+ --> schema.graphql:7:12
   |
-9 | directive @mine on OBJECT
+7 | directive @mine on OBJECT
   |            ^^^^
   = why: only the directives of directives.graphql have a meaning here
 
 error[FQ-SDL-017]: the query type must be called Query
-  --> schema.graphql:10:17
-   |
-10 | schema { query: Root }
-   |                 ^^^^
-   = help: leave `schema { ... }` away and use these names
-
-error[FQ-SDL-017]: interfaces are not compiled by this version
-  --> schema.graphql:11:18
-   |
-11 | extend interface Node { x: Int }
-   |                  ^^^^
-   = help: give each type its own fields
+ --> schema.graphql:8:17
+  |
+8 | schema { query: Root }
+  |                 ^^^^
+  = help: leave `schema { ... }` away and use these names
 
 error[FQ-SDL-003]: there is no type Nobody to extend
-  --> schema.graphql:12:13
-   |
-12 | extend type Nobody { a: Int }
-   |             ^^^^^^
-
-error[FQ-SDL-017]: interfaces are not compiled by this version
-  --> schema.graphql:13:31
-   |
-13 | extend type Artist implements Node { nested: [[Int]] }
-   |                               ^^^^
+ --> schema.graphql:9:13
+  |
+9 | extend type Nobody { a: Int }
+  |             ^^^^^^
 
 error[FQ-SDL-017]: Artist.nested is a list of lists
-  --> schema.graphql:13:48
+  --> schema.graphql:10:32
    |
-13 | extend type Artist implements Node { nested: [[Int]] }
-   |                                                ^^^
+10 | extend type Artist { nested: [[Int]] }
+   |                                ^^^
 
 error[FQ-SDL-002]: an operation cannot stand in a schema
-  --> schema.graphql:14:1
+  --> schema.graphql:11:1
    |
-14 | query { artists { artistId } }
+11 | query { artists { artistId } }
    | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
    = help: keep operations in files of their own
 
 error[FQ-SDL-002]: enum Empty has no values
-  --> schema.graphql:15:6
+  --> schema.graphql:12:6
    |
-15 | enum Empty
+12 | enum Empty
    |      ^^^^^
 
 error[FQ-SDL-018]: enum Empty stands for no enum of the database
-  --> schema.graphql:15:6
+  --> schema.graphql:12:6
    |
-15 | enum Empty
+12 | enum Empty
    |      ^^^^^
    = why: no column of an enum type uses it, and its name is not that of one
    = help: enum Empty @enum(name: "empty")
 
 error[FQ-SDL-002]: type Nothing has no fields
-  --> schema.graphql:16:6
+  --> schema.graphql:13:6
    |
-16 | type Nothing @relation(name: "artist")
+13 | type Nothing @relation(name: "artist")
    |      ^^^^^^^
 "#);
 }

@@ -97,6 +97,7 @@ pub(crate) fn schema() -> Schema {
             MutationField::DeleteOne { object: artist_name, key },
         )]),
         manifest: Manifest::default(),
+        abstracts: BTreeMap::new(),
         documents: BTreeMap::new(),
         subscription: BTreeMap::new(),
         writes: BTreeMap::new(),

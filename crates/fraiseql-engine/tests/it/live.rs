@@ -50,7 +50,7 @@ async fn a_subscription_is_answered_as_its_query_is() {
     let error = run("subscription { mustAuthor(id: 9) { id } }").await.unwrap_err();
     assert!(error.contains("Subscription.mustAuthor"), "{error}");
     let error = run("subscription { authors { id } author(id: 1) { id } }").await.unwrap_err();
-    assert!(error.contains("only one top level field"), "{error}");
+    assert!(error.contains("exactly one root field"), "{error}");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod nasty;
 mod nested;
 mod operators;
 mod outcomes;
+mod poly;
 mod property;
 mod rows;
 mod version;

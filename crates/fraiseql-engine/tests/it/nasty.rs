@@ -129,6 +129,8 @@ async fn every_field_of_a_nasty_catalog_can_be_read() {
                 Field::Column(_) => name.clone(),
                 Field::ToOne(_) => format!("{name}{{__typename}}"),
                 Field::ToMany(_) => format!("{name}(limit:1){{__typename}}"),
+                Field::Polymorphic(_) => format!("{name}{{__typename}}"),
+                Field::GlobalId => name.clone(),
                 Field::Computed(_) | Field::Document(_) => panic!("init proposes none"),
                 Field::Derived(derived) => derived_field(&artifact, name, &artifact.objects[object], derived),
             })

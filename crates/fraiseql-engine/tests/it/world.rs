@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use fraiseql_compile::{Source, compile};
 use fraiseql_engine::{
-    Document, FieldValue, Limits, MutationStep, Plan, QueryPlan, Schema, Statement, Variables, bind, plan,
+    Document, FieldValue, Limits, MutationStep, Plan, QueryPlan, Schema, Statement, Variables, bind,
+    complete, plan, plan_singles,
 };
 use fraiseql_model::catalog::Catalog;
 use fraiseql_postgres::{
@@ -137,6 +138,41 @@ impl World {
         Ok(Value::Object(data))
     }
 
+    /// Returns the statement of a query.
+    pub(crate) fn statement(&self, text: &str) -> Statement {
+        let limits = Limits::default();
+        let document = Document::parse(&self.schema, text, &limits).expect("a query");
+        let plan = plan(&self.schema, &document, None, &Variables::default(), &limits).expect("a plan");
+        match plan {
+            Plan::Query(query) => query.statement.expect("a statement"),
+            Plan::Mutation(_) => panic!("{text} is no query"),
+        }
+    }
+
+    /// Asserts what a query gives field by field with nulls let through, after they have bubbled.
+    pub(crate) async fn check_singles(&self, text: &str, expected: &str) {
+        let limits = Limits::default();
+        let document = Document::parse(&self.schema, text, &limits).expect("a query");
+        let variables = Variables::default();
+        let singles = plan_singles(&self.schema, &document, None, &variables, &limits).expect("a plan");
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let mut session = self.pool.acquire(deadline).await.expect("a session");
+        let mut told = String::new();
+        for single in &singles {
+            let rows = rows(&mut session, &[single.statement.as_ref().expect("a read")], &variables, 0).await;
+            let rows = rows.expect("nulls do not raise here");
+            let json = rows.first().and_then(|row| row[0].as_deref());
+            let completed = complete(&single.shape, &single.key, json);
+            let value = completed.value.map_or_else(|| "bubbled".to_owned(), |value| value.to_string());
+            told.push_str(&format!("{}: {value}\n", single.key));
+            for error in completed.errors {
+                let path = serde_json::to_string(&error.path).expect("a path");
+                told.push_str(&format!("  {} at {path}\n", error.message));
+            }
+        }
+        assert_eq!(told, expected, "{text}");
+    }
+
     /// Returns PostgreSQL's plan of a query.
     pub(crate) async fn explain(&self, text: &str, variables: &str) -> String {
         let limits = Limits::default();
@@ -203,8 +239,11 @@ async fn rows(
     variables: &Variables,
     wanted: usize,
 ) -> Result<Vec<Vec<Option<Bytes>>>, String> {
-    let bound: Vec<_> =
-        statements.iter().map(|statement| bind(statement, variables).expect("the plan fits")).collect();
+    let bound: Vec<_> = statements
+        .iter()
+        .map(|statement| bind(statement, variables))
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("{}: {}", error.extensions.code, error.message))?;
     let batch: Vec<Query<'_>> = statements
         .iter()
         .zip(&bound)

@@ -250,6 +250,7 @@ fn artifact_with(sdl: &str) -> Artifact {
         query: queries(),
         mutation: mutation.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
         manifest: Manifest::default(),
+        abstracts: BTreeMap::new(),
         documents: BTreeMap::new(),
         subscription: lives(),
         writes: BTreeMap::new(),
