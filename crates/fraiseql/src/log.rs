@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fraiseql_serve::{Event, Observe};
+use fraiseql_serve::{Event, FinishedRequest, Observe};
 use serde_json::{Value, json};
 
 use crate::printer::Printer;
@@ -54,27 +54,28 @@ impl Log {
     }
 }
 
+impl Log {
+    fn request(&self, request: &FinishedRequest<'_>) {
+        let failed = request.status >= 500 || request.aborted;
+        if !self.requests && !failed {
+            return;
+        }
+        let codes: Vec<&str> = request.codes.iter().map(|code| code.as_str()).collect();
+        let details = json!({
+            "id": request.request_id, "operation": request.operation, "kind": request.kind.as_str(),
+            "status": request.status, "ms": millis(request.duration), "rows": request.rows,
+            "bytes": request.bytes, "codes": codes, "aborted": request.aborted,
+        });
+        let level = if failed { "error" } else { "info" };
+        self.write(level, &format!("{} {}", request.method, request.path), &details);
+    }
+}
+
 impl Observe for Log {
     fn observe(&self, event: &Event<'_>) {
         match event {
             Event::Listening { address } => self.line("info", &format!("listening on http://{address}")),
-            Event::RequestFinished(request) => {
-                let failed = request.status >= 500 || request.aborted;
-                if !self.requests && !failed {
-                    return;
-                }
-                let codes: Vec<&str> = request.codes.iter().map(|code| code.as_str()).collect();
-                let details = json!({
-                    "id": request.request_id, "operation": request.operation, "kind": request.kind.as_str(),
-                    "status": request.status, "ms": millis(request.duration), "rows": request.rows,
-                    "bytes": request.bytes, "codes": codes, "aborted": request.aborted,
-                });
-                self.write(
-                    if failed { "error" } else { "info" },
-                    &format!("{} {}", request.method, request.path),
-                    &details,
-                );
-            }
+            Event::RequestFinished(request) => self.request(request),
             Event::SqlError(fault) => {
                 let details = json!({
                     "logId": fault.log_id, "code": fault.code, "field": fault.field, "sqlstate": fault.sqlstate,
