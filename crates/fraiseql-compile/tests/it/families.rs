@@ -910,3 +910,76 @@ error[FQ-SDL-019]: Query.other is no field for global ids
   = help: write node(id: ID!): Node, or nodes(ids: [ID!]!): [Node]!
 "#);
 }
+
+#[test]
+fn variants_members_and_documents_do_not_mix() {
+    let zoo = world(&format!(
+        "{ZOO}\ntable shelf\n  id int4 pk\n  data jsonb?\n  title text?\nfunction bark(a animal) -> text\nfunction report() -> setof table\n"
+    ));
+    let check = |fragment: &str| {
+        let text = format!("{QUERY}{fragment}");
+        let compiled = compile(Source { file: "schema.graphql", text: &text }, &zoo, "0.0.0-test");
+        let told: Vec<String> = compiled.diagnostics.iter().map(|found| found.render(Some(&text))).collect();
+        told.join("\n")
+    };
+    insta::assert_snapshot!(check(r#"interface Animal @relation(name: "animal") @discriminator(column: "kind") { id: Int! }
+type Dog implements Animal @variant(value: "dog") { id: Int! bark: String @function(name: "bark") }
+interface Node { nodeId: ID! }
+union Any = Shelf | Leaf
+type Shelf implements Node @relation(name: "shelf") {
+  nodeId: ID! @json(column: "data")
+  any: Any @json(column: "data")
+  animal: Animal @json(column: "data")
+  leaf: Leaf @json(column: "data")
+}
+type Leaf { any: Any title: String }
+interface Read @read(aggregate: true) { title: String! }
+type Title implements Read @relation(name: "album") { title: String! }
+"#), @r#"
+error[FQ-SDL-017]: Dog.bark takes a row, but those of Dog are some of an interface's
+ --> schema.graphql:4:62
+  |
+4 | type Dog implements Animal @variant(value: "dog") { id: Int! bark: String @function(name: "bark") }
+  |                                                              ^^^^
+  = why: a function takes the whole row of a relation
+  = help: let a view compute it, or give the type a relation of its own
+
+error[FQ-SDL-005]: @json says nothing: Shelf.nodeId is the global id
+ --> schema.graphql:8:15
+  |
+8 |   nodeId: ID! @json(column: "data")
+  |               ^^^^^^^^^^^^^^^^^^^^^
+
+error[FQ-SDL-017]: Any is a union, whose rows are in relations and nowhere else
+ --> schema.graphql:9:8
+  |
+9 |   any: Any @json(column: "data")
+  |        ^^^
+
+error[FQ-SDL-017]: Animal is an interface, whose rows are in relations and nowhere else
+  --> schema.graphql:10:11
+   |
+10 |   animal: Animal @json(column: "data")
+   |           ^^^^^^
+
+error[FQ-SDL-006]: type Leaf does not say where its rows come from
+  --> schema.graphql:13:6
+   |
+13 | type Leaf { any: Any title: String }
+   |      ^^^^
+   = help: type Leaf @relation(name: "leaf")
+
+error[FQ-SDL-017]: Any is a union, whose rows are in relations and nowhere else
+  --> schema.graphql:13:18
+   |
+13 | type Leaf { any: Any title: String }
+   |                  ^^^
+
+error[FQ-SDL-004]: @read cannot stand on an interface
+  --> schema.graphql:14:17
+   |
+14 | interface Read @read(aggregate: true) { title: String! }
+   |                 ^^^^
+   = why: it belongs on an object type
+"#);
+}

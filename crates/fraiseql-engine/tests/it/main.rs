@@ -17,6 +17,7 @@ mod nested;
 mod operators;
 mod outcomes;
 mod poly;
+mod poly_mixed;
 mod property;
 mod rows;
 mod version;
