@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
+    // Asked for when it runs: a cache of builds may be shared by clones in several places.
+    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo names the folder of the crate")?;
+    let pages = Path::new(&crate_dir).join("../../docs/errors");
     println!("cargo::rerun-if-changed={}", pages.display());
     let mut entries: Vec<_> = std::fs::read_dir(&pages)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);

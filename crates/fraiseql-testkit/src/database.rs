@@ -130,7 +130,9 @@ async fn wait_for_no_connection(database: &str) {
 
 /// Returns the Chinook data for an empty database.
 pub fn chinook_sql() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/chinook/chinook.sql");
+    // That of the crate under test, which lies beside this one.
+    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    let path = Path::new(&crate_dir).join("../../examples/chinook/chinook.sql");
     std::fs::read_to_string(path).expect("the example has its data")
 }
 
