@@ -57,13 +57,13 @@ fn every_mistake_in_an_operation_is_shown_with_its_place() {
     exit status: 3
     -- stdout
     -- stderr
-    error[FQ-OPS-002]: cannot query field "nme" on type "Artist"
+    error[FQ-OPS-002]: there is no field "nme" on type "Artist"
      --> shop/operations/parts/named.graphql:1:28
       |
     1 | fragment Named on Artist { nme }
       |                            ^^^
 
-    error[FQ-OPS-002]: unknown argument "limt" on field "Query.artists"
+    error[FQ-OPS-002]: the field "artists" has no argument "limt"
      --> shop/operations/top.graphql:1:28
       |
     1 | query TopArtists { artists(limt: 1) { ...Named } }
