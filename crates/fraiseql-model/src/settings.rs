@@ -309,6 +309,13 @@ pub const SETTINGS: &[Setting] = &[
         "How long a request may take; then its statement is cancelled in PostgreSQL.",
     ),
     setting(
+        "server.threads",
+        "FRAISEQL_SERVER_THREADS",
+        Kind::Integer { min: 0, max: 1_024 },
+        Some("0"),
+        "Threads that serve requests, each with an event loop of its own; 0 for one for each core.",
+    ),
+    setting(
         "subscriptions.buffer_results",
         "FRAISEQL_SUBSCRIPTIONS_BUFFER_RESULTS",
         Kind::Integer { min: 1, max: 1_000 },
@@ -496,11 +503,8 @@ impl Settings {
         for Given { key, text, origin } in given {
             let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
                 let suggestion = nearest(key, SETTINGS.iter().map(|setting| setting.key));
-                errors.push(SettingError::UnknownKey {
-                    key: key.clone(),
-                    origin: origin.clone(),
-                    suggestion,
-                });
+                let (key, origin) = (key.clone(), origin.clone());
+                errors.push(SettingError::UnknownKey { key, origin, suggestion });
                 continue;
             };
             if let Err(expected) = setting.kind.check(text) {
@@ -509,8 +513,7 @@ impl Settings {
                 errors.push(SettingError::BadValue { key: setting.key, shown, expected, origin });
                 continue;
             }
-            let wins = values.get(setting.key).is_none_or(|(_, present)| rank(origin) >= rank(present));
-            if wins {
+            if values.get(setting.key).is_none_or(|(_, present)| rank(origin) >= rank(present)) {
                 values.insert(setting.key, (text.clone(), origin.clone()));
             }
         }
@@ -555,8 +558,7 @@ impl Settings {
     pub fn shown(&self) -> Vec<(&'static Setting, Option<(String, &Origin)>)> {
         let shown = |setting: &Setting| {
             let (text, origin) = self.values.get(setting.key)?;
-            let text = if setting.secret { "********".to_owned() } else { text.clone() };
-            Some((text, origin))
+            Some((if setting.secret { "********".to_owned() } else { text.clone() }, origin))
         };
         SETTINGS.iter().map(|setting| (setting, shown(setting))).collect()
     }

@@ -42,6 +42,7 @@ mod serving;
 mod sqlstate;
 mod stream;
 mod usage;
+mod workers;
 
 pub use error::ServeError;
 pub use holder::PortHolder;
