@@ -32,7 +32,7 @@ pub fn with_operations(artifact: Artifact, files: &[Source<'_>]) -> Compiled {
     let parsed: Vec<File<'_>> = files.iter().filter_map(|file| parse(&mut diagnostics, *file)).collect();
     check_names(&mut diagnostics, &parsed);
     let shared = shared_fragments(&parsed);
-    let schema = match Schema::load(Artifact { operations: Vec::new(), ..artifact.clone() }) {
+    let schema = match Schema::load_validated(Artifact { operations: Vec::new(), ..artifact.clone() }) {
         Ok(schema) => schema,
         Err(error) => {
             diagnostics.push(Diagnostic::error(&errors::SDL_INVALID, error.to_string()));

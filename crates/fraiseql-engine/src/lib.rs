@@ -36,6 +36,7 @@ mod plan;
 mod planner;
 mod poly;
 mod query;
+mod reader;
 mod reads;
 mod scalar;
 mod scan;

@@ -14,7 +14,7 @@ use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::names::quote_identifier;
 
 use crate::abstract_type::{self, Abstract};
-use crate::spec::parse_schema;
+use crate::spec::{parse_schema, read_schema};
 
 /// A schema that is ready to plan requests. Immutable; share it with `Arc`.
 #[derive(Debug)]
@@ -83,9 +83,20 @@ pub enum LoadError {
 impl Schema {
     /// Makes a schema of an opened artifact.
     ///
-    /// Fails when the artifact contradicts itself, which only a faulty compiler can cause.
+    /// Its SDL counts as valid, since the compiler validated it. Fails when the artifact contradicts
+    /// itself, which only a faulty compiler can cause.
     pub fn load(artifact: Artifact) -> Result<Self, LoadError> {
+        let graphql = read_schema(&artifact.sdl).map_err(|reason| LoadError::Sdl { reason })?;
+        Self::bind(artifact, graphql)
+    }
+
+    /// The same for a compiler: validates the SDL that it has made.
+    pub fn load_validated(artifact: Artifact) -> Result<Self, LoadError> {
         let graphql = parse_schema(&artifact.sdl).map_err(|reason| LoadError::Sdl { reason })?;
+        Self::bind(artifact, graphql)
+    }
+
+    fn bind(artifact: Artifact, graphql: Valid<GraphqlSchema>) -> Result<Self, LoadError> {
         let mut objects = artifact
             .objects
             .iter()

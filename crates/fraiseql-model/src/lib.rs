@@ -1,6 +1,7 @@
 //! Pure nouns that the other crates talk about. No I/O, no clock, no randomness.
 
 pub mod artifact;
+mod artifact_format;
 pub mod catalog;
 pub mod diagnostic;
 pub mod digest;

@@ -59,14 +59,15 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
             verdict => verdict.map(|()| true)?,
         },
     };
-    let manifest = artifact.manifest.clone();
+    // Kept only as long as it is needed.
+    let unchecked = (!checked).then(|| artifact.manifest.clone());
     let pool = pool(&url, settings)?;
     let server = Server::bind(options(artifact, pool.clone(), settings, Arc::new(log.clone()))?).await?;
     let handle = server.handle();
     let shutdown = CancellationToken::new();
     let serving = server.run(shutdown.clone().cancelled_owned());
     tokio::pin!(serving);
-    let watching = check_later(!checked, direct.as_deref().unwrap_or(&url), &manifest, &log);
+    let watching = check_later(unchecked, direct.as_deref().unwrap_or(&url), &log);
     tokio::pin!(watching);
     let mut watched = false;
     let report = loop {
@@ -111,13 +112,11 @@ async fn check(url: &str, manifest: &Manifest) -> Result<(), Failure> {
 }
 
 /// Checks once the database is back, and says what it lacks.
-async fn check_later(needed: bool, url: &str, manifest: &Manifest, log: &Log) {
-    if !needed {
-        return;
-    }
+async fn check_later(unchecked: Option<Manifest>, url: &str, log: &Log) {
+    let Some(manifest) = unchecked else { return };
     loop {
         tokio::time::sleep(RETRY).await;
-        match check(url, manifest).await {
+        match check(url, &manifest).await {
             Ok(()) => return,
             Err(failure) if is_away(&failure) => {}
             Err(failure) => {
