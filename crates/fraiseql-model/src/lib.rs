@@ -10,4 +10,5 @@ pub mod manifest;
 pub mod names;
 mod outcome;
 pub mod response;
+pub mod secret;
 pub mod settings;

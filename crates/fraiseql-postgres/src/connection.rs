@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) pending: usize,
     /// The status of the last ReadyForQuery.
     pub(crate) transaction: u8,
+    /// The pool's login that it was opened with.
+    pub(crate) login: u64,
 }
 
 impl Connection {
@@ -72,6 +74,7 @@ impl Connection {
             server_version: 0,
             pending: 0,
             transaction: b'I',
+            login: 0,
         };
         connection.start(target).await?;
         match target.pooler {

@@ -44,9 +44,16 @@ pub struct Pool {
     inner: Arc<Inner>,
 }
 
+/// Where connections go, and how often that was changed.
+#[derive(Clone, Debug)]
+struct Login {
+    target: Arc<Target>,
+    number: u64,
+}
+
 #[derive(Debug)]
 struct Inner {
-    target: Target,
+    login: Mutex<Login>,
     options: PoolOptions,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
@@ -68,7 +75,7 @@ impl Pool {
     /// Makes a pool. Nothing is opened yet.
     pub fn new(target: Target, options: PoolOptions) -> Self {
         let inner = Inner {
-            target,
+            login: Mutex::new(Login { target: Arc::new(target), number: 0 }),
             options,
             permits: Arc::new(Semaphore::new(options.size.max(1))),
             idle: Mutex::new(Vec::with_capacity(options.size)),
@@ -82,8 +89,28 @@ impl Pool {
     }
 
     /// Returns where the pool connects to.
-    pub fn target(&self) -> &Target {
-        &self.inner.target
+    pub fn target(&self) -> Arc<Target> {
+        self.inner.login().target
+    }
+
+    /// Connects to another target from now on, for example with another password.
+    ///
+    /// Connections that nobody uses are closed; those in use are closed when they are given back, so
+    /// that no request notices.
+    pub fn retarget(&self, target: Target) {
+        {
+            let mut login = self.inner.login.lock().unwrap_or_else(PoisonError::into_inner);
+            *login = Login { target: Arc::new(target), number: login.number + 1 };
+        }
+        let old = std::mem::take(&mut *self.inner.idle());
+        self.inner.open.fetch_sub(old.len(), Ordering::Relaxed);
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.inner.tasks.spawn(async move {
+                for connection in old {
+                    connection.close().await;
+                }
+            });
+        }
     }
 
     /// Returns a session that nobody else uses, the one used last if any is idle.
@@ -94,12 +121,12 @@ impl Pool {
         let permit = self.permit(deadline).await?;
         let shelf = Shelf { inner: Arc::clone(&self.inner), permit: Some(permit) };
         while let Some(connection) = self.inner.idle().pop() {
-            if connection.is_idle() {
+            if connection.is_idle() && connection.login == self.inner.login().number {
                 return Ok(Session::new(connection, shelf));
             }
             self.inner.open.fetch_sub(1, Ordering::Relaxed);
         }
-        let opening = Connection::open(&self.inner.target, self.inner.options.connect_timeout);
+        let opening = self.inner.open(self.inner.options.connect_timeout);
         let connection =
             tokio::time::timeout_at(deadline, opening).await.map_err(|_| PostgresError::Timeout)??;
         self.inner.open.fetch_add(1, Ordering::Relaxed);
@@ -125,14 +152,16 @@ impl Pool {
     pub async fn probe(&self, timeout: Duration) -> Result<Duration, PostgresError> {
         let probe = async {
             let mut kept = self.inner.probe.lock().await;
-            if let Some(mut connection) = kept.take().filter(Connection::is_idle) {
+            let current = self.inner.login().number;
+            let usable = |connection: &Connection| connection.is_idle() && connection.login == current;
+            if let Some(mut connection) = kept.take().filter(usable) {
                 let start = Instant::now();
                 if connection.simple("SELECT 1").await.is_ok() {
                     *kept = Some(connection);
                     return Ok(start.elapsed());
                 }
             }
-            let mut connection = Connection::open(&self.inner.target, timeout).await?;
+            let mut connection = self.inner.open(timeout).await?;
             let start = Instant::now();
             connection.simple("SELECT 1").await?;
             *kept = Some(connection);
@@ -184,9 +213,22 @@ impl Inner {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn login(&self) -> Login {
+        // A panic cannot leave it half changed.
+        self.login.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn open(&self, timeout: Duration) -> Result<Connection, PostgresError> {
+        let Login { target, number } = self.login();
+        let mut connection = Connection::open(&target, timeout).await?;
+        connection.login = number;
+        Ok(connection)
+    }
+
     fn shelve(&self, connection: Connection) {
-        let at_rest = connection.is_idle();
         let mut idle = self.idle();
+        // Looked at under the lock too: `retarget` changes the login before it empties the shelf.
+        let at_rest = connection.is_idle() && connection.login == self.login().number;
         // Looked at under the lock, so that nothing is put back behind the back of `close`.
         if at_rest && !self.closed.load(Ordering::SeqCst) {
             idle.push(connection);
@@ -197,8 +239,8 @@ impl Inner {
 }
 
 impl Shelf {
-    pub(crate) fn target(&self) -> &Target {
-        &self.inner.target
+    pub(crate) fn target(&self) -> Arc<Target> {
+        self.inner.login().target
     }
 
     /// Takes a connection back. One that is not at rest is cancelled and drained first, by a task
@@ -214,7 +256,7 @@ impl Shelf {
             inner.open.fetch_sub(1, Ordering::Relaxed);
             return;
         }
-        let canceller = canceller(&inner.target, &connection);
+        let canceller = canceller(&inner.login().target, &connection);
         let tasks = inner.tasks.clone();
         tasks.spawn(async move {
             let rest = async {

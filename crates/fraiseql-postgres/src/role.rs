@@ -1,0 +1,48 @@
+//! What the role of a connection may do beyond what a service needs.
+
+use tokio_postgres::Client;
+
+use crate::error::PostgresError;
+
+/// Facts on the role that is logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleFacts {
+    /// Its name.
+    pub name: String,
+    /// It passes every check of rights.
+    pub superuser: bool,
+    /// It passes row level security.
+    pub bypasses_rls: bool,
+    /// It may make roles, and so more rights for itself.
+    pub creates_roles: bool,
+    /// It may make databases.
+    pub creates_databases: bool,
+    /// Those of the relations asked for that belong to it, or to a role whose rights it has: it may
+    /// alter and drop them.
+    pub owned: Vec<String>,
+}
+
+/// Attributes of every role whose rights this one has: a member may SET ROLE to them.
+const FACTS: &str = "SELECT current_user::text, \
+bool_or(r.rolsuper), bool_or(r.rolbypassrls), bool_or(r.rolcreaterole), bool_or(r.rolcreatedb) \
+FROM pg_catalog.pg_roles r WHERE r.rolname = current_user \
+OR (NOT (SELECT me.rolsuper FROM pg_catalog.pg_roles me WHERE me.rolname = current_user) \
+AND pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER'))";
+const OWNED: &str = "SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c \
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+WHERE n.nspname || '.' || c.relname = ANY($1) AND pg_catalog.pg_has_role(current_user, c.relowner, 'MEMBER') \
+ORDER BY 1";
+
+/// Asks what the role may do; `relations` are `schema.table`, unquoted.
+pub async fn role_facts(client: &Client, relations: &[String]) -> Result<RoleFacts, PostgresError> {
+    let row = client.query_one(FACTS, &[]).await?;
+    let owned = client.query(OWNED, &[&relations]).await?;
+    Ok(RoleFacts {
+        name: row.get(0),
+        superuser: row.get(1),
+        bypasses_rls: row.get(2),
+        creates_roles: row.get(3),
+        creates_databases: row.get(4),
+        owned: owned.iter().map(|row| row.get(0)).collect(),
+    })
+}
