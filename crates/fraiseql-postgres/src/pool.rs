@@ -93,6 +93,11 @@ impl Pool {
         self.inner.login().target
     }
 
+    /// Returns how often the target was changed.
+    pub fn logins(&self) -> u64 {
+        self.inner.login().number
+    }
+
     /// Connects to another target from now on, for example with another password.
     ///
     /// Connections that nobody uses are closed; those in use are closed when they are given back, so

@@ -23,20 +23,24 @@ pub struct RoleFacts {
 }
 
 /// Attributes of every role whose rights this one has: a member may SET ROLE to them.
-const FACTS: &str = "SELECT current_user::text, \
+const FACTS: &str = "SELECT me.rolname::text, \
 bool_or(r.rolsuper), bool_or(r.rolbypassrls), bool_or(r.rolcreaterole), bool_or(r.rolcreatedb) \
-FROM pg_catalog.pg_roles r WHERE r.rolname = current_user \
-OR (NOT (SELECT me.rolsuper FROM pg_catalog.pg_roles me WHERE me.rolname = current_user) \
-AND pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER'))";
+FROM pg_catalog.pg_roles me JOIN pg_catalog.pg_roles r \
+ON r.oid = me.oid OR (NOT me.rolsuper AND pg_catalog.pg_has_role(me.oid, r.oid, 'MEMBER')) \
+WHERE me.rolname = $1::text GROUP BY me.rolname";
 const OWNED: &str = "SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c \
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-WHERE n.nspname || '.' || c.relname = ANY($1) AND pg_catalog.pg_has_role(current_user, c.relowner, 'MEMBER') \
-ORDER BY 1";
+WHERE n.nspname || '.' || c.relname = ANY($2::text[]) \
+AND pg_catalog.pg_has_role($1::text::name, c.relowner, 'MEMBER') ORDER BY 1";
 
-/// Asks what the role may do; `relations` are `schema.table`, unquoted.
-pub async fn role_facts(client: &Client, relations: &[String]) -> Result<RoleFacts, PostgresError> {
-    let row = client.query_one(FACTS, &[]).await?;
-    let owned = client.query(OWNED, &[&relations]).await?;
+/// Asks what a role may do; `relations` are `schema.table`, unquoted. Fails when there is no such role.
+pub async fn role_facts(
+    client: &Client,
+    role: &str,
+    relations: &[String],
+) -> Result<RoleFacts, PostgresError> {
+    let row = client.query_one(FACTS, &[&role]).await?;
+    let owned = client.query(OWNED, &[&role, &relations]).await?;
     Ok(RoleFacts {
         name: row.get(0),
         superuser: row.get(1),

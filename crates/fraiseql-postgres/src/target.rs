@@ -144,6 +144,11 @@ impl Target {
         self
     }
 
+    /// Returns what stands between us and the server.
+    pub fn pooler(&self) -> Pooler {
+        self.pooler
+    }
+
     /// Returns the same server with another database.
     pub fn with_database(&self, name: &str) -> Self {
         let mut target = self.clone();

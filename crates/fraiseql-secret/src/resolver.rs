@@ -17,6 +17,8 @@ use crate::vault::Vault;
 /// Between two attempts at a store that is away, at first and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long giving leases back may take.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Follows references.
 pub struct Resolver {
@@ -92,6 +94,15 @@ impl Resolver {
                 }
                 found => return found,
             }
+        }
+    }
+
+    /// Gives back every lease that was taken, and the login where one was made. What cannot be given
+    /// back within a moment ends by itself.
+    pub async fn release_all(&self) {
+        if let Some(vault) = &self.vault {
+            // Nothing depends on it: an error leaves what would be there without it.
+            drop(tokio::time::timeout(RELEASE_TIMEOUT, vault.release()).await);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod login;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,8 +15,10 @@ use tokio::time::{Duration, Instant};
 use crate::error::SecretError;
 use crate::found::{Content, Found, Lease};
 use crate::http::{self, Answer, text};
-use crate::options::{Lookup, VaultOptions};
+use crate::options::{Lookup, VaultLogin, VaultOptions};
 
+/// Older leases have ended when so many newer ones were taken.
+const LEASES_MAX: usize = 8;
 /// The longest reason of Vault's that is passed on.
 const REASON_CHARS_MAX: usize = 300;
 
@@ -28,6 +31,8 @@ pub(crate) struct Vault {
     /// Held while logging in, so that it happens once.
     token: Mutex<Option<Token>>,
     logins: AtomicU64,
+    /// The ids of the newest leases, to be given back at the end.
+    leases: Mutex<VecDeque<String>>,
 }
 
 /// What a login gave.
@@ -65,7 +70,15 @@ impl Vault {
     pub(crate) fn new(options: VaultOptions, variable: Lookup) -> Result<Self, SecretError> {
         let store = format!("Vault at {}", options.address);
         let client = http::client(&options.address, options.ca_file.as_deref(), &store)?;
-        Ok(Self { options, client, variable, store, token: Mutex::new(None), logins: AtomicU64::new(0) })
+        Ok(Self {
+            options,
+            client,
+            variable,
+            store,
+            token: Mutex::new(None),
+            logins: AtomicU64::new(0),
+            leases: Mutex::default(),
+        })
     }
 
     /// Reads what lies at `path`, whose beginning is a mount.
@@ -83,7 +96,31 @@ impl Vault {
             return Err(self.strange("its answer has no data"));
         };
         let content = Content::of_json(fields.clone());
-        Ok(Found { reference: reference.to_owned(), content, lease: lease(&answer.body, login) })
+        let lease = lease(&answer.body, login);
+        if let Some(lease) = &lease {
+            let mut leases = self.leases.lock().await;
+            leases.push_back(lease.id.clone());
+            if leases.len() > LEASES_MAX {
+                leases.pop_front();
+            }
+        }
+        Ok(Found { reference: reference.to_owned(), content, lease })
+    }
+
+    /// Gives the leases back: all of a login that was made here by ending it, else each.
+    pub(crate) async fn release(&self) -> Result<(), SecretError> {
+        let Some(token) = self.token.lock().await.take() else { return Ok(()) };
+        if !matches!(self.options.login, VaultLogin::Token(_)) {
+            let body = json!({});
+            self.send(Method::POST, "auth/token/revoke-self", Some(&body), Some(&token.secret)).await?;
+            return Ok(());
+        }
+        let leases = std::mem::take(&mut *self.leases.lock().await);
+        for id in leases {
+            let body = json!({ "lease_id": id });
+            self.send(Method::POST, "sys/leases/revoke", Some(&body), Some(&token.secret)).await?;
+        }
+        Ok(())
     }
 
     /// Renews a lease; returns it with its new end, which may come sooner than was asked for.
