@@ -42,11 +42,12 @@ impl Vault {
             .port();
         let mut vault = Self { program, child: None, dir, port, key: String::new(), root: String::new() };
         let config = format!(
-            "storage \"file\" {{ path = \"{path}/data\" }}\n\
-             listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true }}\n\
-             disable_mlock = true\napi_addr = \"http://127.0.0.1:{port}\"\n",
+            "storage \"raft\" {{\n path = \"{path}/data\"\n node_id = \"one\"\n performance_multiplier = 1\n}}\n\
+             listener \"tcp\" {{\n address = \"127.0.0.1:{port}\"\n cluster_address = \"127.0.0.1:0\"\n \
+             tls_disable = true\n}}\napi_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"http://127.0.0.1:1\"\n",
             path = vault.dir.path().display(),
         );
+        std::fs::create_dir(vault.dir.path().join("data")).expect("the folder is new");
         write(vault.dir.path().join("config.hcl"), &config);
         vault.spawn().await;
         let made = vault.run(&["operator", "init", "-key-shares=1", "-key-threshold=1"]);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fraiseql_model::secret::SecretRef;
+use fraiseql_secret::SecretError;
 use fraiseql_testkit::Vault;
 
 use crate::{at, follow, resolver, shown, token};
@@ -89,7 +90,8 @@ async fn away_and_sealed_are_told_apart_and_it_returns() {
     assert_eq!(found.unwrap_err().code().code, "FQ-SEC-002");
     assert_eq!(told.len(), 1, "{told:?}");
 
-    let waiting = resolver.find_patiently(&parsed, Duration::from_secs(60), &mut |_| ());
+    let mut silent = |_: &SecretError| ();
+    let waiting = resolver.find_patiently(&parsed, Duration::from_secs(60), &mut silent);
     let (found, ()) = tokio::join!(waiting, vault.start_again());
     assert_eq!(found.unwrap().take(parsed.key()).unwrap().expose(), "hunter2");
 }
