@@ -9,6 +9,11 @@ use std::time::Duration;
 use crate::names::nearest;
 use crate::secret::{REFERENCES, SecretRef, SecretSource, has_password};
 
+mod given;
+mod secrets;
+
+pub use given::{Given, Origin, SettingError};
+
 /// One setting.
 #[derive(Debug)]
 pub struct Setting {
@@ -56,48 +61,13 @@ const fn setting(
     Setting { key, env, kind, default, doc, secret: false }
 }
 
-/// A setting whose value is never printed, unless it is a reference.
-const fn secret(key: &'static str, env: &'static str, doc: &'static str) -> Setting {
-    Setting { secret: true, ..setting(key, env, Kind::Text, None, doc) }
-}
-
 /// Every setting, sorted by key.
 pub const SETTINGS: &[Setting] = &[
-    setting(
-        "admin.address",
-        "FRAISEQL_ADMIN_ADDRESS",
-        Kind::Text,
-        Some("127.0.0.1"),
-        "The address of the admin listener. Whoever reaches it may read everything that it shows.",
-    ),
-    setting(
-        "admin.port",
-        "FRAISEQL_ADMIN_PORT",
-        Kind::Integer { min: 0, max: 65_535 },
-        None,
-        "The port of the admin listener, never that of clients; 0 takes a free one. Without it there is none.",
-    ),
-    setting(
-        "aws.endpoint",
-        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-        Kind::Text,
-        None,
-        "URL of AWS Secrets Manager. Default: that of the region.",
-    ),
-    setting(
-        "aws.profile",
-        "AWS_PROFILE",
-        Kind::Text,
-        Some("default"),
-        "The section of the shared files of AWS to take credentials and region from.",
-    ),
-    setting(
-        "aws.region",
-        "AWS_REGION",
-        Kind::Text,
-        None,
-        "The region of AWS Secrets Manager. Default: that of the shared configuration file.",
-    ),
+    secrets::ADMIN_ADDRESS,
+    secrets::ADMIN_PORT,
+    secrets::AWS_ENDPOINT,
+    secrets::AWS_PROFILE,
+    secrets::AWS_REGION,
     Setting {
         secret: true,
         ..setting(
@@ -115,11 +85,7 @@ pub const SETTINGS: &[Setting] = &[
         Some(""),
         "Origins of pages that may ask, for example `https://shop.example`; `*` for any. Empty keeps browsers of other origins out.",
     ),
-    secret(
-        "database.credentials",
-        "FRAISEQL_DATABASE_CREDENTIALS",
-        "Reference to a secret with the fields `username` and `password`, for example secret://vault/database/creds/shop; they take the place of those in `database.url`.",
-    ),
+    secrets::DATABASE_CREDENTIALS,
     setting(
         "database.connect_timeout_ms",
         "FRAISEQL_DATABASE_CONNECT_TIMEOUT_MS",
@@ -137,11 +103,7 @@ pub const SETTINGS: &[Setting] = &[
             "Connection string past a pooler, for what needs a session of its own: the catalog. Default: `database.url`.",
         )
     },
-    secret(
-        "database.password",
-        "FRAISEQL_DATABASE_PASSWORD",
-        "Password for `database.url`, best a reference, for example secret://vault/secret/fraiseql#db_password.",
-    ),
+    secrets::DATABASE_PASSWORD,
     setting(
         "database.pool_size",
         "FRAISEQL_DATABASE_POOL_SIZE",
@@ -303,34 +265,10 @@ pub const SETTINGS: &[Setting] = &[
         Some("text"),
         "How the log on standard error is written.",
     ),
-    setting(
-        "secrets.command",
-        "FRAISEQL_SECRETS_COMMAND",
-        Kind::List,
-        Some(""),
-        "Program and arguments that print the secret NAME of secret://exec/NAME, which is added as the last argument. No shell reads it.",
-    ),
-    setting(
-        "secrets.command_timeout_ms",
-        "FRAISEQL_SECRETS_COMMAND_TIMEOUT_MS",
-        Kind::Integer { min: 100, max: 600_000 },
-        Some("10000"),
-        "How long that command may take.",
-    ),
-    setting(
-        "secrets.refresh_ms",
-        "FRAISEQL_SECRETS_REFRESH_MS",
-        Kind::Integer { min: 100, max: 86_400_000 },
-        Some("300000"),
-        "How often credentials of the database without a lease are read again, so that a new password is taken without a restart.",
-    ),
-    setting(
-        "secrets.start_timeout_ms",
-        "FRAISEQL_SECRETS_START_TIMEOUT_MS",
-        Kind::Integer { min: 0, max: 3_600_000 },
-        Some("15000"),
-        "How long a command waits for a store of secrets that is away or sealed.",
-    ),
+    secrets::SECRETS_COMMAND,
+    secrets::SECRETS_COMMAND_TIMEOUT_MS,
+    secrets::SECRETS_REFRESH_MS,
+    secrets::SECRETS_START_TIMEOUT_MS,
     setting(
         "server.address",
         "FRAISEQL_SERVER_ADDRESS",
@@ -478,132 +416,17 @@ pub const SETTINGS: &[Setting] = &[
         Some("off"),
         "Whether to count which client asks for which fields; `database` needs the table that `fraiseql usage init` prints.",
     ),
-    setting(
-        "vault.address",
-        "VAULT_ADDR",
-        Kind::Text,
-        None,
-        "URL of Vault or OpenBao, for example https://vault.example:8200.",
-    ),
-    setting(
-        "vault.auth",
-        "FRAISEQL_VAULT_AUTH",
-        Kind::Choice(&["token", "approle", "kubernetes", "jwt"]),
-        Some("token"),
-        "How to log in to Vault.",
-    ),
-    setting(
-        "vault.auth_mount",
-        "FRAISEQL_VAULT_AUTH_MOUNT",
-        Kind::Text,
-        None,
-        "Where that method is mounted. Default: the method's name.",
-    ),
-    setting(
-        "vault.ca_file",
-        "VAULT_CACERT",
-        Kind::Text,
-        None,
-        "File with the certificates that Vault's own must come from, as PEM. Default: those of the system.",
-    ),
-    setting(
-        "vault.jwt_file",
-        "FRAISEQL_VAULT_JWT_FILE",
-        Kind::Text,
-        Some("/var/run/secrets/kubernetes.io/serviceaccount/token"),
-        "The token of the service account, for `kubernetes` and `jwt`; read anew at each login.",
-    ),
-    setting("vault.namespace", "VAULT_NAMESPACE", Kind::Text, None, "Vault's namespace."),
-    setting("vault.role", "FRAISEQL_VAULT_ROLE", Kind::Text, None, "The role of `kubernetes` and `jwt`."),
-    setting("vault.role_id", "FRAISEQL_VAULT_ROLE_ID", Kind::Text, None, "The role id of `approle`."),
-    secret(
-        "vault.secret_id",
-        "FRAISEQL_VAULT_SECRET_ID",
-        "The secret id of `approle`, best a reference such as file:///run/secrets/secret_id.",
-    ),
-    secret(
-        "vault.token",
-        "VAULT_TOKEN",
-        "The token of `token`, best a reference such as file:///run/secrets/vault_token.",
-    ),
+    secrets::VAULT_ADDRESS,
+    secrets::VAULT_AUTH,
+    secrets::VAULT_AUTH_MOUNT,
+    secrets::VAULT_CA_FILE,
+    secrets::VAULT_JWT_FILE,
+    secrets::VAULT_NAMESPACE,
+    secrets::VAULT_ROLE,
+    secrets::VAULT_ROLE_ID,
+    secrets::VAULT_SECRET_ID,
+    secrets::VAULT_TOKEN,
 ];
-
-/// Where a value came from; later variants win.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Nobody said anything.
-    Default,
-    /// `fraiseql.toml`, with the line.
-    File {
-        /// The file as the user named it.
-        file: String,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// A section `[env.NAME]` of `fraiseql.toml`, with the line.
-    Environment {
-        /// The file as the user named it.
-        file: String,
-        /// The section's name.
-        name: String,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// An environment variable.
-    Variable(&'static str),
-    /// The command line.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { file, line } => write!(f, "{file}:{line}"),
-            Self::Environment { file, name, line } => write!(f, "{file}:{line} [env.{name}]"),
-            Self::Variable(name) => write!(f, "${name}"),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
-
-/// A value that somebody gave, not yet checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// The dotted key.
-    pub key: String,
-    /// The value as text; a list is joined with commas.
-    pub text: String,
-    /// Who gave it.
-    pub origin: Origin,
-}
-
-/// Why a given value cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SettingError {
-    /// No such key.
-    #[error("find a setting named \"{key}\"")]
-    UnknownKey {
-        /// The key as given.
-        key: String,
-        /// Who gave it.
-        origin: Origin,
-        /// The key that is most likely meant.
-        suggestion: Option<&'static str>,
-    },
-    /// The key exists, the value does not fit.
-    #[error("use {shown} for \"{key}\": it must be {expected}")]
-    BadValue {
-        /// The key.
-        key: &'static str,
-        /// The value, or "the value" for a secret.
-        shown: String,
-        /// What it must be.
-        expected: String,
-        /// Who gave it.
-        origin: Origin,
-    },
-}
 
 /// The settings in force: every key of [`SETTINGS`] that has a value, checked.
 #[derive(Clone, PartialEq, Eq)]

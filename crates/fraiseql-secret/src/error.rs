@@ -113,6 +113,9 @@ impl SecretError {
             Self::Away { .. } => "check that it runs and its address (vault.address or $VAULT_ADDR, aws.endpoint, aws.region), the network, and vault.ca_file for its certificate".to_owned(),
             Self::Sealed { .. } => "unseal it: `vault operator unseal`, or `bao operator unseal`".to_owned(),
             Self::Refused { .. } => "check the login (vault.auth and its settings, or the credentials of AWS) and what its policy allows to read".to_owned(),
+            Self::Missing { reference, .. } if reference.starts_with("env://") => {
+                "set the variable for the process that reads it".to_owned()
+            }
             Self::Missing { .. } => "check the reference; `vault kv put secret/fraiseql db_password=...` makes secret://vault/secret/fraiseql#db_password".to_owned(),
             Self::Field { .. } => "name one of these fields behind the #".to_owned(),
             Self::Value { .. } => "store the value as text; database.credentials needs the fields username and password".to_owned(),

@@ -20,6 +20,8 @@ pub struct Vault {
     child: Option<Child>,
     dir: tempfile::TempDir,
     port: u16,
+    /// The certificate's authority, when it speaks TLS.
+    authority: Option<PathBuf>,
     key: String,
     root: String,
 }
@@ -31,6 +33,33 @@ impl Vault {
     /// # Panics
     /// When it is not installed, or does not start.
     pub async fn start() -> Option<Self> {
+        Self::start_with("tls_disable = true", None).await
+    }
+
+    /// Does as [`Vault::start`] with TLS, by a certificate for 127.0.0.1 that this server's authority,
+    /// made for it, has issued.
+    pub async fn start_with_tls(&self) -> Self {
+        self.run(&["secrets", "enable", "-path=issuer", "pki"]);
+        let authority =
+            self.run(&["write", "-field=certificate", "issuer/root/generate/internal", "common_name=test"]);
+        self.run(&["write", "issuer/roles/any", "allow_any_name=true", "allow_ip_sans=true"]);
+        let words = ["write", "-format=json", "issuer/issue/any", "common_name=vault", "ip_sans=127.0.0.1"];
+        let issued: serde_json::Value = serde_json::from_str(&self.run(&words)).expect("JSON");
+        let file = |name: &str, text: &str| {
+            let path = self.dir.path().join(name);
+            write(path.clone(), text);
+            path
+        };
+        let text = |key: &str| issued["data"][key].as_str().expect("a text").to_owned();
+        let (authority, certificate) =
+            (file("authority.pem", &authority), file("cert.pem", &text("certificate")));
+        let key = file("key.pem", &text("private_key"));
+        let tls =
+            format!("tls_cert_file = \"{}\"\n tls_key_file = \"{}\"", certificate.display(), key.display());
+        Self::start_with(&tls, Some(authority)).await.expect("this one runs")
+    }
+
+    async fn start_with(tls: &str, authority: Option<PathBuf>) -> Option<Self> {
         if std::env::var(WITHOUT).is_ok_and(|missing| missing.contains("openbao")) {
             return None;
         }
@@ -40,12 +69,14 @@ impl Vault {
             .and_then(|listener| listener.local_addr())
             .expect("a port")
             .port();
-        let mut vault = Self { program, child: None, dir, port, key: String::new(), root: String::new() };
+        let mut vault =
+            Self { program, child: None, dir, port, authority, key: String::new(), root: String::new() };
         let config = format!(
             "storage \"raft\" {{\n path = \"{path}/data\"\n node_id = \"one\"\n performance_multiplier = 1\n}}\n\
              listener \"tcp\" {{\n address = \"127.0.0.1:{port}\"\n cluster_address = \"127.0.0.1:0\"\n \
-             tls_disable = true\n}}\napi_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"http://127.0.0.1:1\"\n",
+             {tls}\n}}\napi_addr = \"{address}\"\ncluster_addr = \"http://127.0.0.1:1\"\n",
             path = vault.dir.path().display(),
+            address = vault.address(),
         );
         std::fs::create_dir(vault.dir.path().join("data")).expect("the folder is new");
         write(vault.dir.path().join("config.hcl"), &config);
@@ -63,7 +94,26 @@ impl Vault {
 
     /// Returns its address.
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the file with the authority of its certificate, when it speaks TLS.
+    pub fn authority(&self) -> Option<PathBuf> {
+        self.authority.clone()
+    }
+
+    /// Returns its command line, which knows where it is.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("BAO_ADDR", self.address()).env("HOME", self.dir.path()).stdin(Stdio::null());
+        if let Some(authority) = &self.authority {
+            command.env("BAO_CACERT", authority);
+        }
+        if !self.root.is_empty() {
+            command.env("BAO_TOKEN", &self.root);
+        }
+        command
     }
 
     /// Returns a token that may do everything.
@@ -82,12 +132,7 @@ impl Vault {
     /// When that fails.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(&self.program);
-        command.args(arguments).env("BAO_ADDR", self.address()).env("HOME", self.dir.path());
-        if !self.root.is_empty() {
-            command.env("BAO_TOKEN", &self.root);
-        }
-        let output = command.stdin(Stdio::null()).output().expect("it runs");
+        let output = self.command().args(arguments).output().expect("it runs");
         let (said, complained) = (output.stdout, output.stderr);
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&complained));
         String::from_utf8(said).expect("text")
@@ -112,12 +157,9 @@ impl Vault {
     pub async fn unseal(&self) {
         self.run(&["operator", "unseal", &self.key]);
         wait_until(LIMIT, || async {
-            let mut command = Command::new(&self.program);
-            let command = command
-                .args(["token", "lookup"])
-                .env("BAO_ADDR", self.address())
-                .env("BAO_TOKEN", &self.root);
-            command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+            let mut command = self.command();
+            let command = command.args(["token", "lookup"]).stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
         })
         .await;
     }

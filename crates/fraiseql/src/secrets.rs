@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use fraiseql_model::errors;
 use fraiseql_model::secret::{Secret, SecretSource};
-use fraiseql_model::settings::Settings;
+use fraiseql_model::settings::{SETTINGS, Settings};
 use fraiseql_secret::{
     AwsOptions, CommandOptions, Resolver, SecretError, SecretOptions, VaultLogin, VaultOptions,
 };
@@ -49,7 +49,11 @@ pub(crate) async fn value(
 }
 
 fn vault(settings: &Settings) -> Result<Option<VaultOptions>, Failure> {
-    let Some(address) = settings.text("vault.address") else { return Ok(None) };
+    // $VAULT_ADDR may be there for somebody else: the rest is asked for only when a reference wants it.
+    let texts =
+        SETTINGS.iter().filter(|setting| setting.secret).filter_map(|setting| settings.text(setting.key));
+    let wanted = texts.into_iter().any(|text| text.starts_with("secret://vault/"));
+    let Some(address) = settings.text("vault.address").filter(|_| wanted) else { return Ok(None) };
     let method = settings.text("vault.auth").unwrap_or("token");
     let needed = |key: &str| {
         settings.text(key).ok_or_else(|| {

@@ -53,7 +53,7 @@ pub(crate) fn load(
     }
     given.extend(from_flags(arguments, flags)?);
     let settings = Settings::resolve(&given).map_err(|errors| failure(errors, &places, &source))?;
-    refuse_plain_secrets(&settings, &places, &source)?;
+    refuse_plain_secrets(&settings)?;
     Ok(settings)
 }
 
@@ -70,18 +70,21 @@ fn refuse_plain_secrets(settings: &Settings, places: &[(Origin, Span)], source: 
             "database.url" | "database.direct_url" => format!(
                 "take the password out of it, and set database.password = \"secret://vault/secret/fraiseql#db_password\"; or set {env}"
             ),
+            key if key.starts_with("vault.") => {
+                format!("{key} = \"file:///run/secrets/NAME\", or \"env://NAME\"; or set {env}")
+            }
             key => format!("{key} = \"secret://vault/secret/fraiseql#FIELD\", or file:///run/secrets/NAME, or env://NAME; or set {env}"),
         };
         let mut diagnostic = Diagnostic::error(&errors::SEC_PLAIN, message).hint(hint);
-        match places.iter().find(|(known, _)| known == origin) {
-            // Not the place of the value: the line is shown with it.
-            Some(_) => diagnostic.why = Some(format!("it stands in {origin}")),
-            None => diagnostic.why = Some(format!("it comes from {origin}, which every process of this machine can see")),
-        }
+        // Without the place in the file: its line would be shown, and the secret with it.
+        diagnostic.why = Some(match origin {
+            Origin::Flag(flag) => format!("it comes from {flag}, which every process of this machine can see"),
+            origin => format!("it stands in {origin}"),
+        });
         diagnostic
     });
     let diagnostics: Vec<Diagnostic> = diagnostics.collect();
-    Err(summed(diagnostics, source, &errors::SEC_PLAIN, "use the settings in production"))
+    Err(summed(diagnostics, "", &errors::SEC_PLAIN, "use the settings in production"))
 }
 
 fn from_flags(arguments: &ProjectArguments, flags: &[(&str, String, &str)]) -> Result<Vec<Given>, Failure> {

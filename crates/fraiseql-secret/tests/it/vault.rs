@@ -41,15 +41,14 @@ async fn the_guides_secret_is_found_and_what_is_not_there_is_named() {
         Err("FQ-SEC-005: find secret://vault/secret/gone#only: its newest version was deleted"),
     )
     .await;
+    a_policy_that_does_not_allow_it_and_a_token_that_ended_are_told_apart(&vault).await;
 }
 
-#[tokio::test]
-async fn a_policy_that_does_not_allow_it_and_a_token_that_ended_are_told_apart() {
-    let Some(vault) = Vault::start().await else { return };
+async fn a_policy_that_does_not_allow_it_and_a_token_that_ended_are_told_apart(vault: &Vault) {
     vault.run(&["kv", "put", "secret/fraiseql", "db_password=hunter2"]);
     let rules = "path \"secret/data/fraiseql\" { capabilities = [\"read\"] }";
     let reader = vault.token("reader", rules, &["-ttl=1h"]);
-    let resolver = resolver(at(&vault, token(&reader)));
+    let resolver = resolver(at(vault, token(&reader)));
     let path = "secret://vault/secret/fraiseql#db_password";
     assert_eq!(follow(&resolver, path).await.as_deref(), Ok("hunter2"));
     let denied = follow(&resolver, "secret://vault/secret/other#x").await.unwrap_err();

@@ -12,10 +12,13 @@ use crate::printer::Printer;
 use crate::secrets::{patience, resolver};
 use crate::settings_file;
 
+/// Shown for a value that is no reference.
+const PLAIN: &str = "(as it is)";
+
 /// What became of one setting.
 struct Checked {
     key: &'static str,
-    /// The reference, or `(plain)`.
+    /// The reference, or that it is none.
     shown: String,
     origin: String,
     failed: Option<Failure>,
@@ -29,7 +32,7 @@ pub(crate) async fn check(arguments: &ProjectArguments, printer: &Printer) -> Re
     for setting in SETTINGS.iter().filter(|setting| setting.secret) {
         let Some(source) = settings.secret(setting.key) else { continue };
         let (shown, failed) = match &source {
-            SecretSource::Plain(_) => ("(plain)".to_owned(), None),
+            SecretSource::Plain(_) => (PLAIN.to_owned(), None),
             SecretSource::Reference(reference) => {
                 let failed = follow(&resolver, &settings, setting.key, reference).await.err();
                 (reference.to_string(), failed.map(Failure::from))
@@ -43,7 +46,8 @@ pub(crate) async fn check(arguments: &ProjectArguments, printer: &Printer) -> Re
     let failures: Vec<&Failure> = checked.iter().filter_map(|one| one.failed.as_ref()).collect();
     let Some(first) = failures.first() else { return Ok(()) };
     let code: &'static ErrorCode = first.code;
-    let (count, all) = (failures.len(), checked.len());
+    let all = checked.iter().filter(|one| one.shown != PLAIN).count();
+    let count = failures.len();
     Err(Failure::new(code, format!("follow {count} of {all} references")))
 }
 
@@ -81,13 +85,15 @@ fn print(checked: &[Checked], printer: &Printer) {
     let width = checked.iter().map(|one| one.key.len()).max().unwrap_or(0);
     for one in checked {
         let verdict = match &one.failed {
+            None if one.shown == PLAIN => String::new(),
             None => "ok".to_owned(),
             Some(failure) => {
                 let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
                 format!("{}: cannot {}{causes}", failure.code.code, failure.message)
             }
         };
-        printer.data(&format!("{:width$}  {}  {verdict}\n", one.key, one.shown));
+        let line = format!("{:width$}  {}  {verdict}", one.key, one.shown);
+        printer.data(&format!("{}\n", line.trim_end()));
         if let Some(hint) = one.failed.as_ref().and_then(|failure| failure.hint.as_ref()) {
             printer.say(&format!("  = help: {hint}"));
         }
