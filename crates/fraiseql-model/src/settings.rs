@@ -3,11 +3,10 @@
 //! Pure: files and environment are read by the binary and handed in as [`Given`] values.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use crate::names::nearest;
-use crate::secret::{REFERENCES, SecretRef, SecretSource, has_password};
+use crate::secret::SecretRef;
 
 mod given;
 mod secrets;
@@ -326,6 +325,13 @@ pub const SETTINGS: &[Setting] = &[
         "How long a request may take; then its statement is cancelled in PostgreSQL.",
     ),
     setting(
+        "server.threads",
+        "FRAISEQL_SERVER_THREADS",
+        Kind::Integer { min: 0, max: 1_024 },
+        Some("0"),
+        "Threads that serve requests, each with an event loop of its own; 0 for one for each core.",
+    ),
+    setting(
         "subscriptions.buffer_results",
         "FRAISEQL_SUBSCRIPTIONS_BUFFER_RESULTS",
         Kind::Integer { min: 1, max: 1_000 },
@@ -446,11 +452,8 @@ impl Settings {
         for Given { key, text, origin } in given {
             let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
                 let suggestion = nearest(key, SETTINGS.iter().map(|setting| setting.key));
-                errors.push(SettingError::UnknownKey {
-                    key: key.clone(),
-                    origin: origin.clone(),
-                    suggestion,
-                });
+                let (key, origin) = (key.clone(), origin.clone());
+                errors.push(SettingError::UnknownKey { key, origin, suggestion });
                 continue;
             };
             if let Err(expected) = setting.kind.check(text) {
@@ -459,12 +462,11 @@ impl Settings {
                 errors.push(SettingError::BadValue { key: setting.key, shown, expected, origin });
                 continue;
             }
-            if let Some(error) = bad_reference(setting, text, origin) {
+            if let Some(error) = secrets::bad_reference(setting, text, origin) {
                 errors.push(error);
                 continue;
             }
-            let wins = values.get(setting.key).is_none_or(|(_, present)| rank(origin) >= rank(present));
-            if wins {
+            if values.get(setting.key).is_none_or(|(_, present)| rank(origin) >= rank(present)) {
                 values.insert(setting.key, (text.clone(), origin.clone()));
             }
         }
@@ -498,24 +500,6 @@ impl Settings {
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
-    /// Returns the value of a secret setting, or where it is. For settings marked secret only.
-    pub fn secret(&self, key: &str) -> Option<SecretSource> {
-        Some(SecretSource::read(self.text(key)?).expect("checked by resolve"))
-    }
-
-    /// Returns the settings whose secret was written where others may read it: into the file or onto
-    /// the command line, which every process of the machine can see.
-    pub fn plain_secrets(&self) -> Vec<(&'static Setting, &Origin)> {
-        let exposed = |setting: &'static Setting| {
-            let (text, origin) = self.values.get(setting.key)?;
-            let open = matches!(origin, Origin::File { .. } | Origin::Environment { .. } | Origin::Flag(_));
-            let is_url = setting.key.ends_with("url");
-            let plain = !SecretRef::is_meant(text) && (!is_url || has_password(text));
-            (setting.secret && open && plain).then_some((setting, origin))
-        };
-        SETTINGS.iter().filter_map(exposed).collect()
-    }
-
     /// Returns where a value came from.
     pub fn origin(&self, key: &str) -> Option<&Origin> {
         self.values.get(key).map(|(_, origin)| origin)
@@ -533,23 +517,6 @@ impl Settings {
         };
         SETTINGS.iter().map(|setting| (setting, shown(setting))).collect()
     }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.shown();
-        let given = shown.iter().filter_map(|(setting, value)| Some((setting.key, &value.as_ref()?.0)));
-        f.debug_map().entries(given).finish()
-    }
-}
-
-/// Returns what is wrong with a reference in a setting that may be one.
-fn bad_reference(setting: &Setting, text: &str, origin: &Origin) -> Option<SettingError> {
-    let reason =
-        (setting.secret && SecretRef::is_meant(text)).then(|| SecretRef::parse(text).err()).flatten()?;
-    let (shown, origin) = (format!("{text:?}"), origin.clone());
-    let expected = format!("{REFERENCES}; {}", reason.0);
-    Some(SettingError::BadValue { key: setting.key, shown, expected, origin })
 }
 
 fn rank(origin: &Origin) -> u8 {
@@ -628,29 +595,5 @@ mod tests {
         let settings = Settings::resolve(&[url]).unwrap();
         assert!(!format!("{:?}", settings.shown()).contains("hunter2"));
         assert!(!format!("{settings:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn a_reference_is_shown_and_a_wrong_one_is_refused() {
-        let reference = "secret://vault/secret/fraiseql#db_password";
-        let settings = Settings::resolve(&[given("database.password", reference, file(2))]).unwrap();
-        assert!(format!("{settings:?}").contains(reference));
-        assert!(settings.plain_secrets().is_empty());
-        let errors = Settings::resolve(&[given("database.password", "secret://gcp/x", file(2))]).unwrap_err();
-        let [SettingError::BadValue { expected, .. }] = errors.as_slice() else { panic!("{errors:?}") };
-        assert!(expected.ends_with("behind secret:// stands vault, aws or exec"), "{expected}");
-    }
-
-    #[test]
-    fn secrets_that_others_can_read_are_found() {
-        let given = [
-            given("database.url", "postgres://u:hunter2@h/d", file(2)),
-            given("database.direct_url", "postgres://u@h/d", file(3)),
-            given("vault.token", "s.abc", Origin::Variable("VAULT_TOKEN")),
-            given("database.password", "hunter2", Origin::Flag("--set".to_owned())),
-        ];
-        let settings = Settings::resolve(&given).unwrap();
-        let keys: Vec<&str> = settings.plain_secrets().iter().map(|(setting, _)| setting.key).collect();
-        assert_eq!(keys, ["database.url", "database.password"]);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
@@ -20,6 +20,8 @@ use crate::target::{Pooler, Target};
 /// PostgreSQL never sends a larger message than this; anything else is not PostgreSQL.
 const MESSAGE_BYTES_MAX: u32 = 0x4000_0000;
 const READ_BYTES: usize = 32 * 1024;
+/// What stands before the value in a row of one column.
+const ROW_HEAD_BYTES: usize = 11;
 
 /// A connection that is logged in.
 #[derive(Debug)]
@@ -38,7 +40,9 @@ pub(crate) struct Connection {
     pub(crate) pending: usize,
     /// The status of the last ReadyForQuery.
     pub(crate) transaction: u8,
-    /// The pool's login that it was opened with.
+    /// The runtime that the socket is registered with, by number.
+    pub(crate) home: usize,
+    /// The pool's login that it was opened with, by number.
     pub(crate) login: u64,
 }
 
@@ -74,6 +78,7 @@ impl Connection {
             server_version: 0,
             pending: 0,
             transaction: b'I',
+            home: 0,
             login: 0,
         };
         connection.start(target).await?;
@@ -243,9 +248,36 @@ impl Connection {
         }
     }
 
+    /// Copies the only column of the row that is at the front of what was read, if a whole row with
+    /// one column is there; NULL is written as `null`. Nothing is allocated but by `into`.
+    pub(crate) fn take_only_column(&mut self, null: &[u8], into: &mut BytesMut) -> bool {
+        // Int8 'D', Int32 length without the type, Int16 columns, Int32 length of the value or -1.
+        let Some(head) = self.read.first_chunk::<ROW_HEAD_BYTES>() else { return false };
+        let [b'D', a, b, c, d, 0, 1, e, f, g, h] = *head else { return false };
+        let (length, value) = (u32::from_be_bytes([a, b, c, d]), i32::from_be_bytes([e, f, g, h]));
+        let size = usize::try_from(value).unwrap_or(0);
+        let whole = ROW_HEAD_BYTES + size;
+        if length > MESSAGE_BYTES_MAX || length as usize + 1 != whole || self.read.len() < whole {
+            return false;
+        }
+        into.extend_from_slice(if value < 0 { null } else { &self.read[ROW_HEAD_BYTES..whole] });
+        self.read.advance(whole);
+        true
+    }
+
     /// Returns true when the connection can be used: nothing pending, nothing said, not hung up.
     pub(crate) fn is_idle(&self) -> bool {
         self.pending == 0 && self.transaction == b'I' && self.read.is_empty() && self.stream.is_quiet()
+    }
+
+    /// Registers the socket with the calling thread's runtime, whose number is `home`.
+    ///
+    /// A socket under TLS stays where it is: it works from everywhere, and wakes its own runtime first.
+    pub(crate) fn move_to(&mut self, home: usize) -> std::io::Result<()> {
+        if self.home != home && self.stream.register_here()? {
+            self.home = home;
+        }
+        Ok(())
     }
 
     /// Says goodbye. Errors do not matter: the connection is given up anyway.

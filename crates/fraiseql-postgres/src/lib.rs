@@ -16,12 +16,13 @@ mod session;
 mod statements;
 mod stream;
 mod target;
+mod turns;
 
 pub use catalog::read_catalog;
 pub use changes::{Changed, Decoding, Outbox, Trace, outbox_sql, trace};
 pub use control::connect_control;
 pub use error::{PostgresError, SqlError};
-pub use pool::{Pool, PoolOptions, PoolStatus};
+pub use pool::{Pool, PoolOptions, PoolStatus, enter_runtime};
 pub use role::{RoleFacts, role_facts};
 pub use session::{Canceller, Query, Row, Rows, Session};
 pub use target::{Pooler, Target};

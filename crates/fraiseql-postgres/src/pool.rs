@@ -1,10 +1,11 @@
 //! A bounded pool. A connection goes back only when the server is ready for the next query on it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -12,6 +13,7 @@ use crate::connection::Connection;
 use crate::error::PostgresError;
 use crate::session::{Session, canceller};
 use crate::target::Target;
+use crate::turns::{Asked, Turn, Turns};
 
 /// How long a connection may take to come to rest after its statement was cancelled.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,44 +46,45 @@ pub struct Pool {
     inner: Arc<Inner>,
 }
 
-/// Where connections go, and how often that was changed.
-#[derive(Clone, Debug)]
-struct Login {
-    target: Arc<Target>,
-    number: u64,
+thread_local! {
+    /// The runtime that this thread drives, by number.
+    static HOME: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Says that the calling thread drives a runtime of its own, so that pools keep connections for it.
+///
+/// Threads that never say so share number 0.
+pub fn enter_runtime(number: usize) {
+    HOME.set(number);
 }
 
 #[derive(Debug)]
 struct Inner {
-    login: Mutex<Login>,
+    target: Mutex<Arc<Target>>,
+    /// How often the target was changed: counted up behind each change.
+    login: AtomicU64,
     options: PoolOptions,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Connection>>,
-    open: AtomicUsize,
+    turns: Mutex<Turns<Connection>>,
     waiting: AtomicUsize,
-    closed: AtomicBool,
     tasks: TaskTracker,
     probe: tokio::sync::Mutex<Option<Connection>>,
 }
 
-/// The way back into the pool, with the permit that a session holds.
+/// The way back into the pool.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     inner: Arc<Inner>,
-    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
     /// Makes a pool. Nothing is opened yet.
     pub fn new(target: Target, options: PoolOptions) -> Self {
         let inner = Inner {
-            login: Mutex::new(Login { target: Arc::new(target), number: 0 }),
+            target: Mutex::new(Arc::new(target)),
+            login: AtomicU64::new(0),
             options,
-            permits: Arc::new(Semaphore::new(options.size.max(1))),
-            idle: Mutex::new(Vec::with_capacity(options.size)),
-            open: AtomicUsize::new(0),
+            turns: Mutex::new(Turns::new(options.size)),
             waiting: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             probe: tokio::sync::Mutex::new(None),
         };
@@ -90,12 +93,12 @@ impl Pool {
 
     /// Returns where the pool connects to.
     pub fn target(&self) -> Arc<Target> {
-        self.inner.login().target
+        self.inner.target()
     }
 
     /// Returns how often the target was changed.
     pub fn logins(&self) -> u64 {
-        self.inner.login().number
+        self.inner.login.load(Ordering::SeqCst)
     }
 
     /// Connects to another target from now on, for example with another password.
@@ -103,12 +106,10 @@ impl Pool {
     /// Connections that nobody uses are closed; those in use are closed when they are given back, so
     /// that no request notices.
     pub fn retarget(&self, target: Target) {
-        {
-            let mut login = self.inner.login.lock().unwrap_or_else(PoisonError::into_inner);
-            *login = Login { target: Arc::new(target), number: login.number + 1 };
-        }
-        let old = std::mem::take(&mut *self.inner.idle());
-        self.inner.open.fetch_sub(old.len(), Ordering::Relaxed);
+        *self.inner.target.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(target);
+        self.inner.login.fetch_add(1, Ordering::SeqCst);
+        // One that is given back at this moment may still get in; it is found when it is asked for.
+        let old = self.inner.turns().take_idle();
         if tokio::runtime::Handle::try_current().is_ok() {
             self.inner.tasks.spawn(async move {
                 for connection in old {
@@ -118,36 +119,53 @@ impl Pool {
         }
     }
 
-    /// Returns a session that nobody else uses, the one used last if any is idle.
+    /// Returns a session that nobody else uses, one that this thread's runtime used last if any.
     ///
     /// Fails with [`PostgresError::Timeout`] when none is free by `deadline`, with
     /// [`PostgresError::Closed`] after [`Pool::close`], or as connecting fails.
     pub async fn acquire(&self, deadline: Instant) -> Result<Session, PostgresError> {
-        let permit = self.permit(deadline).await?;
-        let shelf = Shelf { inner: Arc::clone(&self.inner), permit: Some(permit) };
-        while let Some(connection) = self.inner.idle().pop() {
-            if connection.is_idle() && connection.login == self.inner.login().number {
-                return Ok(Session::new(connection, shelf));
+        let home = HOME.get();
+        loop {
+            let asked = self.inner.turns().ask(home);
+            let turn = match asked {
+                Asked::Now(turn) => turn,
+                Asked::Later(receiver) => self.wait(receiver, home, deadline).await?,
+                Asked::Closed => return Err(PostgresError::Closed),
+            };
+            let mut connection = match turn {
+                Turn::Connection(connection) => connection,
+                Turn::Opening => return self.open(home, deadline).await,
+            };
+            let usable = self.inner.is_current(&connection)
+                && connection.move_to(home).is_ok()
+                && connection.is_idle();
+            if usable {
+                return Ok(Session::new(connection, Shelf { inner: Arc::clone(&self.inner) }));
             }
-            self.inner.open.fetch_sub(1, Ordering::Relaxed);
+            self.inner.turns().lost(home);
         }
-        let opening = self.inner.open(self.inner.options.connect_timeout);
-        let connection =
-            tokio::time::timeout_at(deadline, opening).await.map_err(|_| PostgresError::Timeout)??;
-        self.inner.open.fetch_add(1, Ordering::Relaxed);
-        Ok(Session::new(connection, shelf))
     }
 
-    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PostgresError> {
-        let permits = Arc::clone(&self.inner.permits);
-        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-            return Ok(permit);
-        }
+    async fn wait(
+        &self,
+        receiver: oneshot::Receiver<Turn<Connection>>,
+        home: usize,
+        deadline: Instant,
+    ) -> Result<Turn<Connection>, PostgresError> {
         self.inner.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(&self.inner.waiting);
-        let permit = tokio::time::timeout_at(deadline, permits.acquire_owned()).await;
-        drop(waiting);
-        permit.map_err(|_| PostgresError::Timeout)?.map_err(|_| PostgresError::Closed)
+        let mut waiter = Waiter { inner: &self.inner, home, receiver };
+        let turn = tokio::time::timeout_at(deadline, &mut waiter.receiver).await;
+        turn.map_err(|_| PostgresError::Timeout)?.map_err(|_| PostgresError::Closed)
+    }
+
+    async fn open(&self, home: usize, deadline: Instant) -> Result<Session, PostgresError> {
+        let place = Place { inner: &self.inner, home };
+        let opening = self.inner.open(self.inner.options.connect_timeout);
+        let opened = tokio::time::timeout_at(deadline, opening).await;
+        let mut connection = opened.map_err(|_| PostgresError::Timeout)??;
+        connection.home = home;
+        std::mem::forget(place);
+        Ok(Session::new(connection, Shelf { inner: Arc::clone(&self.inner) }))
     }
 
     /// Asks the database for a sign of life, and returns how long that took on an open connection.
@@ -157,8 +175,7 @@ impl Pool {
     pub async fn probe(&self, timeout: Duration) -> Result<Duration, PostgresError> {
         let probe = async {
             let mut kept = self.inner.probe.lock().await;
-            let current = self.inner.login().number;
-            let usable = |connection: &Connection| connection.is_idle() && connection.login == current;
+            let usable = |kept: &Connection| kept.is_idle() && self.inner.is_current(kept);
             if let Some(mut connection) = kept.take().filter(usable) {
                 let start = Instant::now();
                 if connection.simple("SELECT 1").await.is_ok() {
@@ -177,25 +194,19 @@ impl Pool {
 
     /// Returns what the pool has now.
     pub fn status(&self) -> PoolStatus {
-        PoolStatus {
-            size: self.inner.options.size,
-            open: self.inner.open.load(Ordering::Relaxed),
-            idle: self.inner.idle().len(),
-            waiting: self.inner.waiting.load(Ordering::Relaxed),
-        }
+        let (open, idle) = self.inner.turns().counts();
+        let waiting = self.inner.waiting.load(Ordering::Relaxed);
+        PoolStatus { size: self.inner.options.size, open, idle, waiting }
     }
 
     /// Closes idle connections and waits for those that are coming to rest. Sessions in use end
     /// when they are given back.
     pub async fn close(&self) {
-        self.inner.closed.store(true, Ordering::SeqCst);
-        self.inner.permits.close();
+        let idle = self.inner.turns().close();
         if let Some(connection) = self.inner.probe.lock().await.take() {
             connection.close().await;
         }
-        let idle = std::mem::take(&mut *self.inner.idle());
         for connection in idle {
-            self.inner.open.fetch_sub(1, Ordering::Relaxed);
             connection.close().await;
         }
         self.inner.tasks.close();
@@ -203,67 +214,95 @@ impl Pool {
     }
 }
 
-/// Counts a waiter out, also when its task is cancelled.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Somebody who waits. One who gives up, at the deadline or because the request was dropped, hands
+/// on what came at the last moment.
+struct Waiter<'a> {
+    inner: &'a Inner,
+    home: usize,
+    receiver: oneshot::Receiver<Turn<Connection>>,
+}
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.inner.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.receiver.close();
+        match self.receiver.try_recv() {
+            Ok(Turn::Connection(connection)) => self.inner.shelve(connection),
+            Ok(Turn::Opening) => self.inner.turns().lost(self.home),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Leave to open a connection; dropped, somebody else may.
+struct Place<'a> {
+    inner: &'a Inner,
+    home: usize,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.inner.turns().lost(self.home);
     }
 }
 
 impl Inner {
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
-        // A panic cannot leave a Vec half pushed.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn turns(&self) -> MutexGuard<'_, Turns<Connection>> {
+        // Nothing that runs under the lock panics half way.
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn login(&self) -> Login {
+    fn target(&self) -> Arc<Target> {
         // A panic cannot leave it half changed.
-        self.login.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Arc::clone(&self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_current(&self, connection: &Connection) -> bool {
+        connection.login == self.login.load(Ordering::SeqCst)
     }
 
     async fn open(&self, timeout: Duration) -> Result<Connection, PostgresError> {
-        let Login { target, number } = self.login();
-        let mut connection = Connection::open(&target, timeout).await?;
+        // The number first: a connection is never taken for newer than it is.
+        let number = self.login.load(Ordering::SeqCst);
+        let mut connection = Connection::open(&self.target(), timeout).await?;
         connection.login = number;
         Ok(connection)
     }
 
     fn shelve(&self, connection: Connection) {
-        let mut idle = self.idle();
-        // Looked at under the lock too: `retarget` changes the login before it empties the shelf.
-        let at_rest = connection.is_idle() && connection.login == self.login().number;
-        // Looked at under the lock, so that nothing is put back behind the back of `close`.
-        if at_rest && !self.closed.load(Ordering::SeqCst) {
-            idle.push(connection);
+        let home = connection.home;
+        if connection.is_idle() && self.is_current(&connection) {
+            // A closed pool's connection is dropped here, outside of the lock.
+            let refused = self.turns().give_back(home, connection);
+            drop(refused);
         } else {
-            self.open.fetch_sub(1, Ordering::Relaxed);
+            self.turns().lost(home);
         }
     }
 }
 
 impl Shelf {
     pub(crate) fn target(&self) -> Arc<Target> {
-        self.inner.login().target
+        self.inner.target()
     }
 
     /// Takes a connection back. One that is not at rest is cancelled and drained first, by a task
-    /// that holds the permit meanwhile.
+    /// that holds its place meanwhile.
     pub(crate) fn give_back(&mut self, mut connection: Connection) {
         let inner = Arc::clone(&self.inner);
-        let permit = self.permit.take();
         if connection.pending == 0 && connection.transaction == b'I' {
             inner.shelve(connection);
             return;
         }
         if tokio::runtime::Handle::try_current().is_err() {
-            inner.open.fetch_sub(1, Ordering::Relaxed);
+            inner.turns().lost(connection.home);
             return;
         }
-        let canceller = canceller(&inner.login().target, &connection);
+        let canceller = canceller(&inner.target(), &connection);
         let tasks = inner.tasks.clone();
+        let home = connection.home;
         tasks.spawn(async move {
+            let place = Place { inner: &inner, home };
             let rest = async {
                 if connection.pending > 0 {
                     canceller.cancel().await?;
@@ -275,12 +314,12 @@ impl Shelf {
                 Ok::<_, PostgresError>(connection)
             };
             match tokio::time::timeout(DRAIN_TIMEOUT, rest).await {
-                Ok(Ok(connection)) => inner.shelve(connection),
-                Ok(Err(_)) | Err(_) => {
-                    inner.open.fetch_sub(1, Ordering::Relaxed);
+                Ok(Ok(connection)) => {
+                    std::mem::forget(place);
+                    inner.shelve(connection);
                 }
+                Ok(Err(_)) | Err(_) => drop(place),
             }
-            drop(permit);
         });
     }
 }

@@ -209,6 +209,29 @@ impl Rows<'_> {
         }
     }
 
+    /// Appends the only column of the next row to `into`, or `null` for NULL; returns false once the
+    /// server is ready again. The same as [`Rows::next`] for lists of one column, with less to do for
+    /// each row; `before` is appended before each row's value.
+    pub async fn append_next(
+        &mut self,
+        null: &[u8],
+        before: &[u8],
+        into: &mut BytesMut,
+    ) -> Result<bool, PostgresError> {
+        let start = into.len();
+        into.extend_from_slice(before);
+        if self.session.connection().take_only_column(null, into) {
+            self.received = true;
+            return Ok(true);
+        }
+        let row = self.next().await;
+        match &row {
+            Ok(Some(row)) => into.extend_from_slice(row.get(0).as_deref().unwrap_or(null)),
+            Ok(None) | Err(_) => into.truncate(start),
+        }
+        Ok(row?.is_some())
+    }
+
     /// A table changed under a prepared statement, or a pooler gave us another server connection.
     fn may_retry(&self, error: &SqlError) -> bool {
         let stale =

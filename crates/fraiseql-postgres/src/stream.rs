@@ -31,6 +31,8 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// Lost while it changed its runtime.
+    Lost,
 }
 
 /// One place to try.
@@ -209,9 +211,31 @@ impl Stream {
             Self::Unix(stream) => stream.try_read(&mut byte),
             // Reading below TLS would take bytes from it; a dead peer shows at the next write.
             Self::Tls(_) => return true,
+            Self::Lost => return false,
         };
         matches!(waiting, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
+}
+
+impl Stream {
+    /// Registers the socket with the runtime of the calling thread; returns false for TLS, which
+    /// stays with the runtime that it was opened in. After an error the stream is lost.
+    pub(crate) fn register_here(&mut self) -> io::Result<bool> {
+        *self = match std::mem::replace(self, Self::Lost) {
+            Self::Tcp(stream) => Self::Tcp(TcpStream::from_std(stream.into_std()?)?),
+            Self::Unix(stream) => Self::Unix(UnixStream::from_std(stream.into_std()?)?),
+            Self::Tls(stream) => {
+                *self = Self::Tls(stream);
+                return Ok(false);
+            }
+            Self::Lost => return Err(lost()),
+        };
+        Ok(true)
+    }
+}
+
+fn lost() -> io::Error {
+    io::Error::from(io::ErrorKind::NotConnected)
 }
 
 impl AsyncRead for Stream {
@@ -224,6 +248,7 @@ impl AsyncRead for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Lost => Poll::Ready(Err(lost())),
         }
     }
 }
@@ -234,6 +259,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Lost => Poll::Ready(Err(lost())),
         }
     }
 
@@ -242,6 +268,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Self::Unix(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::Lost => Poll::Ready(Err(lost())),
         }
     }
 
@@ -250,6 +277,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Lost => Poll::Ready(Err(lost())),
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::error::SecretError;
 use crate::found::Content;
 use crate::http::{self, Answer, text};
-use crate::options::{AwsOptions, Lookup, SecretOptions};
+use crate::options::{AwsOptions, SecretOptions, VariableLookup};
 use profile::Profile;
 
 const TARGET: &str = "secretsmanager.GetSecretValue";
@@ -70,7 +70,7 @@ fn region(
     aws: &AwsOptions,
     name: &str,
     profile: &Profile,
-    variable: &Lookup,
+    variable: &VariableLookup,
     reference: &str,
 ) -> Result<String, SecretError> {
     let of_arn = name.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2)).map(str::to_owned);

@@ -17,5 +17,5 @@ mod vault;
 pub use error::SecretError;
 pub use found::{Content, Found, Login};
 pub use keeper::{Keeper, KeeperEvent, KeeperView, SecretStatus};
-pub use options::{AwsOptions, CommandOptions, SecretOptions, VaultLogin, VaultOptions};
+pub use options::{AwsOptions, CommandOptions, SecretOptions, VariableLookup, VaultLogin, VaultOptions};
 pub use resolver::Resolver;

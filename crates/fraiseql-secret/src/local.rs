@@ -6,13 +6,13 @@ use std::path::Path;
 use fraiseql_model::secret::{Secret, SecretRef, SecretSource};
 
 use crate::error::SecretError;
-use crate::options::Lookup;
+use crate::options::VariableLookup;
 
 /// The largest secret, wherever it comes from.
 pub(crate) const SECRET_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads a variable.
-pub(crate) fn variable(name: &str, lookup: &Lookup) -> Result<Secret, SecretError> {
+pub(crate) fn variable(name: &str, lookup: &VariableLookup) -> Result<Secret, SecretError> {
     let found = lookup(name).filter(|value| !value.is_empty());
     found.map(Secret::new).ok_or_else(|| SecretError::Missing {
         reference: format!("env://{name}"),
@@ -46,7 +46,7 @@ pub(crate) fn text(bytes: Vec<u8>) -> Result<Secret, &'static str> {
 }
 
 /// Returns what is needed to get at a store. It cannot lie in a store itself.
-pub(crate) fn source(source: &SecretSource, lookup: &Lookup) -> Result<Secret, SecretError> {
+pub(crate) fn source(source: &SecretSource, lookup: &VariableLookup) -> Result<Secret, SecretError> {
     match source {
         SecretSource::Plain(secret) => Ok(secret.clone()),
         SecretSource::Reference(SecretRef::Variable { name }) => variable(name, lookup),

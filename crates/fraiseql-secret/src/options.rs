@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 use fraiseql_model::secret::SecretSource;
 
 /// Looks a variable of the environment up.
-pub(crate) type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+pub type VariableLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Everything that following references may need. What is not configured is an error only when a
 /// reference asks for it.
 #[derive(Clone)]
 pub struct SecretOptions {
     /// Looks a variable up, for `env://` and for the credentials of AWS.
-    pub variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub variable: VariableLookup,
     /// The time of day, for signatures.
     pub clock: fn() -> SystemTime,
     /// Vault, where it is configured.

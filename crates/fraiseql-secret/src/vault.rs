@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant};
 use crate::error::SecretError;
 use crate::found::{Content, Found, Lease};
 use crate::http::{self, Answer, text};
-use crate::options::{Lookup, VaultLogin, VaultOptions};
+use crate::options::{VariableLookup, VaultLogin, VaultOptions};
 
 /// Older leases have ended when so many newer ones were taken.
 const LEASES_MAX: usize = 8;
@@ -26,7 +26,7 @@ const REASON_CHARS_MAX: usize = 300;
 pub(crate) struct Vault {
     options: VaultOptions,
     client: Client,
-    variable: Lookup,
+    variable: VariableLookup,
     store: String,
     /// Held while logging in, so that it happens once.
     token: Mutex<Option<Token>>,
@@ -67,7 +67,7 @@ impl fmt::Debug for Vault {
 
 impl Vault {
     /// Makes a client; nothing is sent yet.
-    pub(crate) fn new(options: VaultOptions, variable: Lookup) -> Result<Self, SecretError> {
+    pub(crate) fn new(options: VaultOptions, variable: VariableLookup) -> Result<Self, SecretError> {
         let store = format!("Vault at {}", options.address);
         let client = http::client(&options.address, options.ca_file.as_deref(), &store)?;
         Ok(Self {

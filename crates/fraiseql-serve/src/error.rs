@@ -30,6 +30,9 @@ pub enum ServeError {
     /// The artifact contradicts itself.
     #[error("load the artifact")]
     Load(#[from] LoadError),
+    /// The system has no threads for it.
+    #[error("start the threads that serve")]
+    Workers(#[source] io::Error),
 }
 
 impl ServeError {
@@ -38,7 +41,7 @@ impl ServeError {
         match self {
             Self::PortTaken { .. } => &errors::NET_PORT_TAKEN,
             Self::Bind { .. } => &errors::NET_BIND,
-            Self::Load(_) => &errors::RUN_INTERNAL,
+            Self::Load(_) | Self::Workers(_) => &errors::RUN_INTERNAL,
         }
     }
 
@@ -61,6 +64,10 @@ impl ServeError {
                     .to_owned()
             }
             Self::Load(_) => "compile the schema again; if that does not help, report a bug".to_owned(),
+            Self::Workers(_) => {
+                "raise the limits of threads and open files (ulimit -u, ulimit -n), or set server.threads lower"
+                    .to_owned()
+            }
         }
     }
 }

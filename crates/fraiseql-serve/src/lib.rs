@@ -44,6 +44,7 @@ mod serving;
 mod sqlstate;
 mod stream;
 mod usage;
+mod workers;
 
 pub use admin::{Admin, AdminOptions};
 pub use error::ServeError;

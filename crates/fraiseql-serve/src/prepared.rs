@@ -1,6 +1,7 @@
 //! A plan made ready for framing: the bytes around the values are laid out once, not per request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use fraiseql_engine::{FieldValue, MutationPlan, MutationStep, Plan, QueryPlan, ResponseField, Statement};
@@ -9,6 +10,9 @@ use crate::body::Reply;
 
 /// Responses of fewer bytes are copied into one piece; larger ones are sent in pieces or streamed.
 pub(crate) const WHOLE_BYTES: usize = 64 << 10;
+
+/// Bytes that a list's buffer begins with, at least.
+pub(crate) const BUFFER_BYTES: usize = 2 << 10;
 
 /// SQL NULL in a response.
 pub(crate) const NULL: Bytes = Bytes::from_static(b"null");
@@ -35,6 +39,8 @@ pub(crate) struct PreparedQuery {
     pub(crate) pieces: Vec<Piece>,
     /// True when the statement's rows are the elements of a list.
     pub(crate) streams: bool,
+    /// The length of the last list that fitted into one buffer.
+    last_bytes: AtomicUsize,
 }
 
 /// A part of a response.
@@ -109,7 +115,17 @@ impl PreparedQuery {
         }
         text.extend_from_slice(b"}}");
         pieces.push(Piece::Text(text.freeze()));
-        Self { statement: plan.statement, pieces, streams }
+        Self { statement: plan.statement, pieces, streams, last_bytes: AtomicUsize::new(0) }
+    }
+
+    /// Returns how large a list's buffer should be: as large as the last one, and some more.
+    pub(crate) fn usual_bytes(&self) -> usize {
+        self.last_bytes.load(Ordering::Relaxed) + BUFFER_BYTES
+    }
+
+    /// Notes how long a list was that fitted into one buffer.
+    pub(crate) fn note_bytes(&self, bytes: usize) {
+        self.last_bytes.store(bytes.min(WHOLE_BYTES), Ordering::Relaxed);
     }
 
     /// Returns the response for the only row of the statement; `column` gives SQL NULL as `None`.

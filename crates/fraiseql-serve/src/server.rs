@@ -30,6 +30,7 @@ use crate::probe;
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
 use crate::usage::{self, Usage, UsageRecording};
+use crate::workers::Workers;
 
 /// The most client connections; further ones wait in the backlog. Fewer where the process may not
 /// open as many files.
@@ -47,8 +48,10 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct ServeOptions {
     /// The schema to serve at first.
     pub artifact: Artifact,
-    /// Connections to the database; the caller closes it after [`Server::run`].
+    /// Connections to the database; [`Server::run`] closes it at its end.
     pub pool: Pool,
+    /// Threads that serve, each with a runtime of its own; 0 serves on the caller's runtime.
+    pub workers: usize,
     /// Where to listen; port 0 takes a free one.
     pub address: SocketAddr,
     /// What a client may send in a document.
@@ -80,6 +83,7 @@ pub struct ServeOptions {
 /// A server that listens and does not serve yet.
 pub struct Server {
     serving: Arc<Serving>,
+    workers: Workers,
     listener: TcpListener,
     address: SocketAddr,
     drain_delay: Duration,
@@ -133,6 +137,7 @@ impl Server {
         let metrics = Metrics::new();
         let generation = Generation::load(options.artifact, options.limits, &metrics)?;
         let listener = listen(options.address)?;
+        let workers = Workers::start(options.workers).map_err(ServeError::Workers)?;
         let bound = listener.local_addr();
         let address = bound.map_err(|source| ServeError::Bind { address: options.address, source })?;
         let live = Live::new(options.subscriptions, options.pool.status().size);
@@ -158,7 +163,7 @@ impl Server {
             gauges: OnceLock::new(),
         });
         let (drain_delay, drain_timeout) = (options.drain_delay, options.drain_timeout);
-        Ok(Self { serving, listener, address, drain_delay, drain_timeout })
+        Ok(Self { serving, workers, listener, address, drain_delay, drain_timeout })
     }
 
     /// Returns where the server listens, with the port that was taken.
@@ -175,12 +180,14 @@ impl Server {
     /// connections are accepted for the drain delay, then running requests have the drain timeout
     /// to finish, and what is left is cut off.
     ///
-    /// Nothing of the server runs any more when this returns, or soon after it is dropped.
+    /// At last the pool is closed. Nothing of the server runs any more when this returns, or soon
+    /// after it is dropped.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<DrainReport, ServeError> {
         let serving = self.serving;
         serving.observer.observe(&Event::Listening { address: self.address });
         let mut door = Door {
             serving: Arc::clone(&serving),
+            workers: self.workers,
             listener: self.listener,
             permits: Arc::new(Semaphore::new(connections_max())),
             connections: TaskTracker::new(),
@@ -207,15 +214,14 @@ impl Server {
             }
         };
         door.accept_until(delay).await;
-        let report = door.drain(self.drain_timeout).await;
-        usage::finish(&serving).await;
-        Ok(report)
+        Ok(door.drain(self.drain_timeout).await)
     }
 }
 
 /// Where connections come in.
 struct Door {
     serving: Arc<Serving>,
+    workers: Workers,
     listener: TcpListener,
     permits: Arc<Semaphore>,
     connections: TaskTracker,
@@ -251,16 +257,23 @@ impl Door {
     fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let open = OpenConnection::new(&self.serving);
         let (serving, stop, cut) = (Arc::clone(&self.serving), self.stop.clone(), Arc::clone(&self.cut));
-        self.connections.spawn(async move {
-            if connection::serve(serving, stream, stop).await == Ending::Cut {
+        // A socket that cannot be handed over has been closed by its client.
+        let Ok(stream) = stream.into_std() else { return };
+        let seat = self.workers.seat();
+        let handle = seat.handle.clone();
+        let serve = async move {
+            if let Ok(stream) = TcpStream::from_std(stream)
+                && connection::serve(serving, stream, stop).await == Ending::Cut
+            {
                 cut.fetch_add(1, Ordering::Relaxed);
             }
-            drop((open, permit));
-        });
+            drop((open, permit, seat));
+        };
+        drop(self.connections.spawn_on(serve, &handle));
     }
 
     async fn drain(self, timeout: Duration) -> DrainReport {
-        let Self { serving, listener, connections, stop, cut, .. } = self;
+        let Self { serving, workers, listener, connections, stop, cut, .. } = self;
         drop(listener);
         let open = connections.len();
         connections.close();
@@ -278,6 +291,10 @@ impl Door {
         if tokio::time::timeout(TASKS_TIMEOUT, serving.tasks.wait()).await.is_err() {
             serving.observer.observe(&Event::TasksLeft { tasks: serving.tasks.len() });
         }
+        usage::finish(&serving).await;
+        // Before the threads: what is being cancelled on the database belongs to them.
+        serving.pool.close().await;
+        workers.stop().await;
         let cut = cut.load(Ordering::Relaxed);
         DrainReport { finished: open.saturating_sub(cut), cut }
     }

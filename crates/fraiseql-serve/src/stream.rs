@@ -16,10 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::body::Chunk;
-use crate::prepared::{NULL, Piece, PreparedQuery, WHOLE_BYTES};
-
-/// Bytes that a buffer begins with: most answers fit.
-const BUFFER_BYTES: usize = 2 << 10;
+use crate::prepared::{BUFFER_BYTES, Piece, PreparedQuery, WHOLE_BYTES};
 
 /// How a reader ended. After a failure its session is of use to find out more.
 pub(crate) type End = Result<Rest, Box<Failure>>;
@@ -182,7 +179,7 @@ async fn read_list(
     params: &[Option<Bytes>],
     slot: &Slot,
 ) -> Result<Rest, PostgresError> {
-    let mut buffer = BytesMut::with_capacity(BUFFER_BYTES);
+    let mut buffer = BytesMut::with_capacity(query.usual_bytes());
     let mut count = 0;
     let statement = query.statement.iter().map(|statement| Query { sql: &statement.sql, params });
     let batch: Vec<Query<'_>> = statement.collect();
@@ -192,12 +189,8 @@ async fn read_list(
             Piece::Text(text) => buffer.extend_from_slice(text),
             Piece::Column(_) => {}
             Piece::Rows => {
-                while let Some(row) = rows.next().await? {
-                    if count > 0 {
-                        buffer.extend_from_slice(b",");
-                    }
+                while rows.append_next(b"null", if count > 0 { b"," } else { b"" }, &mut buffer).await? {
                     count += 1;
-                    buffer.extend_from_slice(&row.get(0).unwrap_or(NULL));
                     if buffer.len() >= WHOLE_BYTES {
                         slot.hand_out(buffer.split().freeze()).await;
                         buffer.reserve(WHOLE_BYTES + BUFFER_BYTES);
@@ -206,5 +199,6 @@ async fn read_list(
             }
         }
     }
+    query.note_bytes(buffer.len());
     Ok(Rest { bytes: buffer.freeze(), rows: count })
 }

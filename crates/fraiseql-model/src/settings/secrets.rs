@@ -1,6 +1,9 @@
 //! Settings of secrets, of the stores that they lie in, and of the admin listener.
 
-use super::{Kind, Setting, setting};
+use std::fmt;
+
+use super::{Kind, Origin, SETTINGS, Setting, SettingError, Settings, setting};
+use crate::secret::{REFERENCES, SecretRef, SecretSource, has_password};
 
 /// A setting whose value is never printed, unless it is a reference.
 const fn secret(key: &'static str, env: &'static str, doc: &'static str) -> Setting {
@@ -151,3 +154,78 @@ pub(super) const VAULT_TOKEN: Setting = secret(
     "VAULT_TOKEN",
     "The token of `token`, best a reference such as file:///run/secrets/vault_token.",
 );
+
+impl Settings {
+    /// Returns the value of a secret setting, or where it is. For settings marked secret only.
+    pub fn secret(&self, key: &str) -> Option<SecretSource> {
+        Some(SecretSource::read(self.text(key)?).expect("checked by resolve"))
+    }
+
+    /// Returns the settings whose secret was written where others may read it: into the file or onto
+    /// the command line, which every process of the machine can see.
+    pub fn plain_secrets(&self) -> Vec<(&'static Setting, &Origin)> {
+        let exposed = |setting: &'static Setting| {
+            let (text, origin) = self.values.get(setting.key)?;
+            let open = matches!(origin, Origin::File { .. } | Origin::Environment { .. } | Origin::Flag(_));
+            let is_url = setting.key.ends_with("url");
+            let plain = !SecretRef::is_meant(text) && (!is_url || has_password(text));
+            (setting.secret && open && plain).then_some((setting, origin))
+        };
+        SETTINGS.iter().filter_map(exposed).collect()
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.shown();
+        let given = shown.iter().filter_map(|(setting, value)| Some((setting.key, &value.as_ref()?.0)));
+        f.debug_map().entries(given).finish()
+    }
+}
+
+/// Returns what is wrong with a reference in a setting that may be one.
+pub(super) fn bad_reference(setting: &Setting, text: &str, origin: &Origin) -> Option<SettingError> {
+    let reason =
+        (setting.secret && SecretRef::is_meant(text)).then(|| SecretRef::parse(text).err()).flatten()?;
+    let (shown, origin) = (format!("{text:?}"), origin.clone());
+    let expected = format!("{REFERENCES}; {}", reason.0);
+    Some(SettingError::BadValue { key: setting.key, shown, expected, origin })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Given;
+
+    fn given(key: &str, text: &str, origin: Origin) -> Given {
+        Given { key: key.to_owned(), text: text.to_owned(), origin }
+    }
+
+    fn file(line: usize) -> Origin {
+        Origin::File { file: "fraiseql.toml".to_owned(), line }
+    }
+
+    #[test]
+    fn a_reference_is_shown_and_a_wrong_one_is_refused() {
+        let reference = "secret://vault/secret/fraiseql#db_password";
+        let settings = Settings::resolve(&[given("database.password", reference, file(2))]).unwrap();
+        assert!(format!("{settings:?}").contains(reference));
+        assert!(settings.plain_secrets().is_empty());
+        let errors = Settings::resolve(&[given("database.password", "secret://gcp/x", file(2))]).unwrap_err();
+        let [SettingError::BadValue { expected, .. }] = errors.as_slice() else { panic!("{errors:?}") };
+        assert!(expected.ends_with("behind secret:// stands vault, aws or exec"), "{expected}");
+    }
+
+    #[test]
+    fn secrets_that_others_can_read_are_found() {
+        let given = [
+            given("database.url", "postgres://u:hunter2@h/d", file(2)),
+            given("database.direct_url", "postgres://u@h/d", file(3)),
+            given("vault.token", "s.abc", Origin::Variable("VAULT_TOKEN")),
+            given("database.password", "hunter2", Origin::Flag("--set".to_owned())),
+        ];
+        let settings = Settings::resolve(&given).unwrap();
+        let keys: Vec<&str> = settings.plain_secrets().iter().map(|(setting, _)| setting.key).collect();
+        assert_eq!(keys, ["database.url", "database.password"]);
+    }
+}

@@ -11,7 +11,7 @@ use super::profile::Profile;
 use crate::error::SecretError;
 use crate::http::{self, text};
 use crate::local;
-use crate::options::{Lookup, SecretOptions};
+use crate::options::{SecretOptions, VariableLookup};
 
 const CONTAINER: &str = "http://169.254.170.2";
 const MACHINE: &str = "http://169.254.169.254";
@@ -62,7 +62,7 @@ pub(super) async fn find(
     })
 }
 
-fn given(variable: &Lookup, name: &str) -> Option<String> {
+fn given(variable: &VariableLookup, name: &str) -> Option<String> {
     variable(name).filter(|value| !value.is_empty())
 }
 
@@ -75,7 +75,7 @@ async fn web_identity(
     file: &str,
     role: &str,
     region: &str,
-    variable: &Lookup,
+    variable: &VariableLookup,
 ) -> Result<AwsKeys, SecretError> {
     let endpoint = given(variable, "AWS_ENDPOINT_URL_STS")
         .unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com/"));
@@ -107,7 +107,7 @@ async fn web_identity(
 }
 
 /// A task of ECS, or a pod of EKS with an agent.
-async fn container(url: &str, variable: &Lookup) -> Result<AwsKeys, SecretError> {
+async fn container(url: &str, variable: &VariableLookup) -> Result<AwsKeys, SecretError> {
     let store = "the container's credentials of AWS";
     let mut request = http::client(url, None, store)?.get(url);
     let authorization = match given(variable, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
@@ -123,7 +123,7 @@ async fn container(url: &str, variable: &Lookup) -> Result<AwsKeys, SecretError>
 
 /// A machine of EC2, by version 2 of its metadata service: first a token, by a method that a fooled
 /// proxy does not pass on.
-async fn machine(variable: &Lookup) -> Result<AwsKeys, SecretError> {
+async fn machine(variable: &VariableLookup) -> Result<AwsKeys, SecretError> {
     let store = "the machine's credentials of AWS";
     let base = given(variable, "AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| MACHINE.to_owned());
     let base = base.trim_end_matches('/');

@@ -6,7 +6,7 @@ use fraiseql_model::secret::Secret;
 
 use crate::error::SecretError;
 use crate::local;
-use crate::options::Lookup;
+use crate::options::VariableLookup;
 
 /// What the files say of one profile.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Profile {
 
 impl Profile {
     /// Reads both files; one that is not there says nothing.
-    pub(super) fn read(name: &str, variable: &Lookup) -> Result<Self, SecretError> {
+    pub(super) fn read(name: &str, variable: &VariableLookup) -> Result<Self, SecretError> {
         let path = |named: &str, file: &str| {
             let home = || variable("HOME").map(|home| Path::new(&home).join(".aws").join(file));
             variable(named).map(PathBuf::from).or_else(home).filter(|path| path.is_file())

@@ -338,6 +338,7 @@ pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptio
     let mut options = ServeOptions {
         artifact: artifact(),
         pool: pool.clone(),
+        workers: 2,
         address: "127.0.0.1:0".parse().unwrap(),
         limits: Limits::default(),
         policy: RequestPolicy::default(),

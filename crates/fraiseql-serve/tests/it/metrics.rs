@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::client::{get, query};
-use crate::fixture::{database, start};
+use crate::fixture::{database, start, start_with};
 
 /// Reads the text format strictly; returns samples by name and labels.
 fn parse(page: &str) -> BTreeMap<String, f64> {
@@ -38,7 +38,8 @@ fn parse(page: &str) -> BTreeMap<String, f64> {
 
 #[tokio::test]
 async fn the_page_counts_what_happened() {
-    let server = start(&database().await).await;
+    // One thread, so that one connection to the database is enough.
+    let server = start_with(&database().await.url(), |options| options.workers = 1).await;
     for document in [
         "{ author(id: 1) { id } }",
         "{ author(id: 1) { id } }",

@@ -132,6 +132,7 @@ pub(crate) fn options(
     Ok(ServeOptions {
         artifact,
         pool,
+        workers: threads(settings),
         address: address(settings)?,
         limits,
         policy: policy(settings)?,
@@ -146,6 +147,13 @@ pub(crate) fn options(
         usage: usage(settings),
         observer,
     })
+}
+
+fn threads(settings: &Settings) -> usize {
+    match usize::try_from(settings.integer("server.threads")) {
+        Ok(0) | Err(_) => std::thread::available_parallelism().map_or(1, usize::from),
+        Ok(count) => count,
+    }
 }
 
 fn subscriptions(settings: &Settings) -> SubscriptionOptions {
