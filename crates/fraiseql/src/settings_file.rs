@@ -58,7 +58,7 @@ pub(crate) fn load(
 }
 
 /// In production no secret stands in the file or on the command line, where others can read it.
-fn refuse_plain_secrets(settings: &Settings, places: &[(Origin, Span)], source: &str) -> Result<(), Failure> {
+fn refuse_plain_secrets(settings: &Settings) -> Result<(), Failure> {
     let plain = settings.plain_secrets();
     if settings.text("server.profile") != Some("production") || plain.is_empty() {
         return Ok(());
