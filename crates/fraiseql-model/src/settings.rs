@@ -3,10 +3,15 @@
 //! Pure: files and environment are read by the binary and handed in as [`Given`] values.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use crate::names::nearest;
+use crate::secret::SecretRef;
+
+mod given;
+mod secrets;
+
+pub use given::{Given, Origin, SettingError};
 
 /// One setting.
 #[derive(Debug)]
@@ -57,6 +62,11 @@ const fn setting(
 
 /// Every setting, sorted by key.
 pub const SETTINGS: &[Setting] = &[
+    secrets::ADMIN_ADDRESS,
+    secrets::ADMIN_PORT,
+    secrets::AWS_ENDPOINT,
+    secrets::AWS_PROFILE,
+    secrets::AWS_REGION,
     Setting {
         secret: true,
         ..setting(
@@ -74,6 +84,7 @@ pub const SETTINGS: &[Setting] = &[
         Some(""),
         "Origins of pages that may ask, for example `https://shop.example`; `*` for any. Empty keeps browsers of other origins out.",
     ),
+    secrets::DATABASE_CREDENTIALS,
     setting(
         "database.connect_timeout_ms",
         "FRAISEQL_DATABASE_CONNECT_TIMEOUT_MS",
@@ -91,6 +102,7 @@ pub const SETTINGS: &[Setting] = &[
             "Connection string past a pooler, for what needs a session of its own: the catalog. Default: `database.url`.",
         )
     },
+    secrets::DATABASE_PASSWORD,
     setting(
         "database.pool_size",
         "FRAISEQL_DATABASE_POOL_SIZE",
@@ -252,6 +264,10 @@ pub const SETTINGS: &[Setting] = &[
         Some("text"),
         "How the log on standard error is written.",
     ),
+    secrets::SECRETS_COMMAND,
+    secrets::SECRETS_COMMAND_TIMEOUT_MS,
+    secrets::SECRETS_REFRESH_MS,
+    secrets::SECRETS_START_TIMEOUT_MS,
     setting(
         "server.address",
         "FRAISEQL_SERVER_ADDRESS",
@@ -406,87 +422,20 @@ pub const SETTINGS: &[Setting] = &[
         Some("off"),
         "Whether to count which client asks for which fields; `database` needs the table that `fraiseql usage init` prints.",
     ),
+    secrets::VAULT_ADDRESS,
+    secrets::VAULT_AUTH,
+    secrets::VAULT_AUTH_MOUNT,
+    secrets::VAULT_CA_FILE,
+    secrets::VAULT_JWT_FILE,
+    secrets::VAULT_NAMESPACE,
+    secrets::VAULT_ROLE,
+    secrets::VAULT_ROLE_ID,
+    secrets::VAULT_SECRET_ID,
+    secrets::VAULT_TOKEN,
 ];
 
-/// Where a value came from; later variants win.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Nobody said anything.
-    Default,
-    /// `fraiseql.toml`, with the line.
-    File {
-        /// The file as the user named it.
-        file: String,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// A section `[env.NAME]` of `fraiseql.toml`, with the line.
-    Environment {
-        /// The file as the user named it.
-        file: String,
-        /// The section's name.
-        name: String,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// An environment variable.
-    Variable(&'static str),
-    /// The command line.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { file, line } => write!(f, "{file}:{line}"),
-            Self::Environment { file, name, line } => write!(f, "{file}:{line} [env.{name}]"),
-            Self::Variable(name) => write!(f, "${name}"),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
-
-/// A value that somebody gave, not yet checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// The dotted key.
-    pub key: String,
-    /// The value as text; a list is joined with commas.
-    pub text: String,
-    /// Who gave it.
-    pub origin: Origin,
-}
-
-/// Why a given value cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SettingError {
-    /// No such key.
-    #[error("find a setting named \"{key}\"")]
-    UnknownKey {
-        /// The key as given.
-        key: String,
-        /// Who gave it.
-        origin: Origin,
-        /// The key that is most likely meant.
-        suggestion: Option<&'static str>,
-    },
-    /// The key exists, the value does not fit.
-    #[error("use {shown} for \"{key}\": it must be {expected}")]
-    BadValue {
-        /// The key.
-        key: &'static str,
-        /// The value, or "the value" for a secret.
-        shown: String,
-        /// What it must be.
-        expected: String,
-        /// Who gave it.
-        origin: Origin,
-    },
-}
-
 /// The settings in force: every key of [`SETTINGS`] that has a value, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
     values: BTreeMap<&'static str, (String, Origin)>,
 }
@@ -511,6 +460,10 @@ impl Settings {
                 let shown = if setting.secret { "the value".to_owned() } else { format!("{text:?}") };
                 let origin = origin.clone();
                 errors.push(SettingError::BadValue { key: setting.key, shown, expected, origin });
+                continue;
+            }
+            if let Some(error) = secrets::bad_reference(setting, text, origin) {
+                errors.push(error);
                 continue;
             }
             if values.get(setting.key).is_none_or(|(_, present)| rank(origin) >= rank(present)) {
@@ -554,11 +507,13 @@ impl Settings {
 
     /// Returns every setting with its value as it may be shown and its origin, sorted by key.
     ///
-    /// Secrets are masked; a setting without a value is `None`.
+    /// Secrets are masked, references to them are not; a setting without a value is `None`.
     pub fn shown(&self) -> Vec<(&'static Setting, Option<(String, &Origin)>)> {
         let shown = |setting: &Setting| {
             let (text, origin) = self.values.get(setting.key)?;
-            Some((if setting.secret { "********".to_owned() } else { text.clone() }, origin))
+            let masked = setting.secret && !SecretRef::is_meant(text);
+            let text = if masked { "********".to_owned() } else { text.clone() };
+            Some((text, origin))
         };
         SETTINGS.iter().map(|setting| (setting, shown(setting))).collect()
     }
@@ -639,5 +594,6 @@ mod tests {
         let url = given("database.url", "postgres://u:hunter2@h/d", Origin::Variable("DATABASE_URL"));
         let settings = Settings::resolve(&[url]).unwrap();
         assert!(!format!("{:?}", settings.shown()).contains("hunter2"));
+        assert!(!format!("{settings:?}").contains("hunter2"));
     }
 }

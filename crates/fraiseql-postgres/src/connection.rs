@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     pub(crate) transaction: u8,
     /// The runtime that the socket is registered with, by number.
     pub(crate) home: usize,
+    /// The pool's login that it was opened with, by number.
+    pub(crate) login: u64,
 }
 
 impl Connection {
@@ -77,6 +79,7 @@ impl Connection {
             pending: 0,
             transaction: b'I',
             home: 0,
+            login: 0,
         };
         connection.start(target).await?;
         match target.pooler {

@@ -1,7 +1,7 @@
 //! A bounded pool. A connection goes back only when the server is ready for the next query on it.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,7 +60,9 @@ pub fn enter_runtime(number: usize) {
 
 #[derive(Debug)]
 struct Inner {
-    target: Target,
+    target: Mutex<Arc<Target>>,
+    /// How often the target was changed: counted up behind each change.
+    login: AtomicU64,
     options: PoolOptions,
     turns: Mutex<Turns<Connection>>,
     waiting: AtomicUsize,
@@ -78,7 +80,8 @@ impl Pool {
     /// Makes a pool. Nothing is opened yet.
     pub fn new(target: Target, options: PoolOptions) -> Self {
         let inner = Inner {
-            target,
+            target: Mutex::new(Arc::new(target)),
+            login: AtomicU64::new(0),
             options,
             turns: Mutex::new(Turns::new(options.size)),
             waiting: AtomicUsize::new(0),
@@ -89,8 +92,31 @@ impl Pool {
     }
 
     /// Returns where the pool connects to.
-    pub fn target(&self) -> &Target {
-        &self.inner.target
+    pub fn target(&self) -> Arc<Target> {
+        self.inner.target()
+    }
+
+    /// Returns how often the target was changed.
+    pub fn logins(&self) -> u64 {
+        self.inner.login.load(Ordering::SeqCst)
+    }
+
+    /// Connects to another target from now on, for example with another password.
+    ///
+    /// Connections that nobody uses are closed; those in use are closed when they are given back, so
+    /// that no request notices.
+    pub fn retarget(&self, target: Target) {
+        *self.inner.target.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(target);
+        self.inner.login.fetch_add(1, Ordering::SeqCst);
+        // One that is given back at this moment may still get in; it is found when it is asked for.
+        let old = self.inner.turns().take_idle();
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.inner.tasks.spawn(async move {
+                for connection in old {
+                    connection.close().await;
+                }
+            });
+        }
     }
 
     /// Returns a session that nobody else uses, one that this thread's runtime used last if any.
@@ -110,7 +136,9 @@ impl Pool {
                 Turn::Connection(connection) => connection,
                 Turn::Opening => return self.open(home, deadline).await,
             };
-            let usable = connection.move_to(home).is_ok() && connection.is_idle();
+            let usable = self.inner.is_current(&connection)
+                && connection.move_to(home).is_ok()
+                && connection.is_idle();
             if usable {
                 return Ok(Session::new(connection, Shelf { inner: Arc::clone(&self.inner) }));
             }
@@ -132,7 +160,7 @@ impl Pool {
 
     async fn open(&self, home: usize, deadline: Instant) -> Result<Session, PostgresError> {
         let place = Place { inner: &self.inner, home };
-        let opening = Connection::open(&self.inner.target, self.inner.options.connect_timeout);
+        let opening = self.inner.open(self.inner.options.connect_timeout);
         let opened = tokio::time::timeout_at(deadline, opening).await;
         let mut connection = opened.map_err(|_| PostgresError::Timeout)??;
         connection.home = home;
@@ -147,14 +175,15 @@ impl Pool {
     pub async fn probe(&self, timeout: Duration) -> Result<Duration, PostgresError> {
         let probe = async {
             let mut kept = self.inner.probe.lock().await;
-            if let Some(mut connection) = kept.take().filter(Connection::is_idle) {
+            let usable = |kept: &Connection| kept.is_idle() && self.inner.is_current(kept);
+            if let Some(mut connection) = kept.take().filter(usable) {
                 let start = Instant::now();
                 if connection.simple("SELECT 1").await.is_ok() {
                     *kept = Some(connection);
                     return Ok(start.elapsed());
                 }
             }
-            let mut connection = Connection::open(&self.inner.target, timeout).await?;
+            let mut connection = self.inner.open(timeout).await?;
             let start = Instant::now();
             connection.simple("SELECT 1").await?;
             *kept = Some(connection);
@@ -223,9 +252,26 @@ impl Inner {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn target(&self) -> Arc<Target> {
+        // A panic cannot leave it half changed.
+        Arc::clone(&self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_current(&self, connection: &Connection) -> bool {
+        connection.login == self.login.load(Ordering::SeqCst)
+    }
+
+    async fn open(&self, timeout: Duration) -> Result<Connection, PostgresError> {
+        // The number first: a connection is never taken for newer than it is.
+        let number = self.login.load(Ordering::SeqCst);
+        let mut connection = Connection::open(&self.target(), timeout).await?;
+        connection.login = number;
+        Ok(connection)
+    }
+
     fn shelve(&self, connection: Connection) {
         let home = connection.home;
-        if connection.is_idle() {
+        if connection.is_idle() && self.is_current(&connection) {
             // A closed pool's connection is dropped here, outside of the lock.
             let refused = self.turns().give_back(home, connection);
             drop(refused);
@@ -236,8 +282,8 @@ impl Inner {
 }
 
 impl Shelf {
-    pub(crate) fn target(&self) -> &Target {
-        &self.inner.target
+    pub(crate) fn target(&self) -> Arc<Target> {
+        self.inner.target()
     }
 
     /// Takes a connection back. One that is not at rest is cancelled and drained first, by a task
@@ -252,7 +298,7 @@ impl Shelf {
             inner.turns().lost(connection.home);
             return;
         }
-        let canceller = canceller(&inner.target, &connection);
+        let canceller = canceller(&inner.target(), &connection);
         let tasks = inner.tasks.clone();
         let home = connection.home;
         tasks.spawn(async move {

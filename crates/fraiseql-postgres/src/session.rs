@@ -78,7 +78,7 @@ impl Session {
     /// Returns what cancels this session's running statement from elsewhere.
     pub fn canceller(&self) -> Canceller {
         let connection = self.connection.as_ref().expect("a session has its connection until it is dropped");
-        canceller(self.shelf.target(), connection)
+        canceller(&self.shelf.target(), connection)
     }
 }
 

@@ -51,6 +51,24 @@ impl Target {
     ///
     /// Fails with [`PostgresError::Url`], which names what is wrong but never shows the string.
     pub fn parse(text: &str) -> Result<Self, PostgresError> {
+        Self::parsed(text, |_| ())
+    }
+
+    /// Does as [`Target::parse`], with a password that is not in the string.
+    pub fn parse_with_password(text: &str, password: &str) -> Result<Self, PostgresError> {
+        Self::parsed(text, |config| {
+            config.password(password);
+        })
+    }
+
+    /// Does as [`Target::parse`], with a user and a password that are not in the string.
+    pub fn parse_with_login(text: &str, user: &str, password: &str) -> Result<Self, PostgresError> {
+        Self::parsed(text, |config| {
+            config.user(user).password(password);
+        })
+    }
+
+    fn parsed(text: &str, complete: impl FnOnce(&mut Config)) -> Result<Self, PostgresError> {
         if let Some((scheme, _)) = text.split_once("://")
             && !matches!(scheme, "postgres" | "postgresql")
         {
@@ -61,6 +79,7 @@ impl Target {
         let stripped = take_tls_words(text, &mut words);
         let mut config = Config::from_str(&stripped)
             .map_err(|error| PostgresError::Url { reason: source_text(&error) })?;
+        complete(&mut config);
         if config.get_hosts().is_empty() {
             let sockets = Path::new(SOCKETS);
             if sockets.is_dir() {
@@ -123,6 +142,11 @@ impl Target {
     pub fn through(mut self, pooler: Pooler) -> Self {
         self.pooler = pooler;
         self
+    }
+
+    /// Returns what stands between us and the server.
+    pub fn pooler(&self) -> Pooler {
+        self.pooler
     }
 
     /// Returns the same server with another database.
@@ -229,6 +253,19 @@ mod tests {
         assert_eq!(target.tls.mode, TlsMode::VerifyFull);
         let error = Target::parse("postgres://app:hunter2@db:notaport/shop").unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_login_may_come_from_elsewhere() {
+        let target = Target::parse_with_password("postgres://app@db/shop", "hunter2").unwrap();
+        assert_eq!(target.config.get_password(), Some(b"hunter2".as_slice()));
+        let target = Target::parse_with_login("postgres://old:older@db/shop", "v-app", "hunter2").unwrap();
+        assert_eq!(
+            (target.to_string().as_str(), target.config.get_password()),
+            ("v-app@db:5432/shop", Some(b"hunter2".as_slice()))
+        );
+        assert!(Target::parse_with_login("postgres://db/shop", "v-app", "hunter2").is_ok());
+        assert!(!format!("{target:?}").contains("hunter2"));
     }
 
     #[test]

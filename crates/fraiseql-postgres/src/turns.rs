@@ -106,6 +106,13 @@ impl<C> Turns<C> {
         }
     }
 
+    /// Takes everything that is idle out. Nobody waits while something is idle.
+    pub(crate) fn take_idle(&mut self) -> Vec<C> {
+        let idle: Vec<C> = self.homes.iter_mut().flat_map(|home| std::mem::take(&mut home.idle)).collect();
+        self.open -= idle.len();
+        idle
+    }
+
     /// Closes: nobody gets a turn any more. Returns what is idle.
     pub(crate) fn close(&mut self) -> Vec<C> {
         self.closed = true;

@@ -4,6 +4,7 @@
 //! `mutation` (PostgreSQL). Nothing here prints, reads the environment or ends the process: what is
 //! worth knowing is told to [`Observe`].
 
+mod admin;
 mod answer;
 mod batch;
 mod body;
@@ -13,6 +14,7 @@ mod cors;
 mod error;
 mod exposition;
 mod fault;
+mod gauge;
 mod generation;
 mod graphiql;
 mod graphql;
@@ -44,7 +46,9 @@ mod stream;
 mod usage;
 mod workers;
 
+pub use admin::{Admin, AdminOptions};
 pub use error::ServeError;
+pub use gauge::{Gauge, GaugeKind, GaugeSource};
 pub use holder::PortHolder;
 pub use live::{SubscriptionOptions, SubscriptionSource};
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};

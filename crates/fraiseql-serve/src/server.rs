@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Ending, Stop};
 use crate::error::ServeError;
+use crate::gauge::GaugeSource;
 use crate::generation::Generation;
 use crate::health::HealthState;
 use crate::listen::listen;
@@ -92,7 +93,7 @@ pub struct Server {
 /// Reaches a server from elsewhere. Cloning shares it.
 #[derive(Clone)]
 pub struct ServerHandle {
-    serving: Arc<Serving>,
+    pub(crate) serving: Arc<Serving>,
 }
 
 /// How the connections ended that were open when the server stopped accepting.
@@ -110,6 +111,12 @@ impl ServerHandle {
     /// Fails, and goes on with the old one, when the artifact contradicts itself.
     pub fn reload(&self, artifact: Artifact) -> Result<(), LoadError> {
         self.serving.reload(artifact)
+    }
+
+    /// Adds what the process outside of the server measures to the page of metrics. Asked at each
+    /// scrape; the first source stays.
+    pub fn gauges_from(&self, source: GaugeSource) {
+        drop(self.serving.gauges.set(source));
     }
 
     /// Ends a drain at once: for a second signal to stop. Without a drain it takes effect on the next.
@@ -153,6 +160,7 @@ impl Server {
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),
+            gauges: OnceLock::new(),
         });
         let (drain_delay, drain_timeout) = (options.drain_delay, options.drain_timeout);
         Ok(Self { serving, workers, listener, address, drain_delay, drain_timeout })

@@ -1,7 +1,7 @@
 //! What every request shares. Built once by `server`; nothing here runs by itself.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -11,6 +11,7 @@ use fraiseql_postgres::{Pool, PoolStatus};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::gauge::{self, GaugeSource};
 use crate::generation::Generation;
 use crate::health::{HealthState, Readiness};
 use crate::live::Live;
@@ -45,6 +46,8 @@ pub(crate) struct Serving {
     pub(crate) tasks: TaskTracker,
     /// Tells the drain not to wait.
     pub(crate) hasten: CancellationToken,
+    /// What the process outside of the server measures.
+    pub(crate) gauges: OnceLock<GaugeSource>,
 }
 
 impl Serving {
@@ -76,6 +79,9 @@ impl Serving {
         };
         let mut page = self.metrics.render(&gauges, self.version);
         self.live.render(&mut page);
+        if let Some(source) = self.gauges.get() {
+            gauge::render(&source(), &mut page);
+        }
         process::render(&mut page);
         page.finish()
     }
@@ -137,6 +143,7 @@ pub(crate) mod tests {
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),
+            gauges: OnceLock::new(),
         }
     }
 }

@@ -1,12 +1,18 @@
 //! Development only: databases of their own for tests, faults on the wire, and waiting for conditions.
 
+mod aws;
 mod bouncer;
 mod database;
+mod endpoint;
 mod fault;
+mod vault;
 mod wait;
 
+pub use aws::{AwsUser, aws_store};
 pub use bouncer::Bouncer;
 pub use database::{Database, chinook_sql, nasty_sql};
+pub use endpoint::{Asked, HttpEndpoint};
 pub use fault::{Fault, FaultProxy};
 pub use fraiseql_cluster::{Scratch, ScratchOptions};
+pub use vault::Vault;
 pub use wait::wait_until;

@@ -40,6 +40,9 @@ pub(crate) enum Command {
     /// Look at the settings in force
     #[command(subcommand)]
     Config(Config),
+    /// Look after references to secrets
+    #[command(subcommand)]
+    Secret(Secret),
     /// Look at the GraphQL schema
     #[command(subcommand)]
     Schema(Schema),
@@ -206,6 +209,13 @@ pub(crate) struct Serve {
 pub(crate) enum Config {
     /// Print every setting, its value and where the value came from
     Show(ProjectArguments),
+}
+
+/// Commands on secrets.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secret {
+    /// Follow every reference in the settings and tell whether it leads to a secret, never the secret
+    Check(ProjectArguments),
 }
 
 /// Arguments of `schema outbox`.

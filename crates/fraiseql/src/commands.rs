@@ -8,6 +8,7 @@ mod init;
 mod operations;
 mod outbox;
 mod schema;
+mod secret;
 mod serve;
 mod signals;
 mod up;
@@ -15,7 +16,7 @@ mod usage;
 
 use clap::CommandFactory;
 
-use crate::args::{Arguments, Command, Config, Operations, Schema};
+use crate::args::{Arguments, Command, Config, Operations, Schema, Secret};
 use crate::failure::Failure;
 use crate::files;
 use crate::printer::Printer;
@@ -29,6 +30,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Serve(arguments) => serve::run(arguments, printer).await,
         Command::Up(arguments) => up::run(arguments, printer).await,
         Command::Config(Config::Show(arguments)) => config::show(&arguments, printer),
+        Command::Secret(Secret::Check(arguments)) => secret::check(&arguments, printer).await,
         Command::Schema(Schema::Print(arguments)) => schema::print(&arguments, printer),
         Command::Schema(Schema::Outbox(arguments)) => outbox::run(&arguments, printer).await,
         Command::Schema(Schema::Introspect(arguments)) => schema::introspect(arguments, printer).await,

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod database;
 mod endpoint;
 mod failure;
 mod files;
@@ -12,6 +13,7 @@ mod operation_files;
 mod printer;
 mod project;
 mod schema_source;
+mod secrets;
 mod settings_file;
 mod statements;
 mod try_queries;

@@ -5,7 +5,7 @@ use std::path::Path;
 use fraiseql_model::diagnostic::{Diagnostic, Severity, Span, line_and_column};
 use fraiseql_model::errors;
 use fraiseql_model::names::nearest;
-use fraiseql_model::settings::{Given, Origin, SETTINGS, SettingError, Settings};
+use fraiseql_model::settings::{Given, Origin, SETTINGS, Setting, SettingError, Settings};
 use toml_edit::{Document, Item, Value};
 
 use crate::args::ProjectArguments;
@@ -52,7 +52,39 @@ pub(crate) fn load(
         }
     }
     given.extend(from_flags(arguments, flags)?);
-    Settings::resolve(&given).map_err(|errors| failure(errors, &places, &source))
+    let settings = Settings::resolve(&given).map_err(|errors| failure(errors, &places, &source))?;
+    refuse_plain_secrets(&settings)?;
+    Ok(settings)
+}
+
+/// In production no secret stands in the file or on the command line, where others can read it.
+fn refuse_plain_secrets(settings: &Settings) -> Result<(), Failure> {
+    let plain = settings.plain_secrets();
+    if settings.text("server.profile") != Some("production") || plain.is_empty() {
+        return Ok(());
+    }
+    let diagnostics = plain.into_iter().map(|(setting, origin)| {
+        let Setting { key, env, .. } = setting;
+        let message = format!("\"{key}\" holds a secret where others can read it");
+        let hint = match *key {
+            "database.url" | "database.direct_url" => format!(
+                "take the password out of it, and set database.password = \"secret://vault/secret/fraiseql#db_password\"; or set {env}"
+            ),
+            key if key.starts_with("vault.") => {
+                format!("{key} = \"file:///run/secrets/NAME\", or \"env://NAME\"; or set {env}")
+            }
+            key => format!("{key} = \"secret://vault/secret/fraiseql#FIELD\", or file:///run/secrets/NAME, or env://NAME; or set {env}"),
+        };
+        let mut diagnostic = Diagnostic::error(&errors::SEC_PLAIN, message).hint(hint);
+        // Without the place in the file: its line would be shown, and the secret with it.
+        diagnostic.why = Some(match origin {
+            Origin::Flag(flag) => format!("it comes from {flag}, which every process of this machine can see"),
+            origin => format!("it stands in {origin}"),
+        });
+        diagnostic
+    });
+    let diagnostics: Vec<Diagnostic> = diagnostics.collect();
+    Err(summed(diagnostics, "", &errors::SEC_PLAIN, "use the settings in production"))
 }
 
 fn from_flags(arguments: &ProjectArguments, flags: &[(&str, String, &str)]) -> Result<Vec<Given>, Failure> {

@@ -37,8 +37,8 @@ pub(crate) fn days(text: &str) -> Result<i32, String> {
 }
 
 /// Returns what was asked for in the last days, the busiest first.
-pub(crate) async fn read(url: &str, days: i32) -> Result<Vec<FieldUsage>, Failure> {
-    let client = connect_control(&Target::parse(url)?).await?;
+pub(crate) async fn read(target: &Target, days: i32) -> Result<Vec<FieldUsage>, Failure> {
+    let client = connect_control(target).await?;
     let asked = |error| Failure::from(fraiseql_postgres::PostgresError::from(error));
     let exists: bool = client.query_one(EXISTS, &[]).await.map_err(asked)?.get(0);
     if !exists {

@@ -156,6 +156,8 @@ fn area_title(area: &str) -> &'static str {
         "FQ-IMP" => "importing a project",
         "FQ-INT" => "introspection",
         "FQ-USE" => "usage",
+        "FQ-SEC" => "secrets",
+        "FQ-ROL" => "roles of the database",
         "FQ-RUN" => "running a project",
         _ => "others",
     }

@@ -13,7 +13,7 @@ use crate::directive::DIRECTIVES;
 use crate::findings::Findings;
 use crate::init::proposal::Proposal;
 use crate::init::sdl::{Writable, schema};
-use crate::{grants, syntax, write};
+use crate::{grants, roles, syntax, write};
 
 /// What to propose.
 #[derive(Clone, Debug)]
@@ -39,7 +39,8 @@ pub struct InitOutput {
     pub schema: String,
     /// The content of `directives.graphql`.
     pub directives: String,
-    /// SQL that creates the role and grants it what the schema uses; see [`crate::grants`].
+    /// SQL that creates the service's role and grants it what the schema uses, see [`crate::grants`], and
+    /// the roles of the owner, of readers and of backups.
     pub grants: String,
     /// What exists and is not in the schema, or only in part, and why.
     pub notes: Vec<LeftOut>,
@@ -76,8 +77,10 @@ pub fn init(catalog: &Catalog, options: &InitOptions) -> InitOutput {
         }
     }
     let artifact = artifact.or_else(|| compiled(&text));
-    let grants =
-        artifact.map_or_else(String::new, |artifact| grants::grants(&artifact, catalog, &options.role));
+    let grants = artifact.map_or_else(String::new, |artifact| {
+        let service = grants::grants(&artifact, catalog, &options.role);
+        service + &roles::roles(&artifact, catalog, &options.role)
+    });
     InitOutput { schema: text, directives: DIRECTIVES.to_owned(), grants, notes }
 }
 

@@ -197,3 +197,31 @@ async fn refusals_are_told_apart() {
     let pool = Pool::new(nobody, PoolOptions { size: 1, connect_timeout: Duration::from_secs(10) });
     assert!(matches!(pool.acquire(soon()).await, Err(PostgresError::Connect { .. })));
 }
+
+#[tokio::test]
+async fn a_new_login_is_used_from_now_on_and_what_is_borrowed_stays() {
+    let database = Database::new().await;
+    let role = format!("next_{}", database.name());
+    database.execute(&format!("CREATE ROLE {role} LOGIN")).await;
+    let pool = pool(&database, 3);
+    let user = query("SELECT current_user");
+    let mut borrowed = pool.acquire(soon()).await.unwrap();
+    drop(pool.acquire(soon()).await.unwrap());
+    pool.probe(Duration::from_secs(20)).await.unwrap();
+    assert_eq!((pool.status().open, pool.status().idle), (2, 1));
+    pool.retarget(Target::parse(&database.url_as(&role)).unwrap());
+    assert_eq!((pool.status().open, pool.status().idle, pool.logins()), (1, 0, 1));
+    assert_eq!(run(&mut borrowed, &[user]).await.unwrap(), ["0: postgres"], "nobody notices");
+    let mut new = pool.acquire(soon()).await.unwrap();
+    assert_eq!(run(&mut new, &[user]).await.unwrap(), [format!("0: {role}")]);
+    drop(borrowed);
+    assert_eq!((pool.status().open, pool.status().idle), (1, 0), "the old one is closed");
+    drop(new);
+    assert_eq!(pool.status().idle, 1, "the new one is kept");
+    pool.probe(Duration::from_secs(20)).await.unwrap();
+    // The probe's own connection was replaced too.
+    let old = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = 'postgres' \
+               AND pid <> pg_backend_pid() AND application_name = 'fraiseql'";
+    let client = database.client().await;
+    wait_until(Duration::from_secs(20), || async { client.query(old, &[]).await.unwrap().is_empty() }).await;
+}

@@ -160,8 +160,8 @@ async fn open(serving: &Serving) -> Opened {
         let target = serving.pool.target();
         let opening = async {
             match source {
-                Source::Outbox => Outbox::open(target).await.map(Reader::Outbox),
-                _ => Decoding::open(target).await.map(Reader::Decoding),
+                Source::Outbox => Outbox::open(&target).await.map(Reader::Outbox),
+                _ => Decoding::open(&target).await.map(Reader::Decoding),
             }
         };
         let error = match tokio::time::timeout(OPEN_TIMEOUT, opening).await {

@@ -11,6 +11,7 @@ use fraiseql_postgres::{Target, connect_control, read_catalog};
 use serde_json::json;
 
 use crate::args;
+use crate::database::control_target;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::project::{Project, open_snapshot};
@@ -67,9 +68,10 @@ async fn catalog(
     arguments: &args::Compile,
     printer: &Printer,
 ) -> Result<Catalog, Failure> {
-    let url = project.settings.text("database.direct_url").or_else(|| project.settings.text("database.url"));
-    if let (Some(url), false) = (url, arguments.offline) {
-        return live_catalog(url, &project.settings.list("database.schemas")).await;
+    if !arguments.offline
+        && let Some(target) = control_target(&project.settings, &|text| printer.say(text)).await?
+    {
+        return catalog_at(&target, &project.settings.list("database.schemas")).await;
     }
     if !arguments.offline
         && let Some(url) = super::up::running_url(&project.dir).await
@@ -95,7 +97,12 @@ async fn catalog(
 
 /// Reads the catalog of a database.
 pub(crate) async fn live_catalog(url: &str, schemas: &[String]) -> Result<Catalog, Failure> {
-    let client = connect_control(&Target::parse(url)?).await?;
+    catalog_at(&Target::parse(url)?, schemas).await
+}
+
+/// Does as [`live_catalog`] for a target.
+pub(crate) async fn catalog_at(target: &Target, schemas: &[String]) -> Result<Catalog, Failure> {
+    let client = connect_control(target).await?;
     Ok(read_catalog(&client, schemas).await?)
 }
 

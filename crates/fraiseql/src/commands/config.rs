@@ -1,6 +1,7 @@
 //! `fraiseql config show`: every setting, its value and where the value came from.
 
-use serde_json::json;
+use fraiseql_model::settings::{Origin, Setting, Settings};
+use serde_json::{Value, json};
 
 use crate::args::ProjectArguments;
 use crate::failure::Failure;
@@ -12,12 +13,7 @@ pub(crate) fn show(arguments: &ProjectArguments, printer: &Printer) -> Result<()
     let settings = settings_file::load(arguments, &[])?;
     let shown = settings.shown();
     if printer.is_json() {
-        let entries = shown.iter().map(|(setting, value)| {
-            let origin = value.as_ref().map(|(_, origin)| origin.to_string());
-            let text = value.as_ref().map(|(text, _)| text);
-            json!({ "key": setting.key, "value": text, "origin": origin, "env": setting.env })
-        });
-        printer.data_json(&json!({ "settings": entries.collect::<Vec<_>>() }));
+        printer.data_json(&json!({ "settings": listed(&settings) }));
         return Ok(());
     }
     let width = shown.iter().map(|(setting, _)| setting.key.len()).max().unwrap_or(0);
@@ -32,4 +28,14 @@ pub(crate) fn show(arguments: &ProjectArguments, printer: &Printer) -> Result<()
         printer.data(&format!("{}\n", line.trim_end()));
     }
     Ok(())
+}
+
+/// Returns every setting as JSON, secrets masked.
+pub(crate) fn listed(settings: &Settings) -> Value {
+    let entry = |(setting, value): &(&Setting, Option<(String, &Origin)>)| {
+        let origin = value.as_ref().map(|(_, origin)| origin.to_string());
+        let text = value.as_ref().map(|(text, _)| text);
+        json!({ "key": setting.key, "value": text, "origin": origin, "env": setting.env })
+    };
+    settings.shown().iter().map(entry).collect()
 }

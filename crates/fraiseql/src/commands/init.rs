@@ -16,7 +16,8 @@ use super::compile::{live_catalog, snapshot_bytes};
 /// What `fraiseql.toml` begins with; `SCHEMAS` stands for quoted names.
 pub(crate) const SETTINGS: &str = "\
 # Settings of this project. `fraiseql config show` prints what is in force and why.
-# No secrets here: the connection string comes from DATABASE_URL.
+# No secrets here, only references to them: the connection string comes from DATABASE_URL, or stands
+# here without its password, beside password = \"secret://vault/secret/fraiseql#db_password\".
 
 [database]
 schemas = [SCHEMAS]

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fraiseql_model::errors;
-use fraiseql_postgres::{outbox_sql, trace};
+use fraiseql_postgres::{Target, outbox_sql, trace};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::serve::pool;
 use crate::args::Outbox;
+use crate::database::Access;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::project::{Project, open_artifact};
@@ -21,16 +22,16 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) async fn run(arguments: &Outbox, printer: &Printer) -> Result<(), Failure> {
     let project = Project::open(&arguments.project, &[])?;
     let artifact = open_artifact(&project.artifact())?;
-    let url = match project.settings.text("database.url") {
-        Some(url) => Some(url.to_owned()),
-        None => super::up::running_url(&project.dir).await,
+    let target = match Access::open(&project.settings, &|text| printer.say(text)).await? {
+        Some(access) => Some(access.target()),
+        None => super::up::running_url(&project.dir).await.map(|url| Target::parse(&url)).transpose()?,
     };
-    let Some(url) = url else {
+    let Some(target) = target else {
         let message = "look through the views of the schema: no database is configured";
         let hint = "set DATABASE_URL, or run `fraiseql up` beside it";
         return Err(Failure::new(&errors::CFG_MISSING, message).hint(hint));
     };
-    let pool = pool(&url, &project.settings)?;
+    let pool = pool(target, &project.settings);
     let relations: BTreeSet<String> = artifact.manifest.reads.keys().cloned().collect();
     let traced = async {
         let mut session = pool.acquire(Instant::now() + TIMEOUT).await?;

@@ -1,32 +1,30 @@
 //! `fraiseql serve`: one server for a compiled project.
 
+mod admin;
+mod vetting;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use fraiseql_engine::{LimitMode, Limits};
 use fraiseql_model::artifact::Artifact;
 use fraiseql_model::errors;
-use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
-use fraiseql_postgres::{Pool, PoolOptions, Pooler, PostgresError, Target};
+use fraiseql_postgres::{Pool, PoolOptions, Pooler, Target};
 use fraiseql_serve::{
     Origins, RequestPolicy, ServeOptions, Server, SubscriptionOptions, SubscriptionSource, UsageRecording,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
+use crate::database::Access;
 use crate::failure::Failure;
 use crate::log::Log;
-use crate::manifest_check::{missing, schemas};
 use crate::printer::Printer;
 use crate::project::{Project, open_artifact};
 
-use super::compile::live_catalog;
 use super::signals::Stop;
-
-const RETRY: Duration = Duration::from_secs(1);
-const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+use vetting::Vetting;
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(), Failure> {
@@ -34,52 +32,53 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let project = Project::open(&arguments.project, &flags(&arguments))?;
     let artifact = open_artifact(&project.artifact())?;
     let settings = &project.settings;
-    let Some(url) = settings.text("database.url").map(str::to_owned) else {
+    let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), true);
+    let Some(access) = Access::open(settings, &|text| log.line("warn", text)).await? else {
         let message = "serve: no database is configured";
         let hint = "set DATABASE_URL, or run `fraiseql up` for an embedded database";
         return Err(Failure::new(&errors::CFG_MISSING, message).hint(hint));
     };
-    let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), true);
-    let direct = direct_url(settings, &url);
-    let checked = match &direct {
-        None => {
+    let vetting = Vetting::new(&access, &artifact.manifest, settings);
+    let checked = match vetting.start(&log).await {
+        Err(failure) if is_away(&failure) => {
             let message =
-                "the database is not checked against the schema: set database.direct_url, past the pooler";
-            log.line("warn", message);
-            true
+                format!("the database is away, readiness is 503 until it returns: {}", failure.message);
+            log.line("error", &message);
+            false
         }
-        Some(direct) => match check(direct, &artifact.manifest).await {
-            Err(failure) if is_away(&failure) => {
-                log.line(
-                    "error",
-                    &format!("the database is away, readiness is 503 until it returns: {}", failure.message),
-                );
-                false
-            }
-            verdict => verdict.map(|()| true)?,
-        },
+        verdict => verdict.map(|()| true)?,
     };
-    // Kept only as long as it is needed.
-    let unchecked = (!checked).then(|| artifact.manifest.clone());
-    let pool = pool(&url, settings)?;
+    let pool = pool(access.target(), settings);
     let server = Server::bind(options(artifact, pool.clone(), settings, Arc::new(log.clone()))?).await?;
     let handle = server.handle();
-    let shutdown = CancellationToken::new();
+    let admin = admin::bind(&handle, settings, &access, &log)?;
+    let (shutdown, ended) = (CancellationToken::new(), CancellationToken::new());
+    let resolver = access.resolver();
     let serving = server.run(shutdown.clone().cancelled_owned());
-    tokio::pin!(serving);
-    let watching = check_later(unchecked, direct.as_deref().unwrap_or(&url), &log);
-    tokio::pin!(watching);
-    let mut watched = false;
+    let keeping = access.keep(pool.clone(), log.clone());
+    let beside = async { tokio::join!(keeping, admin::run(admin, ended.clone())) };
+    let watching = vetting.later(!checked, &log);
+    tokio::pin!(serving, watching, beside);
+    let (mut watched, mut refused) = (false, Ok(()));
     let report = loop {
         tokio::select! {
             report = &mut serving => break report?,
-            () = &mut watching, if !watched => watched = true,
+            verdict = &mut watching, if !watched => {
+                watched = true;
+                if verdict.is_err() {
+                    refused = verdict;
+                    shutdown.cancel();
+                }
+            }
+            _never = &mut beside => {}
             () = stop.next() => if shutdown.is_cancelled() { handle.hasten() } else { shutdown.cancel() },
         }
     };
+    ended.cancel();
     pool.close().await;
+    resolver.release_all().await;
     log.line("info", &format!("stopped: {} connections finished, {} cut off", report.finished, report.cut));
-    Ok(())
+    refused
 }
 
 /// Settings that have flags of their own.
@@ -89,61 +88,11 @@ pub(crate) fn flags(arguments: &args::Serve) -> Vec<(&'static str, String, &'sta
     port.into_iter().chain(address).collect()
 }
 
-/// Fails when the database lacks what the artifact reads or writes.
-async fn check(url: &str, manifest: &Manifest) -> Result<(), Failure> {
-    let wanted = schemas(manifest);
-    let reading = tokio::time::timeout(CHECK_TIMEOUT, live_catalog(url, &wanted));
-    let Ok(catalog) = reading.await else {
-        return Err(Failure::new(
-            &errors::PG_CONNECT,
-            "read the catalog: the database does not answer in time",
-        ));
-    };
-    let catalog = catalog?;
-    let missing = missing(manifest, &catalog);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let count = missing.len();
-    let mut failure =
-        Failure::new(&errors::ART_DATABASE, format!("serve the artifact: the database lacks {count} things"));
-    failure.causes = missing;
-    Err(failure.hint("migrate the database, or compile the schema against it again"))
-}
-
-/// Checks once the database is back, and says what it lacks.
-async fn check_later(unchecked: Option<Manifest>, url: &str, log: &Log) {
-    let Some(manifest) = unchecked else { return };
-    loop {
-        tokio::time::sleep(RETRY).await;
-        match check(url, &manifest).await {
-            Ok(()) => return,
-            Err(failure) if is_away(&failure) => {}
-            Err(failure) => {
-                log.line(
-                    "error",
-                    &format!("{}: {}: {}", failure.code.code, failure.message, failure.causes.join("; ")),
-                );
-                return;
-            }
-        }
-    }
-}
-
 fn is_away(failure: &Failure) -> bool {
     failure.code == &errors::PG_CONNECT
 }
 
-/// Returns where the catalog can be read: it takes a connection that keeps its session.
-fn direct_url(settings: &Settings, url: &str) -> Option<String> {
-    match (settings.text("database.direct_url"), pooler(settings)) {
-        (Some(direct), _) => Some(direct.to_owned()),
-        (None, Pooler::None) => Some(url.to_owned()),
-        (None, Pooler::Transaction) => None,
-    }
-}
-
-fn pooler(settings: &Settings) -> Pooler {
+pub(crate) fn pooler(settings: &Settings) -> Pooler {
     match settings.text("database.pooler") {
         Some("transaction") => Pooler::Transaction,
         _ => Pooler::None,
@@ -151,11 +100,10 @@ fn pooler(settings: &Settings) -> Pooler {
 }
 
 /// Makes the pool that the settings ask for.
-pub(crate) fn pool(url: &str, settings: &Settings) -> Result<Pool, Failure> {
+pub(crate) fn pool(target: Target, settings: &Settings) -> Pool {
     let size = usize::try_from(settings.integer("database.pool_size")).unwrap_or(usize::MAX);
     let connect_timeout = settings.duration("database.connect_timeout_ms");
-    let target = Target::parse(url).map_err(|error: PostgresError| Failure::from(error))?;
-    Ok(Pool::new(target.through(pooler(settings)), PoolOptions { size, connect_timeout }))
+    Pool::new(target.through(pooler(settings)), PoolOptions { size, connect_timeout })
 }
 
 /// Makes the server's options from the settings.
@@ -254,7 +202,7 @@ fn policy(settings: &Settings) -> Result<RequestPolicy, Failure> {
     })
 }
 
-fn is_production(settings: &Settings) -> bool {
+pub(crate) fn is_production(settings: &Settings) -> bool {
     settings.text("server.profile") == Some("production")
 }
 
@@ -268,13 +216,17 @@ pub(crate) fn graphiql(settings: &Settings) -> bool {
 }
 
 fn address(settings: &Settings) -> Result<SocketAddr, Failure> {
-    let text = settings.text("server.address").unwrap_or("127.0.0.1");
+    let port = u16::try_from(settings.integer("server.port")).unwrap_or(0);
+    Ok(SocketAddr::new(ip(settings, "server.address")?, port))
+}
+
+/// Returns the address of a setting that names one of this machine.
+pub(crate) fn ip(settings: &Settings, key: &str) -> Result<IpAddr, Failure> {
+    let text = settings.text(key).unwrap_or("127.0.0.1");
     let text = if text == "localhost" { "127.0.0.1" } else { text };
-    let ip: IpAddr = text.parse().map_err(|error| {
+    text.parse().map_err(|error| {
         Failure::new(&errors::NET_BIND, format!("listen on {text:?}: it is no IP address"))
             .because(&error)
-            .hint("set server.address to 127.0.0.1, 0.0.0.0, ::1, :: or another address of this machine")
-    })?;
-    let port = u16::try_from(settings.integer("server.port")).unwrap_or(0);
-    Ok(SocketAddr::new(ip, port))
+            .hint(format!("set {key} to 127.0.0.1, 0.0.0.0, ::1, :: or another address of this machine"))
+    })
 }

@@ -13,10 +13,12 @@ use std::time::Duration;
 use fraiseql_model::artifact::Artifact;
 use fraiseql_model::catalog::Catalog;
 use fraiseql_model::errors;
+use fraiseql_postgres::{Pool, Target};
 use fraiseql_serve::{Server, ServerHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
+use crate::database::Access;
 use crate::failure::Failure;
 use crate::files;
 use crate::log::Log;
@@ -24,7 +26,7 @@ use crate::printer::Printer;
 use crate::project::Project;
 use crate::try_queries::try_queries;
 
-use super::compile::{compiled, live_catalog};
+use super::compile::{catalog_at, compiled};
 use super::serve::{flags, graphiql, options, pool};
 use super::signals::Stop;
 use database::Embedded;
@@ -38,10 +40,14 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let mut stop = Stop::listen()?;
     let project = Project::open(&arguments.project, &flags(&arguments))?;
     let _lock = Lock::take(&project.dir)?;
-    let Some(url) = project.settings.text("database.url") else {
+    let Some(access) = Access::open(&project.settings, &|text| printer.say(text)).await? else {
         return embedded(&project, printer, &mut stop).await;
     };
-    serve(&project, url, printer, &mut None, &mut stop).await
+    let log = log(&project, printer);
+    let pool = pool(access.target(), &project.settings);
+    let target = access.for_control();
+    let keeping = access.keep(pool.clone(), log);
+    serve(&project, (&pool, &target, keeping), printer, &mut None, &mut stop).await
 }
 
 /// Returns the catalog that the project's own data makes, from a scratch server that is gone afterwards.
@@ -85,7 +91,13 @@ async fn fill_and_serve(
         url = prepared => url?,
         () = stop.next() => return Err(interrupted()),
     };
-    serve(project, &url, printer, embedded, stop).await
+    let target = Target::parse(&url)?;
+    let pool = pool(target.clone(), &project.settings);
+    serve(project, (&pool, &|| target.clone(), std::future::pending()), printer, embedded, stop).await
+}
+
+fn log(project: &Project, printer: &Printer) -> Log {
+    Log::new(printer, project.settings.text("log.format").unwrap_or("text"), false)
 }
 
 fn interrupted() -> Failure {
@@ -97,18 +109,18 @@ pub(crate) async fn running_url(dir: &Path) -> Option<String> {
     database::running_url(dir).await
 }
 
+/// Serves from a pool; with it come what knows the target of now, and what keeps its login good.
 async fn serve(
     project: &Project,
-    url: &str,
+    (pool, target, keeping): (&Pool, &(dyn Fn() -> Target + Sync), impl Future<Output = ()>),
     printer: &Printer,
     embedded: &mut Option<Embedded>,
     stop: &mut Stop,
 ) -> Result<(), Failure> {
-    let artifact = build(project, url, printer).await?;
+    let artifact = build(project, &target(), printer).await?;
     let queries = try_queries(&artifact);
     let settings = &project.settings;
-    let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), false);
-    let pool = pool(url, settings)?;
+    let log = log(project, printer);
     let server = Server::bind(options(artifact, pool.clone(), settings, Arc::new(log.clone()))?).await?;
     let mut watch = Watch::begin(&project.dir)?;
     let handle = server.handle();
@@ -124,11 +136,11 @@ async fn serve(
     let watching = async {
         loop {
             watch.changed().await;
-            reload(project, url, printer, &handle).await;
+            reload(project, &target(), printer, &handle).await;
         }
     };
     let supervising = supervise(embedded, printer, &log, &shutdown);
-    tokio::pin!(watching, supervising);
+    tokio::pin!(watching, supervising, keeping);
     let mut supervised = false;
     let report = loop {
         tokio::select! {
@@ -138,6 +150,7 @@ async fn serve(
                 shutdown.cancel();
             },
             () = &mut watching, if !shutdown.is_cancelled() => {}
+            () = &mut keeping => {}
             () = &mut supervising, if !supervised => supervised = true,
         }
     };
@@ -170,16 +183,16 @@ async fn supervise(
     }
 }
 
-async fn build(project: &Project, url: &str, printer: &Printer) -> Result<Artifact, Failure> {
-    let catalog = live_catalog(url, &project.settings.list("database.schemas")).await?;
+async fn build(project: &Project, target: &Target, printer: &Printer) -> Result<Artifact, Failure> {
+    let catalog = catalog_at(target, &project.settings.list("database.schemas")).await?;
     let built = compiled(project, &catalog, printer)?;
     files::write(&project.artifact(), &built.bytes)?;
     Ok(built.artifact)
 }
 
 /// Compiles again; when that fails the last good schema stays.
-async fn reload(project: &Project, url: &str, printer: &Printer, handle: &ServerHandle) {
-    match build(project, url, printer).await {
+async fn reload(project: &Project, target: &Target, printer: &Printer, handle: &ServerHandle) {
+    match build(project, target, printer).await {
         Ok(artifact) => {
             let digest = artifact.digest.clone();
             match handle.reload(artifact) {

@@ -1,10 +1,12 @@
 //! `fraiseql usage`: which client asks for which fields, and the statements for the table of it.
 
 use fraiseql_model::errors;
+use fraiseql_postgres::Target;
 use fraiseql_serve::usage_ddl;
 use serde_json::json;
 
 use crate::args::{Usage, UsageCommand};
+use crate::database::control_target;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::project::Project;
@@ -24,7 +26,7 @@ pub(crate) async fn run(arguments: Usage, printer: &Printer) -> Result<(), Failu
         return Ok(());
     }
     let project = Project::open(&arguments.project, &[])?;
-    let usage = read(&database_url(&project).await?, arguments.since).await?;
+    let usage = read(&database_target(&project).await?, arguments.since).await?;
     if printer.is_json() {
         let rows = usage.iter().map(|one| {
             json!({ "client": one.client, "version": one.version, "field": one.field, "count": one.count, "last": one.last })
@@ -44,12 +46,13 @@ pub(crate) async fn run(arguments: Usage, printer: &Printer) -> Result<(), Failu
 }
 
 /// Returns the project's database: the configured one, else the embedded one that runs.
-pub(crate) async fn database_url(project: &Project) -> Result<String, Failure> {
-    if let Some(url) = project.settings.text("database.url") {
-        return Ok(url.to_owned());
+pub(crate) async fn database_target(project: &Project) -> Result<Target, Failure> {
+    if let Some(target) = control_target(&project.settings, &|_| ()).await? {
+        return Ok(target);
     }
-    running_url(&project.dir).await.ok_or_else(|| {
-        Failure::new(&errors::CFG_MISSING, "reach the database: none is configured")
-            .hint("set DATABASE_URL, or run `fraiseql up` beside it")
-    })
+    match running_url(&project.dir).await {
+        Some(url) => Ok(Target::parse(&url)?),
+        None => Err(Failure::new(&errors::CFG_MISSING, "reach the database: none is configured")
+            .hint("set DATABASE_URL, or run `fraiseql up` beside it")),
+    }
 }

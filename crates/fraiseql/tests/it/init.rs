@@ -144,7 +144,8 @@ fn what_init_writes_and_says() {
     "#);
     insta::assert_snapshot!(project.read("fraiseql.toml"), @r#"
     # Settings of this project. `fraiseql config show` prints what is in force and why.
-    # No secrets here: the connection string comes from DATABASE_URL.
+    # No secrets here, only references to them: the connection string comes from DATABASE_URL, or stands
+    # here without its password, beside password = "secret://vault/secret/fraiseql#db_password".
 
     [database]
     schemas = ["public"]

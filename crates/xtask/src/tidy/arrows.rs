@@ -42,8 +42,17 @@ const DATA_PLANE: &[&str] = &["serve", "proxy"];
 const DEPLOY: &[&str] = &["flow", "agent", "migrate", "backup", "rollout", "ops", "console", "cluster"];
 
 /// Libraries without I/O, clock or randomness, in the ways that pure crates use them.
-const PURE_LIBRARIES: &[&str] =
-    &["apollo-compiler", "bytes", "indexmap", "serde", "serde_json", "sha2", "strsim", "thiserror"];
+const PURE_LIBRARIES: &[&str] = &[
+    "apollo-compiler",
+    "bytes",
+    "indexmap",
+    "serde",
+    "serde_json",
+    "sha2",
+    "strsim",
+    "thiserror",
+    "zeroize",
+];
 
 /// Drivers, which only `postgres` may name in code that ships.
 const DRIVERS: &[&str] =

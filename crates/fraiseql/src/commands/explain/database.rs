@@ -46,9 +46,9 @@ pub(crate) struct Explaining {
 
 impl Explaining {
     /// Connects.
-    pub(crate) async fn connect(url: &str) -> Result<Self, Failure> {
+    pub(crate) async fn connect(target: Target) -> Result<Self, Failure> {
         let options = PoolOptions { size: 1, connect_timeout: CONNECT_TIMEOUT };
-        let pool = Pool::new(Target::parse(url)?, options);
+        let pool = Pool::new(target, options);
         let mut session = pool.acquire(Instant::now() + CONNECT_TIMEOUT).await?;
         let version = one(&mut session, "SELECT current_setting('server_version_num')", &[]).await?;
         let version = String::from_utf8_lossy(&version).parse();

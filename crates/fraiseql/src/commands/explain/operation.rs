@@ -12,7 +12,7 @@ use fraiseql_model::response::GraphqlError;
 use serde_json::{Map, Value, json};
 
 use crate::args;
-use crate::commands::usage::database_url;
+use crate::commands::usage::database_target;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::project::{Project, open_artifact};
@@ -38,8 +38,7 @@ pub(crate) async fn run(text: &str, arguments: &args::Explain, printer: &Printer
     if statements.is_empty() {
         printer.say("no statement: the answer is known without the database");
     }
-    let url = database_url(&project).await?;
-    let mut database = Explaining::connect(&url).await?;
+    let mut database = Explaining::connect(database_target(&project).await?).await?;
     let mut explained = Vec::new();
     for (field, sql, params) in statements {
         let plan = database.plan(&sql, &params, asking).await?;

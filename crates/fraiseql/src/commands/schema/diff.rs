@@ -5,7 +5,7 @@ use fraiseql_model::errors;
 use serde_json::{Value, json};
 
 use crate::args::{Diff, ProjectArguments};
-use crate::commands::usage::database_url as database_url_of;
+use crate::commands::usage::database_target;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::project::Project;
@@ -48,8 +48,8 @@ async fn usage(arguments: &Diff) -> Result<Option<Vec<FieldUsage>>, Failure> {
     let Some(dir) = arguments.usage.clone() else { return Ok(None) };
     let database_url = arguments.database_url.clone();
     let project = ProjectArguments { dir, env: None, database_url, set: Vec::new() };
-    let url = database_url_of(&Project::open(&project, &[])?).await?;
-    read(&url, arguments.since).await.map(Some)
+    let target = database_target(&Project::open(&project, &[])?).await?;
+    read(&target, arguments.since).await.map(Some)
 }
 
 fn text<'u>(changes: &[Change], days: i32, clients: impl Fn(&Change) -> Clients<'u>) -> String {
