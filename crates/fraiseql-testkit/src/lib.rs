@@ -6,7 +6,7 @@ mod fault;
 mod wait;
 
 pub use bouncer::Bouncer;
-pub use database::{Database, chinook_sql, nasty_sql};
+pub use database::{Database, chinook_sql, nasty_sql, server_major};
 pub use fault::{Fault, FaultProxy};
 pub use fraiseql_cluster::{Scratch, ScratchOptions};
 pub use wait::wait_until;

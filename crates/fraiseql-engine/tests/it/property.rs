@@ -9,8 +9,10 @@ mod conditions;
 mod dice;
 mod document;
 mod filtering;
+mod gathering;
 mod model;
 mod shrinking;
+mod summing;
 mod values;
 mod worlds;
 

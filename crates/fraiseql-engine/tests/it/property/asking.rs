@@ -39,13 +39,13 @@ pub(super) struct Asker<'m> {
     fragments: Vec<Fragment>,
     /// Fragments that may be spread anywhere: their response keys are nobody else's.
     shared: Vec<(String, usize)>,
-    fields: usize,
+    pub(super) fields: usize,
     aliases: usize,
 }
 
 /// What is asked of one object, all its selection sets merged: fields of one key must be alike.
 #[derive(Default)]
-struct Merged {
+pub(super) struct Merged {
     keys: BTreeMap<String, (Asked, Option<usize>, Merged)>,
     /// Set where every key must be new.
     prefix: Option<String>,
@@ -101,6 +101,9 @@ impl Asker<'_> {
     fn root_field(&mut self, merged: &mut Merged) -> Asked {
         let table = self.dice.count(0, self.model.tables.len() - 1);
         let found = &self.model.tables[table];
+        if self.dice.chance(30) {
+            return self.sibling(&found.list, table, DEPTH_MAX);
+        }
         let (name, arguments) = if !found.lookups.is_empty() && self.dice.chance(25) {
             let lookup = self.dice.pick(&found.lookups).clone();
             let argument = self.lookup_argument(table, &lookup);
@@ -140,6 +143,13 @@ impl Asker<'_> {
             arguments.push(("orderBy".to_owned(), order));
         }
         let ordered = arguments.iter().any(|(name, _)| name == "orderBy");
+        if ordered
+            && self.dice.chance(12)
+            && let Some(columns) = self.columns(table)
+        {
+            let columns = self.lift(columns, &format!("[{type_name}Column!]"), Need::Given);
+            arguments.push(("distinctOn".to_owned(), columns));
+        }
         for (name, given, most) in [("limit", limit, 9), ("offset", offset, 5)] {
             if given {
                 let count = Term::Number(self.dice.between(0, most).to_string());
@@ -153,7 +163,7 @@ impl Asker<'_> {
     }
 
     /// Returns fields of an object, at least one.
-    fn selections(&mut self, table: usize, levels: usize, merged: &mut Merged) -> Vec<Selection> {
+    pub(super) fn selections(&mut self, table: usize, levels: usize, merged: &mut Merged) -> Vec<Selection> {
         let type_name = &self.model.tables[table].type_name;
         let mut selections = Vec::new();
         let most = if self.fields > FIELDS_MAX { 1 } else { 4 };
@@ -201,7 +211,7 @@ impl Asker<'_> {
         name
     }
 
-    fn new_name(&mut self, prefix: &str) -> String {
+    pub(super) fn new_name(&mut self, prefix: &str) -> String {
         self.aliases += 1;
         format!("{prefix}{}", self.aliases)
     }
@@ -219,6 +229,11 @@ impl Asker<'_> {
         let Some(field) = (!fields.is_empty()).then(|| *self.dice.pick(&fields)) else {
             return self.typename(merged);
         };
+        if let Binding::ToMany(way) = &field.binding
+            && self.dice.chance(30)
+        {
+            return self.sibling(&field.name, way.target, levels);
+        }
         let (arguments, below) = match &field.binding {
             Binding::Column { .. } => (Vec::new(), None),
             Binding::ToOne(way) => (Vec::new(), Some(way.target)),
@@ -274,7 +289,7 @@ impl Asker<'_> {
         Some(self.with_selections(merged, asked, below, levels))
     }
 
-    fn directives(&mut self) -> Vec<Directive> {
+    pub(super) fn directives(&mut self) -> Vec<Directive> {
         let mut directives = Vec::new();
         for include in [true, false] {
             if self.dice.chance(7) {
