@@ -14,11 +14,7 @@ use super::summing::{alike, named};
 
 /// Returns `data`.
 pub(super) fn answer(model: &Model, operation: &Operation) -> Value {
-    let given = operation.variables.iter().filter_map(|variable| {
-        let value = variable.sent.as_ref().or(variable.default.as_ref())?;
-        Some((variable.name.as_str(), value))
-    });
-    let answerer = Answerer { model, operation, given: given.collect() };
+    let answerer = Answerer::new(model, operation);
     let groups = answerer.collect([operation.selections.as_slice()]);
     let mut data = Map::new();
     for (key, group) in groups {
@@ -36,6 +32,14 @@ pub(super) struct Answerer<'o> {
 pub(super) type Row = Vec<Cell>;
 
 impl<'o> Answerer<'o> {
+    pub(super) fn new(model: &'o Model, operation: &'o Operation) -> Self {
+        let given = operation.variables.iter().filter_map(|variable| {
+            let value = variable.sent.as_ref().or(variable.default.as_ref())?;
+            Some((variable.name.as_str(), value))
+        });
+        Self { model, operation, given: given.collect() }
+    }
+
     /// CollectFields, where every type condition holds: each fragment is on the type it stands in.
     pub(super) fn collect(
         &self,
@@ -172,7 +176,7 @@ impl<'o> Answerer<'o> {
         page.map(|row| self.object(table, row, group)).collect()
     }
 
-    pub(super) fn filter(&self, table: usize, rows: &mut Vec<&'o Row>, asked: &'o Asked) {
+    pub(super) fn filter(&self, table: usize, rows: &mut Vec<&'o Row>, asked: &Asked) {
         if let Some(filter) = self.argument(asked, "where") {
             let found = &self.model.tables[table];
             rows.retain(|row| conditions::holds(self.model, found, row, &filter) == Some(true));
@@ -180,7 +184,7 @@ impl<'o> Answerer<'o> {
     }
 
     /// Sorts by `orderBy`; rows that are alike stay in their order.
-    pub(super) fn sort(&self, table: usize, rows: &mut [&'o Row], asked: &'o Asked) {
+    pub(super) fn sort(&self, table: usize, rows: &mut [&'o Row], asked: &Asked) {
         let found = &self.model.tables[table];
         let order = self.argument(asked, "orderBy").map_or(Vec::new(), |order| items(&order).to_vec());
         rows.sort_by(|left, right| {

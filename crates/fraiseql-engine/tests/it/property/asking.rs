@@ -15,15 +15,7 @@ const ALIASES: &[&str] =
 
 /// Returns a random operation.
 pub(super) fn operation(model: &Model, dice: &mut Dice) -> Operation {
-    let mut asker = Asker {
-        model,
-        dice,
-        variables: Vec::new(),
-        fragments: Vec::new(),
-        shared: Vec::new(),
-        fields: 0,
-        aliases: 0,
-    };
+    let mut asker = Asker::new(model, dice);
     let selections = asker.root();
     let Asker { variables, fragments, .. } = asker;
     let mut operation = Operation { variables, fragments, selections };
@@ -41,6 +33,8 @@ pub(super) struct Asker<'m> {
     shared: Vec<(String, usize)>,
     pub(super) fields: usize,
     aliases: usize,
+    /// True where no variable may take the place of a value.
+    pub(super) literal: bool,
 }
 
 /// What is asked of one object, all its selection sets merged: fields of one key must be alike.
@@ -62,6 +56,13 @@ pub(super) enum Need {
     Given,
     /// Not null.
     NonNull,
+}
+
+impl<'m> Asker<'m> {
+    pub(super) fn new(model: &'m Model, dice: &'m mut Dice) -> Self {
+        let (variables, fragments, shared) = (Vec::new(), Vec::new(), Vec::new());
+        Self { model, dice, variables, fragments, shared, fields: 0, aliases: 0, literal: false }
+    }
 }
 
 impl Asker<'_> {
@@ -304,7 +305,7 @@ impl Asker<'_> {
 
     /// Returns the value, or a variable with the value; or one that is like it, or left out.
     pub(super) fn lift(&mut self, value: Term, of: &str, need: Need) -> Term {
-        if value.has_variable() || !self.dice.chance(25) {
+        if self.literal || value.has_variable() || !self.dice.chance(25) {
             return value;
         }
         let required = format!("{of}!");

@@ -236,7 +236,7 @@ impl Cell {
     }
 
     /// Returns the value as an SQL literal.
-    fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         match self {
             Self::Null => "NULL".to_owned(),
             Self::Int(value) => value.to_string(),
