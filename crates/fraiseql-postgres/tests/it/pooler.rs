@@ -88,7 +88,9 @@ async fn values_are_written_as_the_contract_says() {
         let mut rows = session.run(&batch).await.unwrap();
         let row = rows.next().await.unwrap().unwrap();
         let text: Vec<Bytes> = (0..row.len()).map(|column| row.get(column).unwrap()).collect();
-        assert_eq!(text, ["P1DT2H", "2026-01-01 10:00:00+00", "\\x61", "0.30000000000000004"]);
+        // Before 12 a float has all of its digits, and not the fewest that tell it from others.
+        let float = if server_major() < 12 { "0.300000000000000044" } else { "0.30000000000000004" };
+        assert_eq!(text, ["P1DT2H", "2026-01-01 10:00:00+00", "\\x61", float]);
         assert!(rows.next().await.unwrap().is_none());
     }
 }
