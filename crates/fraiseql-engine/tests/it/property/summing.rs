@@ -77,7 +77,7 @@ impl<'o> Answerer<'o> {
         }
         let order = self.argument(group[0], "orderBy");
         groups.sort_by(|left, right| {
-            let asked = order.iter().flat_map(|order| items(order));
+            let asked = order.iter().flat_map(items);
             let asked = asked
                 .fold(Ordering::Equal, |order, item| order.then_with(|| ordered(found, left, right, item)));
             by.iter().fold(asked, |order, column| {
