@@ -14,7 +14,7 @@ unexport DATABASE_URL
 READY := . "$(SETUP_ENV)" &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench conformance conformance-write lint doc clean
+.PHONY: help setup demo test versions bench conformance conformance-write lint doc clean
 .NOTPARALLEL:
 
 help: ## Say what can be made
@@ -32,6 +32,9 @@ test: ## Install what is missing, run every test and name the ten slowest
 	@scripts/setup.sh "$(SETUP_ENV)" tests
 	@echo "test: building (minutes the first time)" >&2
 	@$(READY) cargo xtask test
+
+versions: setup ## Run what talks to PostgreSQL on each version from 10 to 18 (needs npm; installs it with apt)
+	@$(READY) exec scripts/versions.sh "$(CACHE)"
 
 bench: setup ## Measure against pgbench with the same SQL and print the ratios
 	@$(READY) exec bench/run.sh

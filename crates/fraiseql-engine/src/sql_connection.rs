@@ -10,14 +10,12 @@ impl<'s> Writer<'s> {
     /// Returns an expression of type json.
     pub(crate) fn connection(&mut self, connection: &Connection<'s>, parent: Option<&str>) -> String {
         let number = self.next_number();
-        let size =
-            connection.size.as_ref().map(|size| format!("{}::pg_catalog.int8", self.param(size.clone())));
         let mut page = PageWriter {
             connection,
             parent,
             base: format!("\"{number}\""),
             found: format!("\"{number}p\""),
-            size,
+            size: None,
             joins: String::new(),
             rows: Vec::new(),
             aggregates: Vec::new(),
@@ -108,7 +106,8 @@ struct PageWriter<'w, 's> {
     parent: Option<&'w str>,
     base: String,
     found: String,
-    /// The most rows, as SQL.
+    /// The most rows, as SQL; none before something needs it: a value that the text does not name is
+    /// refused by PostgreSQL.
     size: Option<String>,
     /// Joins below the rows of the page.
     joins: String,
@@ -126,7 +125,7 @@ impl<'s> PageWriter<'_, 's> {
             ConnectionValue::Aggregate(aggregate) => writer.aggregate(aggregate, self.parent),
             ConnectionValue::Nodes(outputs) => {
                 let node = self.node(writer, outputs);
-                self.list(node)
+                self.list(writer, node)
             }
             ConnectionValue::Edges(edge) => {
                 let mut entries = Vec::with_capacity(edge.len());
@@ -139,7 +138,7 @@ impl<'s> PageWriter<'_, 's> {
                     entries.push((key.as_str(), value));
                 }
                 let edge = writer.object_of(&entries);
-                self.list(edge)
+                self.list(writer, edge)
             }
             ConnectionValue::PageInfo(values) => {
                 let entries: Vec<(&str, String)> =
@@ -158,17 +157,26 @@ impl<'s> PageWriter<'_, 's> {
     }
 
     /// Returns the list of an expression for each row of the page.
-    fn list(&mut self, row: String) -> String {
+    fn list(&mut self, writer: &mut Writer<'s>, row: String) -> String {
         let name = format!("\"{}\"", self.rows.len());
         self.rows.push(format!("{row} AS {name}"));
-        let within = self.within();
+        let within = self.within(writer);
         let order = if self.connection.backward { "\"#n\" DESC" } else { "\"#n\"" };
         self.aggregate(format!("coalesce(json_agg({name} ORDER BY {order}){within}, '[]'::json)"))
     }
 
+    /// Returns the most rows of the page, as SQL.
+    fn size(&mut self, writer: &mut Writer<'s>) -> Option<String> {
+        if self.size.is_none() {
+            let size = self.connection.size.clone();
+            self.size = size.map(|size| format!("{}::pg_catalog.int8", writer.param(size)));
+        }
+        self.size.clone()
+    }
+
     /// Keeps the row behind the page out of an aggregate.
-    fn within(&self) -> String {
-        self.size.as_ref().map_or_else(String::new, |size| format!(" FILTER (WHERE \"#n\" <= {size})"))
+    fn within(&mut self, writer: &mut Writer<'s>) -> String {
+        self.size(writer).map_or_else(String::new, |size| format!(" FILTER (WHERE \"#n\" <= {size})"))
     }
 
     fn aggregate(&mut self, sql: String) -> String {
@@ -183,22 +191,22 @@ impl<'s> PageWriter<'_, 's> {
             PageValue::Typename(name) => text(name),
             PageValue::HasNext if backward => self.beyond(writer),
             PageValue::HasPrevious if !backward => self.beyond(writer),
-            PageValue::HasNext | PageValue::HasPrevious => match self.size.clone() {
+            PageValue::HasNext | PageValue::HasPrevious => match self.size(writer) {
                 Some(size) => self.aggregate(format!("count(*) > {size}")),
                 None => "false".to_owned(),
             },
-            PageValue::Start if backward => self.outermost(),
-            PageValue::End if !backward => self.outermost(),
+            PageValue::Start if backward => self.outermost(writer),
+            PageValue::End if !backward => self.outermost(writer),
             PageValue::Start | PageValue::End => {
-                let page = self.size.as_ref().map_or_else(String::new, |size| format!(" AND {size} > 0"));
+                let page = self.size(writer).map_or_else(String::new, |size| format!(" AND {size} > 0"));
                 self.aggregate(format!("max(\"#c\") FILTER (WHERE \"#n\" = 1{page})"))
             }
         }
     }
 
     /// The cursor of the row that is farthest from where the page begins.
-    fn outermost(&mut self) -> String {
-        let within = self.within();
+    fn outermost(&mut self, writer: &mut Writer<'s>) -> String {
+        let within = self.within(writer);
         self.aggregate(format!("(array_agg(\"#c\" ORDER BY \"#n\" DESC){within})[1]"))
     }
 
@@ -214,8 +222,8 @@ impl<'s> PageWriter<'_, 's> {
     }
 
     /// Returns FROM for the rows of the page, each with its number, cursor and expressions.
-    fn page(&self, writer: &mut Writer<'s>) -> String {
-        let (base, connection) = (&self.base, self.connection);
+    fn page(&mut self, writer: &mut Writer<'s>) -> String {
+        let (base, connection) = (&self.base.clone(), self.connection);
         let (from, mut conditions) = writer.matching(&connection.rows, base, self.parent);
         if let Some(cursor) = &connection.cursor {
             conditions.push(writer.behind(&connection.order, &cursor.values, base, connection.backward));
@@ -255,7 +263,7 @@ impl<'s> PageWriter<'_, 's> {
         });
         let columns = needed_columns(outputs.flatten(), &[], base, RowColumn::Alias);
         let columns = if columns.is_empty() { cursor } else { format!("{columns}, {cursor}") };
-        let limit = match &self.size {
+        let limit = match self.size(writer) {
             Some(size) => format!(" LIMIT {size} + 1"),
             None => String::new(),
         };

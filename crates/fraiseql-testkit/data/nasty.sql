@@ -46,7 +46,7 @@ CREATE FUNCTION add_person(id int, name text DEFAULT 'nobody') RETURNS people LA
 CREATE FUNCTION find_people(pattern text) RETURNS SETOF people LANGUAGE sql STABLE AS $$ SELECT * FROM people WHERE name LIKE pattern $$;
 CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT $1 * 2 $$;
 CREATE FUNCTION pairs(OUT a int, OUT b text) RETURNS SETOF record LANGUAGE sql STABLE AS $$ SELECT 1, 'x' $$;
-CREATE FUNCTION nothing() RETURNS void LANGUAGE sql AS $$ SELECT 1 $$;
+CREATE FUNCTION nothing() RETURNS void LANGUAGE sql AS $$ $$;
 CREATE FUNCTION overloaded(a int) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;
 CREATE FUNCTION overloaded(a text) RETURNS int LANGUAGE sql AS $$ SELECT 2 $$;
 COMMENT ON TABLE people IS 'People with """quotes""" and a \ backslash

@@ -10,7 +10,7 @@ mod wait;
 
 pub use aws::{AwsUser, aws_store};
 pub use bouncer::Bouncer;
-pub use database::{Database, chinook_sql, nasty_sql};
+pub use database::{Database, chinook_sql, nasty_sql, server_major};
 pub use endpoint::{Asked, HttpEndpoint};
 pub use fault::{Fault, FaultProxy};
 pub use fraiseql_cluster::{Scratch, ScratchOptions};

@@ -152,7 +152,10 @@ fn fields(import: &mut Import, owner: &Entry<'_>, column: Option<&str>) -> Resul
             _ => String::new(),
         };
         let ty = field.ty("type")?;
-        sdl.push_str(&format!("  {name}: {ty}{}{key}{}\n", field.mark(), deprecated(&field)));
+        // The column of the key: of a view PostgreSQL proves nothing, the file's word is all there is.
+        let is_key = column.is_some() && written == "id" && owner.get("sql_source").is_some();
+        let trusted = if is_key && !field.flag("nullable") { " @neverNull" } else { "" };
+        sdl.push_str(&format!("  {name}: {ty}{}{key}{trusted}{}\n", field.mark(), deprecated(&field)));
     }
     Ok(sdl)
 }

@@ -72,7 +72,7 @@ fn an_authoring_file_becomes_sdl() {
 
     "A person."
     type User @relation(name: "v_user", key: ["id"]) @json(column: "data") {
-      id: ID!
+      id: ID! @neverNull
       firstName: String
       email: String!
       address: Address

@@ -129,5 +129,7 @@ async fn a_page_reads_the_index_and_not_the_table() {
     let first = w.run(query, "{}").await.unwrap();
     let cursor = first["readingsConnection"]["pageInfo"]["endCursor"].as_str().unwrap().to_owned();
     let plan = w.explain(query, &json!({"c": cursor}).to_string()).await;
-    assert!(plan.contains("Index") && !plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
+    // The rows of the page itself may be sorted again: from 16 on, aggregates show that as a step.
+    let (_, read) = plan.split_once("Limit").expect("only a page is read");
+    assert!(read.contains("Index") && !plan.contains("Seq Scan") && !read.contains("Sort"), "{plan}");
 }

@@ -2,7 +2,7 @@
 
 use fraiseql_compile::{InitOptions, init};
 use fraiseql_model::artifact::{Artifact, Derived, Field, Form, ObjectType, QueryField};
-use fraiseql_testkit::nasty_sql;
+use fraiseql_testkit::{nasty_sql, server_major};
 
 use crate::world::World;
 
@@ -31,6 +31,8 @@ async fn every_kind_of_value_makes_the_round_trip() {
     });
     let variables = serde_json::json!({ "k": kind }).to_string();
     let found = w.run(query, &variables).await.unwrap();
+    // Generated columns came with 12.
+    let doubled = (server_major() >= 12).then_some(-65536);
     let expected = serde_json::json!({
         "small": -32768, "big": "9007199254740993", "num": "12345678901234567890.0123456789", "r4": 0.5, "r8": 1e-7,
         "flag": false, "txt": "it's \"quoted\" \\ 🎸\n", "vc": "ab", "ch": "abc",
@@ -41,7 +43,7 @@ async fn every_kind_of_value_makes_the_round_trip() {
         "raws": ["AP8="], "home": {"street": "Main", "zip code": "123"},
         "homes": [{"street": "A", "zip code": null}, {"street": "B", "zip code": null}],
         "span": "[1,5)", "period": "[\"2026-01-01 00:00:00+00\",)", "floats": "[1.5,2.5]", "ip": "10.0.0.1",
-        "mac": "08:00:2b:01:02:03", "bits": "101", "x": "<a/>", "doubled": -65536, "moods": ["SAD"], "mails": ["a@b"]
+        "mac": "08:00:2b:01:02:03", "bits": "101", "x": "<a/>", "doubled": doubled, "moods": ["SAD"], "mails": ["a@b"]
     });
     let found = &found["insertKind"];
     for (key, value) in expected.as_object().unwrap() {
@@ -66,7 +68,10 @@ fn same_number(value: &serde_json::Value) -> String {
 #[tokio::test]
 async fn floats_that_json_lacks_become_null() {
     let w = world().await;
-    w.execute("insert into kinds (id, r4, r8) values (gen_random_uuid(), 'NaN', '-Infinity')").await;
+    w.execute(
+        "insert into kinds (id, r4, r8) values ('00000000-0000-0000-0000-000000000001', 'NaN', '-Infinity')",
+    )
+    .await;
     w.check("{kinds{r4 r8}}", "{}", "select '{\"kinds\":[{\"r4\":null,\"r8\":null}]}'::json").await;
 }
 

@@ -9,9 +9,12 @@ mod conditions;
 mod dice;
 mod document;
 mod filtering;
+mod gathering;
 mod model;
 mod shrinking;
+mod summing;
 mod values;
+mod walking;
 mod worlds;
 
 use serde_json::Value;
@@ -24,11 +27,17 @@ use model::Model;
 const SEED: u64 = 20_260_131;
 const WORLDS: u64 = 32;
 const OPERATIONS: usize = 40;
+const WALKS: usize = 4;
 
 #[tokio::test]
 async fn random_operations_are_answered_as_by_the_reference() {
-    for world in 0..WORLDS {
-        check_world(SEED + world).await;
+    let worlds = std::env::var("FRAISEQL_PROPERTY_WORLDS");
+    let worlds =
+        worlds.map_or(WORLDS, |worlds| worlds.parse().expect("FRAISEQL_PROPERTY_WORLDS is a number"));
+    let seed = std::env::var("FRAISEQL_PROPERTY_SEED");
+    let seed = seed.map_or(SEED, |seed| seed.parse().expect("FRAISEQL_PROPERTY_SEED is a number"));
+    for world in 0..worlds {
+        check_world(seed + world).await;
     }
 }
 
@@ -38,6 +47,11 @@ async fn check_world(seed: u64) {
     let (ddl, sdl) = (model.ddl(), model.sdl());
     println!("seed {seed}");
     let world = World::made(&ddl, |_| sdl.clone()).await;
+    for number in 0..WALKS {
+        if let Some(wrong) = walking::walk(&world, &model, &mut dice).await {
+            panic!("seed {seed}, walk {number}\n{ddl}\n{sdl}\n{wrong}");
+        }
+    }
     for number in 0..OPERATIONS {
         let operation = asking::operation(&model, &mut dice);
         if differs(&world, &model, &operation).await {

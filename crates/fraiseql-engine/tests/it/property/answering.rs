@@ -10,14 +10,11 @@ use serde_json::{Map, Value};
 use super::conditions;
 use super::document::{Asked, Directive, Operation, Selection, Term};
 use super::model::{Binding, Cell, Model, Table, Way, decimal_text};
+use super::summing::{alike, named};
 
 /// Returns `data`.
 pub(super) fn answer(model: &Model, operation: &Operation) -> Value {
-    let given = operation.variables.iter().filter_map(|variable| {
-        let value = variable.sent.as_ref().or(variable.default.as_ref())?;
-        Some((variable.name.as_str(), value))
-    });
-    let answerer = Answerer { model, operation, given: given.collect() };
+    let answerer = Answerer::new(model, operation);
     let groups = answerer.collect([operation.selections.as_slice()]);
     let mut data = Map::new();
     for (key, group) in groups {
@@ -26,17 +23,28 @@ pub(super) fn answer(model: &Model, operation: &Operation) -> Value {
     Value::Object(data)
 }
 
-struct Answerer<'o> {
-    model: &'o Model,
+pub(super) struct Answerer<'o> {
+    pub(super) model: &'o Model,
     operation: &'o Operation,
     given: BTreeMap<&'o str, &'o Term>,
 }
 
-type Row = Vec<Cell>;
+pub(super) type Row = Vec<Cell>;
 
 impl<'o> Answerer<'o> {
+    pub(super) fn new(model: &'o Model, operation: &'o Operation) -> Self {
+        let given = operation.variables.iter().filter_map(|variable| {
+            let value = variable.sent.as_ref().or(variable.default.as_ref())?;
+            Some((variable.name.as_str(), value))
+        });
+        Self { model, operation, given: given.collect() }
+    }
+
     /// CollectFields, where every type condition holds: each fragment is on the type it stands in.
-    fn collect(&self, sets: impl IntoIterator<Item = &'o [Selection]>) -> Vec<(&'o str, Vec<&'o Asked>)> {
+    pub(super) fn collect(
+        &self,
+        sets: impl IntoIterator<Item = &'o [Selection]>,
+    ) -> Vec<(&'o str, Vec<&'o Asked>)> {
         let mut groups = Vec::new();
         for set in sets {
             self.collect_into(set, &mut groups);
@@ -85,7 +93,7 @@ impl<'o> Answerer<'o> {
         })
     }
 
-    fn argument(&self, field: &Asked, name: &str) -> Option<Term> {
+    pub(super) fn argument(&self, field: &Asked, name: &str) -> Option<Term> {
         let (_, value) = field.arguments.iter().find(|(known, _)| known == name)?;
         self.resolved(value).filter(|value| *value != Term::Null)
     }
@@ -98,6 +106,9 @@ impl<'o> Answerer<'o> {
         for (index, table) in self.model.tables.iter().enumerate() {
             if table.list == asked.name {
                 return self.list(index, table.rows.iter().collect(), group);
+            }
+            if let Some(suffix) = suffix(&asked.name, &table.list) {
+                return self.sibling(suffix, index, table.rows.iter().collect(), group);
             }
             if let Some(lookup) = table.lookups.iter().find(|lookup| lookup.name == asked.name) {
                 let field = &table.fields[lookup.field];
@@ -113,7 +124,7 @@ impl<'o> Answerer<'o> {
         unreachable!("{} is no root field", asked.name)
     }
 
-    fn object(&self, table: usize, row: &Row, group: &[&'o Asked]) -> Value {
+    pub(super) fn object(&self, table: usize, row: &Row, group: &[&'o Asked]) -> Value {
         let mut object = Map::new();
         for (key, group) in self.collect(group.iter().map(|field| field.selections.as_slice())) {
             object.insert(key.to_owned(), self.value(table, row, &group));
@@ -126,6 +137,13 @@ impl<'o> Answerer<'o> {
         if group[0].name == "__typename" {
             return Value::from(found.type_name.clone());
         }
+        for field in &found.fields {
+            if let (Binding::ToMany(way), Some(suffix)) =
+                (&field.binding, suffix(&group[0].name, &field.name))
+            {
+                return self.sibling(suffix, way.target, related(self.model, row, way).collect(), group);
+            }
+        }
         match &found.field(&group[0].name).binding {
             Binding::Column { column, id } => json(&row[*column], found.columns[*column].kind.scalar(*id)),
             Binding::ToOne(way) => {
@@ -137,31 +155,56 @@ impl<'o> Answerer<'o> {
     }
 
     fn list(&self, table: usize, mut rows: Vec<&'o Row>, group: &[&'o Asked]) -> Value {
-        let found = &self.model.tables[table];
-        if let Some(filter) = self.argument(group[0], "where") {
-            rows.retain(|row| conditions::holds(self.model, found, row, &filter) == Some(true));
-        }
-        let order = self.argument(group[0], "orderBy").map_or(Vec::new(), |order| items(&order).to_vec());
+        self.filter(table, &mut rows, group[0]);
         let (limit, offset) = (self.number(group[0], "limit"), self.number(group[0], "offset"));
-        if order.iter().all(|item| *item == Term::Object(Vec::new())) && (limit.is_some() || offset.is_some())
-        {
+        if limit.is_some() || offset.is_some() {
             rows.sort_by(|left, right| compare(&left[0], &right[0]));
         }
+        self.sort(table, &mut rows, group[0]);
+        if let Some(columns) = self.argument(group[0], "distinctOn") {
+            let columns = named(&self.model.tables[table], &columns);
+            let mut kept: Vec<&Row> = Vec::new();
+            rows.retain(|row| {
+                let new = !kept.iter().any(|known| alike(known, row, &columns));
+                if new {
+                    kept.push(row);
+                }
+                new
+            });
+        }
+        let page = rows.into_iter().skip(offset.unwrap_or(0)).take(limit.unwrap_or(usize::MAX));
+        page.map(|row| self.object(table, row, group)).collect()
+    }
+
+    pub(super) fn filter(&self, table: usize, rows: &mut Vec<&'o Row>, asked: &Asked) {
+        if let Some(filter) = self.argument(asked, "where") {
+            let found = &self.model.tables[table];
+            rows.retain(|row| conditions::holds(self.model, found, row, &filter) == Some(true));
+        }
+    }
+
+    /// Sorts by `orderBy`; rows that are alike stay in their order.
+    pub(super) fn sort(&self, table: usize, rows: &mut [&'o Row], asked: &Asked) {
+        let found = &self.model.tables[table];
+        let order = self.argument(asked, "orderBy").map_or(Vec::new(), |order| items(&order).to_vec());
         rows.sort_by(|left, right| {
             order.iter().fold(Ordering::Equal, |order, item| {
                 order.then_with(|| ordered(self.model, found, Some(left), Some(right), item))
             })
         });
-        let page = rows.into_iter().skip(offset.unwrap_or(0)).take(limit.unwrap_or(usize::MAX));
-        page.map(|row| self.object(table, row, group)).collect()
     }
 
-    fn number(&self, field: &Asked, name: &str) -> Option<usize> {
+    pub(super) fn number(&self, field: &Asked, name: &str) -> Option<usize> {
         match self.argument(field, name)? {
             Term::Number(digits) => Some(digits.parse().expect("a count")),
             other => unreachable!("{other:?} is no count"),
         }
     }
+}
+
+/// Returns what a field's name has behind the name of a list, when it stands beside that list.
+fn suffix<'n>(name: &'n str, list: &str) -> Option<&'n str> {
+    name.strip_prefix(list).filter(|rest| matches!(*rest, "Aggregate" | "Groups" | "Connection"))
 }
 
 /// Returns the rows that a reference leads to. Null equals nothing.
@@ -219,7 +262,7 @@ fn ordered(model: &Model, table: &Table, left: Option<&Row>, right: Option<&Row>
     order
 }
 
-fn directed(left: &Cell, right: &Cell, direction: &str) -> Ordering {
+pub(super) fn directed(left: &Cell, right: &Cell, direction: &str) -> Ordering {
     let descending = direction.starts_with("DESC");
     let nulls_first = if direction.contains("NULLS") { direction.ends_with("FIRST") } else { descending };
     match (left.is_null(), right.is_null()) {
@@ -233,7 +276,7 @@ fn directed(left: &Cell, right: &Cell, direction: &str) -> Ordering {
     }
 }
 
-fn json(cell: &Cell, scalar: &str) -> Value {
+pub(super) fn json(cell: &Cell, scalar: &str) -> Value {
     match cell {
         Cell::Null => Value::Null,
         Cell::Int(value) if scalar == "Int" => Value::from(*value),

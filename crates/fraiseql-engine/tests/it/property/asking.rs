@@ -15,15 +15,7 @@ const ALIASES: &[&str] =
 
 /// Returns a random operation.
 pub(super) fn operation(model: &Model, dice: &mut Dice) -> Operation {
-    let mut asker = Asker {
-        model,
-        dice,
-        variables: Vec::new(),
-        fragments: Vec::new(),
-        shared: Vec::new(),
-        fields: 0,
-        aliases: 0,
-    };
+    let mut asker = Asker::new(model, dice);
     let selections = asker.root();
     let Asker { variables, fragments, .. } = asker;
     let mut operation = Operation { variables, fragments, selections };
@@ -39,13 +31,15 @@ pub(super) struct Asker<'m> {
     fragments: Vec<Fragment>,
     /// Fragments that may be spread anywhere: their response keys are nobody else's.
     shared: Vec<(String, usize)>,
-    fields: usize,
+    pub(super) fields: usize,
     aliases: usize,
+    /// True where no variable may take the place of a value.
+    pub(super) literal: bool,
 }
 
 /// What is asked of one object, all its selection sets merged: fields of one key must be alike.
 #[derive(Default)]
-struct Merged {
+pub(super) struct Merged {
     keys: BTreeMap<String, (Asked, Option<usize>, Merged)>,
     /// Set where every key must be new.
     prefix: Option<String>,
@@ -62,6 +56,13 @@ pub(super) enum Need {
     Given,
     /// Not null.
     NonNull,
+}
+
+impl<'m> Asker<'m> {
+    pub(super) fn new(model: &'m Model, dice: &'m mut Dice) -> Self {
+        let (variables, fragments, shared) = (Vec::new(), Vec::new(), Vec::new());
+        Self { model, dice, variables, fragments, shared, fields: 0, aliases: 0, literal: false }
+    }
 }
 
 impl Asker<'_> {
@@ -101,6 +102,9 @@ impl Asker<'_> {
     fn root_field(&mut self, merged: &mut Merged) -> Asked {
         let table = self.dice.count(0, self.model.tables.len() - 1);
         let found = &self.model.tables[table];
+        if self.dice.chance(30) {
+            return self.sibling(&found.list, table, DEPTH_MAX);
+        }
         let (name, arguments) = if !found.lookups.is_empty() && self.dice.chance(25) {
             let lookup = self.dice.pick(&found.lookups).clone();
             let argument = self.lookup_argument(table, &lookup);
@@ -140,6 +144,13 @@ impl Asker<'_> {
             arguments.push(("orderBy".to_owned(), order));
         }
         let ordered = arguments.iter().any(|(name, _)| name == "orderBy");
+        if ordered
+            && self.dice.chance(12)
+            && let Some(columns) = self.columns(table)
+        {
+            let columns = self.lift(columns, &format!("[{type_name}Column!]"), Need::Given);
+            arguments.push(("distinctOn".to_owned(), columns));
+        }
         for (name, given, most) in [("limit", limit, 9), ("offset", offset, 5)] {
             if given {
                 let count = Term::Number(self.dice.between(0, most).to_string());
@@ -153,7 +164,7 @@ impl Asker<'_> {
     }
 
     /// Returns fields of an object, at least one.
-    fn selections(&mut self, table: usize, levels: usize, merged: &mut Merged) -> Vec<Selection> {
+    pub(super) fn selections(&mut self, table: usize, levels: usize, merged: &mut Merged) -> Vec<Selection> {
         let type_name = &self.model.tables[table].type_name;
         let mut selections = Vec::new();
         let most = if self.fields > FIELDS_MAX { 1 } else { 4 };
@@ -201,7 +212,7 @@ impl Asker<'_> {
         name
     }
 
-    fn new_name(&mut self, prefix: &str) -> String {
+    pub(super) fn new_name(&mut self, prefix: &str) -> String {
         self.aliases += 1;
         format!("{prefix}{}", self.aliases)
     }
@@ -219,6 +230,11 @@ impl Asker<'_> {
         let Some(field) = (!fields.is_empty()).then(|| *self.dice.pick(&fields)) else {
             return self.typename(merged);
         };
+        if let Binding::ToMany(way) = &field.binding
+            && self.dice.chance(30)
+        {
+            return self.sibling(&field.name, way.target, levels);
+        }
         let (arguments, below) = match &field.binding {
             Binding::Column { .. } => (Vec::new(), None),
             Binding::ToOne(way) => (Vec::new(), Some(way.target)),
@@ -274,7 +290,7 @@ impl Asker<'_> {
         Some(self.with_selections(merged, asked, below, levels))
     }
 
-    fn directives(&mut self) -> Vec<Directive> {
+    pub(super) fn directives(&mut self) -> Vec<Directive> {
         let mut directives = Vec::new();
         for include in [true, false] {
             if self.dice.chance(7) {
@@ -289,7 +305,7 @@ impl Asker<'_> {
 
     /// Returns the value, or a variable with the value; or one that is like it, or left out.
     pub(super) fn lift(&mut self, value: Term, of: &str, need: Need) -> Term {
-        if value.has_variable() || !self.dice.chance(25) {
+        if self.literal || value.has_variable() || !self.dice.chance(25) {
             return value;
         }
         let required = format!("{of}!");

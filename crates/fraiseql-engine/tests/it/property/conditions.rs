@@ -22,7 +22,7 @@ pub(super) fn holds(model: &Model, table: &Table, row: &[Cell], filter: &Term) -
     }))
 }
 
-fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+pub(super) fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     let mut known = Some(true);
     for part in parts {
         match part {
@@ -34,7 +34,7 @@ fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     known
 }
 
-fn any(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+pub(super) fn any(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     all(parts.into_iter().map(|part| part.map(|held| !held))).map(|held| !held)
 }
 
@@ -54,7 +54,7 @@ fn quantified(model: &Model, row: &[Cell], way: &Way, quantifiers: &Term) -> boo
     })
 }
 
-fn column_holds(cell: &Cell, kind: Kind, conditions: &Term) -> Option<bool> {
+pub(super) fn column_holds(cell: &Cell, kind: Kind, conditions: &Term) -> Option<bool> {
     let Term::Object(conditions) = conditions else { unreachable!("{conditions:?} is no filter") };
     all(conditions.iter().map(|(operator, value)| condition(cell, kind, operator, value)))
 }

@@ -5,10 +5,10 @@ use super::document::Term;
 use super::model::{Binding, Cell, Field, Kind};
 use super::values;
 
-const DIRECTIONS: &[&str] =
+pub(super) const DIRECTIONS: &[&str] =
     &["ASC", "DESC", "ASC_NULLS_FIRST", "ASC_NULLS_LAST", "DESC_NULLS_FIRST", "DESC_NULLS_LAST"];
 const EQUALITY: &[&str] = &["eq", "neq", "in", "nin", "isnull"];
-const ORDER: &[&str] = &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte"];
+pub(super) const ORDER: &[&str] = &["eq", "neq", "in", "nin", "isnull", "gt", "gte", "lt", "lte"];
 const PATTERNS: &[&str] = &[
     "contains",
     "icontains",
@@ -121,7 +121,7 @@ impl Asker<'_> {
         (field.name.clone(), value)
     }
 
-    fn condition(&mut self, table: usize, column: usize, id: bool, operator: &str) -> Term {
+    pub(super) fn condition(&mut self, table: usize, column: usize, id: bool, operator: &str) -> Term {
         let kind = self.model.tables[table].columns[column].kind;
         let scalar = kind.scalar(id);
         match operator {
@@ -213,6 +213,11 @@ impl Asker<'_> {
         }
         let single = items.len() == 1 && self.dice.chance(40);
         if single { items.remove(0) } else { Term::List(items) }
+    }
+
+    /// Returns an order that may leave ties.
+    pub(super) fn loose_order(&mut self, table: usize) -> Term {
+        Term::List((0..self.dice.count(0, 2)).map(|_| self.order_item(table, 2)).collect())
     }
 
     fn order_item(&mut self, table: usize, levels: usize) -> Term {

@@ -2,6 +2,9 @@
 
 use fraiseql_model::names::{quote_identifier, quote_literal};
 
+/// What every list has beside it.
+const READ: &str = "@read(aggregate: true, connection: true, distinct: true)";
+
 /// A whole database and its schema.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -174,7 +177,7 @@ impl Model {
                 ));
             }
             let relation = graphql_string(&table.name);
-            types.push_str(&format!("type {} @relation(name: {relation}) {{\n", table.type_name));
+            types.push_str(&format!("type {} @relation(name: {relation}) {READ} {{\n", table.type_name));
             for field in &table.fields {
                 let bang = if field.non_null { "!" } else { "" };
                 let shape = self.graphql(table, &field.binding);
@@ -233,7 +236,7 @@ impl Cell {
     }
 
     /// Returns the value as an SQL literal.
-    fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         match self {
             Self::Null => "NULL".to_owned(),
             Self::Int(value) => value.to_string(),
