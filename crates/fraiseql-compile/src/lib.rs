@@ -7,6 +7,7 @@
 mod aggregate;
 mod alike;
 mod analysis;
+mod author_input;
 mod call;
 mod casing;
 mod column;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::argument::{Input, Scope};
 use crate::bind::format_value;
+use crate::input_document;
 use crate::ir::{Operand, OperandValue, Predicate, Term, column_term};
 use crate::operator::comparison;
 use crate::plan::{Param, ParamFormat};
@@ -121,6 +122,9 @@ pub(crate) fn operand(
     let operand = |value| Operand { sql_type: value_type.sql.clone(), value };
     if input.is_null() {
         return Ok(operand(OperandValue::Null { array: value_type.list }));
+    }
+    if schema.inputs.has(&value_type.graphql) {
+        return Ok(input_document::operand(&schema.inputs, value_type, input));
     }
     if value_type.encoding == Encoding::Label {
         return Ok(operand(labels(schema, value_type, input)?));

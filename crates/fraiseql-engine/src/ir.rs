@@ -171,6 +171,19 @@ pub(crate) enum OperandValue {
     CompositeArray(Param),
     /// An array with a parameter for each element.
     Elements(Vec<Operand>),
+    /// A value of an input type that the author wrote: a JSON document, or the composite made of it.
+    Input { document: InputDocument, composite: bool, list: bool },
+}
+
+/// A JSON document of parameters.
+#[derive(Clone, Debug)]
+pub(crate) enum InputDocument {
+    /// A parameter that is JSON text.
+    Value(Param),
+    /// A list.
+    List(Vec<InputDocument>),
+    /// An object by its keys.
+    Object(Vec<(String, InputDocument)>),
 }
 
 /// A root field that is one value.

@@ -21,6 +21,7 @@ mod expansion;
 mod explain;
 mod filter;
 mod global_id;
+mod input_document;
 mod introspected;
 mod introspection;
 mod ir;

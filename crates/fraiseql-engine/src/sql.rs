@@ -423,6 +423,9 @@ impl<'s> Writer<'s> {
                      FROM json_array_elements({json}::pg_catalog.json) AS \"e\")"
                 )
             }
+            OperandValue::Input { document, composite, list } => {
+                self.input(sql_type, document, *composite, *list)
+            }
             OperandValue::Elements(elements) => {
                 let elements: Vec<String> = elements.iter().map(|element| self.operand(element)).collect();
                 format!("ARRAY[{}]::{sql_type}[]", elements.join(", "))

@@ -54,6 +54,19 @@ pub struct Artifact {
     /// Operations that clients may ask for by their id, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<PersistedOperation>,
+    /// Input types that the author wrote: their fields, by GraphQL name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, BTreeMap<String, InputField>>,
+}
+
+/// A field of an input type that the author wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputField {
+    /// The attribute of a composite type, or the key of a JSON object, that it becomes.
+    pub key: String,
+    /// The named GraphQL type: a scalar, an enum, or an input type.
+    pub graphql: String,
 }
 
 /// An operation of the project's folder `operations`, checked against the schema.
@@ -613,6 +626,7 @@ mod tests {
             subscription: BTreeMap::new(),
             writes: BTreeMap::new(),
             operations: Vec::new(),
+            inputs: BTreeMap::new(),
         }
     }
 

@@ -10,6 +10,7 @@ mod documents;
 mod fixture;
 mod fuzz;
 mod hostile;
+mod inputs;
 mod live;
 mod mutations;
 mod nasty;
