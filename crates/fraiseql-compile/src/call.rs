@@ -26,6 +26,8 @@ pub(crate) struct BoundCall<'a> {
     pub(crate) given: Vec<(&'a Parameter, Element)>,
     /// What a value result consists of.
     pub(crate) result: Option<Element>,
+    /// True when every argument may be left out, and nothing stands for it then.
+    pub(crate) bare: bool,
     /// The types of the values of an outcome, with the GraphQL types that they become.
     pub(crate) decoded: Vec<(Element, String)>,
     /// The types of the attributes that input types fill, with what fills them.
@@ -83,9 +85,15 @@ impl<'a> Caller<'a, '_> {
             call: FunctionCall { function: function.name.clone(), arguments, returns },
             given: given.into_iter().map(|(_, parameter, element)| (parameter, element)).collect(),
             result,
+            bare: self.is_bare(),
             decoded,
             filled,
         })
+    }
+
+    fn is_bare(&self) -> bool {
+        let mut arguments = self.field.definition.arguments.iter();
+        arguments.all(|argument| !argument.ty.is_non_null() && argument.default_value.is_none())
     }
 
     /// Returns the types of the attributes that the arguments of input types fill.

@@ -48,6 +48,7 @@ mod sql;
 mod sql_aggregate;
 mod sql_connection;
 mod sql_document;
+mod sql_operand;
 mod sql_poly;
 mod tokens;
 mod validate;

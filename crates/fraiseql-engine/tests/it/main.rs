@@ -20,6 +20,7 @@ mod outcomes;
 mod poly;
 mod poly_mixed;
 mod property;
+mod related;
 mod rows;
 mod version;
 mod world;
