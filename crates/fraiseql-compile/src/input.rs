@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fraiseql_model::artifact::{Form, FunctionReturn, ValueType};
+use fraiseql_model::artifact::{Form, ValueType};
 
 use crate::aggregate;
 use crate::database::Element;
+use crate::filter::{comparable, computed_filter};
 use crate::object::{Binding, BoundColumn, BoundField, BoundObject, is_searchable};
 use crate::scalar::{self, Class, Comparison};
 use crate::write::Writes;
@@ -280,7 +281,7 @@ impl<'o, 'a> Model<'o, 'a> {
     }
 
     /// Returns the type of a field's related rows when they have aggregates that can be compared.
-    fn aggregated<'f>(&self, field: &'f BoundField<'_>) -> Option<&'f str> {
+    pub(crate) fn aggregated<'f>(&self, field: &'f BoundField<'_>) -> Option<&'f str> {
         match &field.binding {
             Binding::ToMany(reference) if self.is_aggregated(&reference.target) => Some(&reference.target),
             _ => None,
@@ -338,33 +339,6 @@ impl<'o, 'a> Model<'o, 'a> {
             }
         }
         types
-    }
-
-    fn filter(&self, object: &BoundObject<'_>) -> String {
-        let name = object.name;
-        let mut fields: Vec<String> = Vec::new();
-        for field in &object.fields {
-            let one = |filter: String| format!("{}: {filter}", field.name);
-            match &field.binding {
-                Binding::Column(column) => fields.push(one(column_filter(column).0)),
-                Binding::ToOne(reference) => fields.push(one(format!("{}Filter", reference.target))),
-                Binding::ToMany(reference) => {
-                    fields.push(one(format!("{}ListFilter", reference.target)));
-                    let target = self.aggregated(field);
-                    fields.extend(
-                        target.map(|target| format!("{}Aggregate: {target}AggregateFilter", field.name)),
-                    );
-                }
-                Binding::Computed(_) => {
-                    fields.extend(computed_filter(object, &field.binding).map(|(filter, _)| one(filter)));
-                }
-                Binding::Polymorphic(_) | Binding::GlobalId | Binding::Document(_) => {}
-            }
-        }
-        fields.push(format!("_and: [{name}Filter!]"));
-        fields.push(format!("_or: [{name}Filter!]"));
-        fields.push(format!("_not: {name}Filter"));
-        input(&format!("{name}Filter"), &fields)
     }
 
     fn order(&self, object: &BoundObject<'_>) -> String {
@@ -495,7 +469,7 @@ pub(crate) fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
 }
 
 /// Returns the filter of values: its name, and what it consists of.
-fn value_filter(value: &ValueType, element: &Element) -> (String, Shared) {
+pub(crate) fn value_filter(value: &ValueType, element: &Element) -> (String, Shared) {
     let graphql = value.graphql.as_str();
     let shared = |name: String, operators: &[&'static str]| {
         let operand = graphql.to_owned();
@@ -538,24 +512,6 @@ fn to_ones<'o>(object: &'o BoundObject<'_>) -> impl Iterator<Item = (&'o str, &'
         Binding::ToOne(reference) => Some((field.name, reference.target.as_str())),
         _ => None,
     })
-}
-
-/// Returns what a computed field gives, when it can be asked of a row without more.
-fn comparable<'b>(
-    object: &BoundObject<'_>,
-    binding: &'b Binding<'_>,
-) -> Option<(&'b ValueType, &'b Element)> {
-    // The row of a type of several in one relation is a subquery's, which no function takes.
-    let Binding::Computed(call) = binding else { return None };
-    let whole = !object.draft.restricted && !object.draft.rows && call.bare;
-    match &call.call.returns {
-        FunctionReturn::Value { value, set: false, .. } if whole => Some((value, call.result.as_ref()?)),
-        _ => None,
-    }
-}
-
-fn computed_filter(object: &BoundObject<'_>, binding: &Binding<'_>) -> Option<(String, Shared)> {
-    comparable(object, binding).map(|(value, element)| value_filter(value, element))
 }
 
 fn nested_input(writes: &Writes<'_, '_>, suffix: &str, data: &str) -> String {

@@ -18,6 +18,7 @@ mod document;
 mod draft;
 mod enumeration;
 mod family;
+mod filter;
 mod findings;
 mod grants;
 mod import;
