@@ -198,8 +198,13 @@ impl<'d> Authored<'d> {
             Definition::FragmentDefinition(fragment) => {
                 refuse_executable(findings, "a fragment", fragment.location());
             }
-            // Extensions have their own pass.
-            _ => {}
+            // These have their own pass.
+            Definition::ObjectTypeExtension(_)
+            | Definition::InterfaceTypeExtension(_)
+            | Definition::UnionTypeExtension(_)
+            | Definition::EnumTypeExtension(_)
+            | Definition::InputObjectTypeExtension(_)
+            | Definition::ScalarTypeExtension(_) => {}
         }
     }
 
