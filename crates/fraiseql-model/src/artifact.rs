@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::QualifiedName;
 use crate::digest::sha256_hex;
+pub use crate::input_field::InputField;
 use crate::manifest::Manifest;
 pub use crate::outcome::{Outcome, OutcomeChoice, OutcomeField, OutcomeMember};
 
@@ -57,16 +58,6 @@ pub struct Artifact {
     /// Input types that the author wrote: their fields, by GraphQL name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, BTreeMap<String, InputField>>,
-}
-
-/// A field of an input type that the author wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputField {
-    /// The attribute of a composite type, or the key of a JSON object, that it becomes.
-    pub key: String,
-    /// The named GraphQL type: a scalar, an enum, or an input type.
-    pub graphql: String,
 }
 
 /// An operation of the project's folder `operations`, checked against the schema.
