@@ -159,6 +159,36 @@ fn wholes(object: &BoundObject<'_>, members: &[Member]) -> Vec<Suffixed> {
     ]
 }
 
+/// The functions whose results can be compared, with the kind of their filter and order.
+fn compared(object: &BoundObject<'_>) -> Vec<(&'static str, &'static str)> {
+    let mut found = Vec::new();
+    if numbers(object).next().is_some() {
+        found.extend([("sum", "Number"), ("avg", "Number"), ("stddev", "Number")]);
+    }
+    if extremes(object).next().is_some() {
+        found.extend([("min", "Extreme"), ("max", "Extreme")]);
+    }
+    found
+}
+
+/// Returns the filter of a row by aggregates of rows that are related to it.
+pub(crate) fn related_filter(object: &BoundObject<'_>) -> String {
+    let name = object.name;
+    let mut fields = vec![format!("where: {name}Filter"), "count: IntFilter".to_owned()];
+    fields.extend(compared(object).iter().map(|(function, kind)| format!("{function}: {name}{kind}Filter")));
+    fields
+        .extend(["_and: [$Having!]", "_or: [$Having!]", "_not: $Having"].map(|line| line.replace('$', name)));
+    input(&format!("{name}AggregateFilter"), &fields)
+}
+
+/// Returns the order of rows by aggregates of rows that are related to them.
+pub(crate) fn related_order(object: &BoundObject<'_>) -> String {
+    let name = object.name;
+    let mut fields = vec!["count: OrderDirection".to_owned()];
+    fields.extend(compared(object).iter().map(|(function, kind)| format!("{function}: {name}{kind}OrderBy")));
+    input(&format!("{name}AggregateOrderBy"), &fields)
+}
+
 fn directions<'f, T: 'f>(name: &str, fields: impl Iterator<Item = &'f (&'f str, T)>) -> String {
     let fields: Vec<String> = fields.map(|(field, _)| format!("{field}: OrderDirection")).collect();
     input(name, &fields)

@@ -8,6 +8,7 @@ use fraiseql_model::artifact::Field;
 use fraiseql_model::catalog::Catalog;
 
 use crate::alike;
+use crate::author_input::Inputs;
 use crate::column::Vocabulary;
 use crate::database::Database;
 use crate::document::Authored;
@@ -29,6 +30,7 @@ pub(crate) struct Analysis<'o, 'a> {
     pub(crate) families: &'a Families<'a>,
     pub(crate) drafts: &'a Drafts<'a, 'a>,
     pub(crate) enums: &'a BTreeMap<&'a str, BoundEnum>,
+    pub(crate) inputs: &'a Inputs<'a>,
     pub(crate) objects: &'o [BoundObject<'a>],
     /// Interfaces without a relation, and unions, with the fields that all of their types have alike.
     pub(crate) commons: &'o [BoundObject<'a>],
@@ -63,14 +65,17 @@ pub(crate) fn analyse<R>(
     let rows = rows::relations(&authored, &database);
     let drafts = Drafts::read(findings, &authored, &database, &families, (&made, &rows));
     let enums = enumeration::bind(findings, &authored, &drafts, &database);
+    let inputs = Inputs::read(findings, &authored);
     let words = Vocabulary {
         database: &database,
         enums: &enums,
+        inputs: &inputs,
         objects: authored.object_names().collect(),
         outcomes: &authored.outcomes,
         families: &families,
         refused: &authored.refused,
     };
+    inputs.check(findings, &words);
     let objects = object::bind(findings, &drafts, &families, &words);
     let commons = alike::bind(findings, &families, &drafts, &objects);
     let documents = json::documents(findings, &drafts, &objects, &words);
@@ -92,6 +97,7 @@ pub(crate) fn analyse<R>(
         families: &families,
         drafts: &drafts,
         enums: &enums,
+        inputs: &inputs,
         objects: &objects,
         commons: &commons,
         by_name,

@@ -26,8 +26,12 @@ pub(crate) struct BoundCall<'a> {
     pub(crate) given: Vec<(&'a Parameter, Element)>,
     /// What a value result consists of.
     pub(crate) result: Option<Element>,
+    /// True when every argument may be left out, and nothing stands for it then.
+    pub(crate) bare: bool,
     /// The types of the values of an outcome, with the GraphQL types that they become.
     pub(crate) decoded: Vec<(Element, String)>,
+    /// The types of the attributes that input types fill, with what fills them.
+    pub(crate) filled: Vec<(Element, String)>,
 }
 
 /// A root field that calls a function.
@@ -74,14 +78,31 @@ impl<'a> Caller<'a, '_> {
         if self.query && matches!(returns, FunctionReturn::Object { set: true, .. }) {
             self.refuse_list_arguments(findings, &given);
         }
+        let filled = self.filled(&given);
         let arguments = given.iter().map(|(argument, ..)| argument.clone()).collect();
         Some(BoundCall {
             function,
             call: FunctionCall { function: function.name.clone(), arguments, returns },
             given: given.into_iter().map(|(_, parameter, element)| (parameter, element)).collect(),
             result,
+            bare: self.is_bare(),
             decoded,
+            filled,
         })
+    }
+
+    fn is_bare(&self) -> bool {
+        let mut arguments = self.field.definition.arguments.iter();
+        arguments.all(|argument| !argument.ty.is_non_null() && argument.default_value.is_none())
+    }
+
+    /// Returns the types of the attributes that the arguments of input types fill.
+    fn filled(&self, given: &Given<'_>) -> Vec<(Element, String)> {
+        let of_input = |(argument, parameter, _): &(FunctionArgument, &Parameter, Element)| {
+            let input = self.words.inputs.get(&argument.value.graphql);
+            input.map_or_else(Vec::new, |input| input.written(self.words, &parameter.sql_type))
+        };
+        given.iter().flat_map(of_input).collect()
     }
 
     fn outcome(&self) -> Option<(Shape<'a>, &'a UnionTypeDefinition)> {
@@ -471,7 +492,7 @@ fn named<'a>(parameters: &'a [Parameter], argument: &str, renamed: Option<&str>)
 }
 
 /// Returns true when a default is a value of a type: section 3.5 of the specification, by kind.
-fn fits(words: &Vocabulary<'_>, value: &Value, ty: &Type) -> bool {
+pub(crate) fn fits(words: &Vocabulary<'_>, value: &Value, ty: &Type) -> bool {
     if ty.is_list() {
         return match value {
             Value::Null => !ty.is_non_null(),
@@ -484,6 +505,9 @@ fn fits(words: &Vocabulary<'_>, value: &Value, ty: &Type) -> bool {
         (_, Value::Null) => !ty.is_non_null(),
         (_, Value::Variable(_)) => false,
         ("JSON", _) => true,
+        (name, value) if words.inputs.get(name).is_some() => {
+            words.inputs.get(name).is_some_and(|input| input.accepts(words, value))
+        }
         ("Int", Value::Int(number)) => number.try_to_i32().is_ok(),
         ("Float", Value::Int(_) | Value::Float(_)) => true,
         ("Boolean", Value::Boolean(_)) => true,

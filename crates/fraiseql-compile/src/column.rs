@@ -9,6 +9,7 @@ use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
 use fraiseql_model::names::nearest;
 
+use crate::author_input::Inputs;
 use crate::database::{Database, Element};
 use crate::enumeration::{BoundEnum, is_text};
 use crate::family::Families;
@@ -32,6 +33,7 @@ pub(crate) struct Side<'a> {
 pub(crate) struct Vocabulary<'a> {
     pub(crate) database: &'a Database<'a>,
     pub(crate) enums: &'a BTreeMap<&'a str, BoundEnum>,
+    pub(crate) inputs: &'a Inputs<'a>,
     pub(crate) objects: Vec<&'a str>,
     pub(crate) outcomes: &'a Outcomes<'a>,
     pub(crate) families: &'a Families<'a>,
@@ -65,10 +67,13 @@ pub(crate) fn value_type(
             let narrower = side.input && element.class.accepts(shape.name);
             encoding.or(narrower.then_some(Encoding::Plain))
         }
-        None => {
-            refuse_unknown(findings, words, shape.name);
-            return None;
-        }
+        None => match words.inputs.get(shape.name).filter(|_| side.input) {
+            Some(input) => return input.value_type(findings, words, shape, side, element),
+            None => {
+                refuse_unknown(findings, words, shape.name);
+                return None;
+            }
+        },
     };
     if encoding.is_none() || shape.list != element.list {
         findings.add(place, mismatch(words, shape, side, &element));
@@ -136,6 +141,11 @@ fn unknown_type(words: &Vocabulary<'_>, name: &str) -> Diagnostic {
         let message = format!("{name} is an object type, which cannot be an argument");
         return Diagnostic::error(&errors::SDL_ARGUMENT, message);
     }
+    if words.inputs.get(name).is_some() {
+        let message = format!("{name} is an input type, which cannot come back");
+        let error = Diagnostic::error(&errors::SDL_TYPE_MISMATCH, message);
+        return error.hint("define a type with the same fields");
+    }
     if let Some(family) = words.families.get(name) {
         let what = if family.interface.is_some() { "an interface" } else { "a union" };
         let message = format!("{name} is {what}, whose rows are in relations and nowhere else");
@@ -145,6 +155,7 @@ fn unknown_type(words: &Vocabulary<'_>, name: &str) -> Diagnostic {
         .map(|name| -> &str { name })
         .chain(words.objects.iter().copied())
         .chain(words.enums.keys().copied())
+        .chain(words.inputs.names())
         .collect();
     let error = Diagnostic::error(&errors::SDL_UNKNOWN_TYPE, format!("there is no type {name}"));
     match nearest(name, known) {

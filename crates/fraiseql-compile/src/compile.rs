@@ -95,6 +95,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
         subscription: query(analysis, &analysis.subscription),
         writes: nesting::rules(analysis),
         operations: Vec::new(),
+        inputs: analysis.inputs.bindings(),
     }
     .seal();
     artifact

@@ -25,6 +25,8 @@ pub(crate) enum Site {
     Enum,
     EnumValue,
     Scalar,
+    Input,
+    InputField,
 }
 
 impl Site {
@@ -38,6 +40,8 @@ impl Site {
             Self::Enum => "an enum",
             Self::EnumValue => "an enum value",
             Self::Scalar => "a scalar",
+            Self::Input => "an input type",
+            Self::InputField => "a field of an input type",
         }
     }
 }
@@ -93,7 +97,7 @@ const SPECS: &[Spec] = &[
         ],
     ),
     ours("json", &[Site::Object, Site::Field], &[("column", Kind::Text, false), ("key", Kind::Text, false)]),
-    ours("column", &[Site::Field], &[("name", Kind::Text, true)]),
+    ours("column", &[Site::Field, Site::InputField], &[("name", Kind::Text, true)]),
     ours(
         "reference",
         &[Site::Field],
@@ -111,10 +115,11 @@ const SPECS: &[Spec] = &[
     ours("label", &[Site::EnumValue], &[("name", Kind::Text, true)]),
     Spec {
         name: "deprecated",
-        sites: &[Site::Field, Site::Argument, Site::EnumValue],
+        sites: &[Site::Field, Site::Argument, Site::EnumValue, Site::InputField],
         arguments: &[("reason", Kind::Text, false)],
         public: true,
     },
+    Spec { name: "oneOf", sites: &[Site::Input], arguments: &[], public: true },
     Spec {
         name: "specifiedBy",
         sites: &[Site::Scalar],
@@ -363,6 +368,8 @@ mod tests {
             Site::Enum => "ENUM",
             Site::EnumValue => "ENUM_VALUE",
             Site::Scalar => "SCALAR",
+            Site::Input => "INPUT_OBJECT",
+            Site::InputField => "INPUT_FIELD_DEFINITION",
         };
         let arguments: Vec<String> = spec.arguments.iter().map(argument).collect();
         let sites: Vec<&str> = spec.sites.iter().map(site).collect();

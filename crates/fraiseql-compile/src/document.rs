@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use apollo_compiler::ast::{
-    Definition, Directive, Document, EnumValueDefinition, FieldDefinition, InterfaceTypeDefinition,
-    ObjectTypeDefinition, OperationType, ScalarTypeDefinition, UnionTypeDefinition,
+    Definition, Directive, Document, EnumValueDefinition, FieldDefinition, InputValueDefinition,
+    InterfaceTypeDefinition, ObjectTypeDefinition, OperationType, ScalarTypeDefinition, UnionTypeDefinition,
 };
 use apollo_compiler::{Name, Node};
 use fraiseql_model::diagnostic::Diagnostic;
@@ -27,6 +27,7 @@ pub(crate) struct Authored<'d> {
     pub(crate) interfaces: Vec<AuthoredObject<'d>>,
     pub(crate) unions: Vec<AuthoredUnion<'d>>,
     pub(crate) enums: Vec<AuthoredEnum<'d>>,
+    pub(crate) inputs: Vec<AuthoredInput<'d>>,
     pub(crate) scalars: Vec<&'d Node<ScalarTypeDefinition>>,
     /// Unions that mutations return, with their members.
     pub(crate) outcomes: Outcomes<'d>,
@@ -51,6 +52,7 @@ pub(crate) enum Entry {
     Interface(usize),
     Union(usize),
     Enum(usize),
+    Input(usize),
     Scalar(usize),
     OutcomeUnion(usize),
     OutcomeMember(usize),
@@ -84,6 +86,16 @@ pub(crate) struct AuthoredEnum<'d> {
     pub(crate) description: Option<&'d str>,
     pub(crate) directives: Vec<&'d Node<Directive>>,
     pub(crate) values: Vec<&'d Node<EnumValueDefinition>>,
+}
+
+/// An input type with its extensions.
+#[derive(Debug)]
+pub(crate) struct AuthoredInput<'d> {
+    pub(crate) name: &'d str,
+    pub(crate) place: Place,
+    pub(crate) description: Option<&'d str>,
+    pub(crate) directives: Vec<&'d Node<Directive>>,
+    pub(crate) fields: Vec<&'d Node<InputValueDefinition>>,
 }
 
 /// What a type name is claimed for.
@@ -154,6 +166,18 @@ impl<'d> Authored<'d> {
                     });
                 }
             }
+            Definition::InputObjectTypeDefinition(definition) => {
+                if self.claim(findings, &definition.name, Claim::Type) {
+                    self.entries.push(Entry::Input(self.inputs.len()));
+                    self.inputs.push(AuthoredInput {
+                        name: &definition.name,
+                        place: definition.name.location(),
+                        description: definition.description.as_deref(),
+                        directives: definition.directives.iter().collect(),
+                        fields: definition.fields.iter().collect(),
+                    });
+                }
+            }
             Definition::ScalarTypeDefinition(definition) => self.define_scalar(findings, definition),
             Definition::SchemaDefinition(schema) => {
                 check_roots(findings, &schema.root_operations);
@@ -174,10 +198,13 @@ impl<'d> Authored<'d> {
             Definition::FragmentDefinition(fragment) => {
                 refuse_executable(findings, "a fragment", fragment.location());
             }
-            other => {
-                self.refused.extend(other.name().map(Name::as_str));
-                refuse_kind(findings, other);
-            }
+            // These have their own pass.
+            Definition::ObjectTypeExtension(_)
+            | Definition::InterfaceTypeExtension(_)
+            | Definition::UnionTypeExtension(_)
+            | Definition::EnumTypeExtension(_)
+            | Definition::InputObjectTypeExtension(_)
+            | Definition::ScalarTypeExtension(_) => {}
         }
     }
 
@@ -323,6 +350,15 @@ impl<'d> Authored<'d> {
                     None => self.refuse_extension(findings, &extension.name),
                 }
             }
+            Definition::InputObjectTypeExtension(extension) => {
+                match self.inputs.iter_mut().find(|found| extension.name == found.name) {
+                    Some(found) => {
+                        found.directives.extend(extension.directives.iter());
+                        found.fields.extend(extension.fields.iter());
+                    }
+                    None => self.refuse_extension(findings, &extension.name),
+                }
+            }
             Definition::ScalarTypeExtension(extension) => {
                 self.refused.insert(&extension.name);
                 let message = "extensions of scalars are not compiled";
@@ -431,6 +467,13 @@ impl<'d> Authored<'d> {
                 findings.add(union.place, Diagnostic::error(&errors::SDL_INVALID, message));
             }
         }
+        for input in &self.inputs {
+            check_names(findings, input.name, "field", input.fields.iter().map(|field| &field.name));
+            if input.fields.is_empty() {
+                let message = format!("input {} has no fields", input.name);
+                findings.add(input.place, Diagnostic::error(&errors::SDL_INVALID, message));
+            }
+        }
         for definition in &self.enums {
             let values = definition.values.iter().map(|value| &value.value);
             check_names(findings, definition.name, "value", values);
@@ -510,17 +553,4 @@ fn refuse_interfaces(findings: &mut Findings, part: &ObjectPart<'_>) {
             .why("the rows of an interface come from relations, those of a root type from nowhere");
         findings.add(first.location(), error);
     }
-}
-
-fn refuse_kind(findings: &mut Findings, definition: &Definition) {
-    let (what, hint) = match definition {
-        Definition::InputObjectTypeDefinition(_) | Definition::InputObjectTypeExtension(_) => (
-            "input types of your own",
-            "give a function scalar arguments, or one of type JSON; inputs of writes are generated",
-        ),
-        _ => return,
-    };
-    let place = definition.name().map_or_else(|| definition.location(), Name::location);
-    let message = format!("{what} are not compiled by this version");
-    findings.add(place, Diagnostic::error(&errors::SDL_UNSUPPORTED, message).hint(hint));
 }

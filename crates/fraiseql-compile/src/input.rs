@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fraiseql_model::artifact::Form;
+use fraiseql_model::artifact::{Form, ValueType};
 
 use crate::aggregate;
-use crate::object::{Binding, BoundColumn, BoundObject, is_searchable};
+use crate::database::Element;
+use crate::filter::{comparable, computed_filter};
+use crate::object::{Binding, BoundColumn, BoundField, BoundObject, is_searchable};
 use crate::scalar::{self, Class, Comparison};
 use crate::write::Writes;
 
@@ -27,6 +29,9 @@ pub(crate) struct Demand {
     filters: BTreeSet<String>,
     list_filters: BTreeSet<String>,
     orders: BTreeSet<String>,
+    /// Object types by aggregates of whose rows other rows are filtered, and ordered.
+    aggregate_filters: BTreeSet<String>,
+    aggregate_orders: BTreeSet<String>,
     aggregates: BTreeSet<String>,
     connections: BTreeSet<String>,
     distinct: BTreeSet<String>,
@@ -230,9 +235,13 @@ impl<'o, 'a> Model<'o, 'a> {
                     Binding::ToOne(reference) => waiting.push(reference.target.clone()),
                     Binding::ToMany(reference) => {
                         demand.list_filters.insert(reference.target.clone());
+                        if self.is_aggregated(&reference.target) {
+                            demand.aggregate_filters.insert(reference.target.clone());
+                        }
                         waiting.push(reference.target.clone());
                     }
-                    Binding::Computed(_) | Binding::Document(_) => {}
+                    Binding::Computed(_) => demand.shared.extend(computed_filter(bound, &field.binding)),
+                    Binding::Document(_) => {}
                 }
             }
         }
@@ -260,7 +269,22 @@ impl<'o, 'a> Model<'o, 'a> {
             let Some(bound) = self.objects.get(name.as_str()) else { continue };
             if self.orderable.contains(name.as_str()) && demand.orders.insert(name) {
                 waiting.extend(to_ones(bound).map(|(_, target)| target.to_owned()));
+                let lists = bound.fields.iter().filter_map(|field| self.aggregated(field));
+                demand.aggregate_orders.extend(lists.map(str::to_owned));
             }
+        }
+    }
+
+    /// Returns true when the rows of a type have aggregates that can be compared.
+    fn is_aggregated(&self, object: &str) -> bool {
+        self.objects.get(object).is_some_and(|object| object.reading.aggregate && object.reading.grouped)
+    }
+
+    /// Returns the type of a field's related rows when they have aggregates that can be compared.
+    pub(crate) fn aggregated<'f>(&self, field: &'f BoundField<'_>) -> Option<&'f str> {
+        match &field.binding {
+            Binding::ToMany(reference) if self.is_aggregated(&reference.target) => Some(&reference.target),
+            _ => None,
         }
     }
 
@@ -277,11 +301,17 @@ impl<'o, 'a> Model<'o, 'a> {
             types.push(Generated { name: format!("{name}{suffix}"), owner: name.to_owned(), sdl });
         };
         if demand.filters.contains(name) {
-            add("Filter", filter(object));
+            add("Filter", self.filter(object));
         }
         if demand.list_filters.contains(name) {
             let fields = ["some", "none", "every"].map(|word| format!("{word}: {name}Filter"));
             add("ListFilter", input(&format!("{name}ListFilter"), &fields));
+        }
+        if demand.aggregate_filters.contains(name) {
+            add("AggregateFilter", aggregate::related_filter(object));
+        }
+        if demand.aggregate_orders.contains(name) {
+            add("AggregateOrderBy", aggregate::related_order(object));
         }
         if demand.orders.contains(name) {
             add("OrderBy", self.order(object));
@@ -318,6 +348,15 @@ impl<'o, 'a> Model<'o, 'a> {
             .filter_map(|field| match &field.binding {
                 Binding::Column(column) if is_orderable(column) => {
                     Some(format!("{}: OrderDirection", field.name))
+                }
+                Binding::Computed(_) => {
+                    let (_, element) = comparable(object, &field.binding)?;
+                    let ordered = !element.list && element.class.comparison() == Comparison::Ordered;
+                    ordered.then(|| format!("{}: OrderDirection", field.name))
+                }
+                Binding::ToMany(_) => {
+                    let target = self.aggregated(field)?;
+                    Some(format!("{}Aggregate: {target}AggregateOrderBy", field.name))
                 }
                 Binding::ToOne(reference) if self.orderable.contains(reference.target.as_str()) => {
                     Some(format!("{}: {}OrderBy", field.name, reference.target))
@@ -426,8 +465,12 @@ pub(crate) fn number_filter(graphql: &str) -> (String, Shared) {
 
 /// Returns the filter of a column: its name, and what it consists of.
 pub(crate) fn column_filter(column: &BoundColumn<'_>) -> (String, Shared) {
-    let graphql = column.value.graphql.as_str();
-    let element = &column.element;
+    value_filter(&column.value, &column.element)
+}
+
+/// Returns the filter of values: its name, and what it consists of.
+pub(crate) fn value_filter(value: &ValueType, element: &Element) -> (String, Shared) {
+    let graphql = value.graphql.as_str();
     let shared = |name: String, operators: &[&'static str]| {
         let operand = graphql.to_owned();
         let operators = operators.to_vec();
@@ -469,25 +512,6 @@ fn to_ones<'o>(object: &'o BoundObject<'_>) -> impl Iterator<Item = (&'o str, &'
         Binding::ToOne(reference) => Some((field.name, reference.target.as_str())),
         _ => None,
     })
-}
-
-fn filter(object: &BoundObject<'_>) -> String {
-    let name = object.name;
-    let mut fields: Vec<String> = object
-        .fields
-        .iter()
-        .filter_map(|field| match &field.binding {
-            Binding::Column(column) => Some(format!("{}: {}", field.name, column_filter(column).0)),
-            Binding::ToOne(reference) => Some(format!("{}: {}Filter", field.name, reference.target)),
-            Binding::ToMany(reference) => Some(format!("{}: {}ListFilter", field.name, reference.target)),
-            Binding::Polymorphic(_) | Binding::GlobalId => None,
-            Binding::Computed(_) | Binding::Document(_) => None,
-        })
-        .collect();
-    fields.push(format!("_and: [{name}Filter!]"));
-    fields.push(format!("_or: [{name}Filter!]"));
-    fields.push(format!("_not: {name}Filter"));
-    input(&format!("{name}Filter"), &fields)
 }
 
 fn nested_input(writes: &Writes<'_, '_>, suffix: &str, data: &str) -> String {

@@ -7,6 +7,7 @@
 mod aggregate;
 mod alike;
 mod analysis;
+mod author_input;
 mod call;
 mod casing;
 mod column;
@@ -17,6 +18,7 @@ mod document;
 mod draft;
 mod enumeration;
 mod family;
+mod filter;
 mod findings;
 mod grants;
 mod import;

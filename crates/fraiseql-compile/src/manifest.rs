@@ -198,6 +198,9 @@ impl Ledger {
         for (argument, (_, element)) in call.call.arguments.iter().zip(&call.given) {
             self.decoded(analysis, element, &argument.value.graphql, Direction::In);
         }
+        for (element, graphql) in &call.filled {
+            self.decoded(analysis, element, graphql, Direction::In);
+        }
         for (element, graphql) in &call.decoded {
             self.decoded(analysis, element, graphql, Direction::Out);
         }

@@ -8,13 +8,13 @@ use fraiseql_model::errors;
 
 use crate::aggregate;
 use crate::analysis::Analysis;
-use crate::document::{AuthoredEnum, AuthoredObject, AuthoredUnion, Entry};
+use crate::document::{AuthoredEnum, AuthoredInput, AuthoredObject, AuthoredUnion, Entry};
 use crate::findings::Findings;
 use crate::input::{Demand, Generated, Model, range_element, scalar_type};
 use crate::manifest::calls_of;
 use crate::root::BoundRoot;
 use crate::scalar;
-use crate::text::{argument, describe, public_directives};
+use crate::text::{argument, describe, input_value, public_directives};
 use crate::write::{EXPECTED_VERSION, Writes};
 use fraiseql_model::artifact::{Field, FunctionReturn, MutationField};
 
@@ -87,6 +87,7 @@ fn undeclared_scalars<'r>(analysis: &'r Analysis<'_, '_>) -> BTreeSet<&'r str> {
     for object in analysis.objects {
         used.extend(aggregate::scalars(object).into_iter().map(|scalar| -> &str { scalar }));
     }
+    used.extend(analysis.inputs.field_types());
     let declared = &analysis.authored.names;
     used.into_iter().filter(|name| scalar::is_custom(name) && !declared.contains_key(name)).collect()
 }
@@ -284,6 +285,7 @@ impl Printer<'_, '_, '_> {
                     ));
                 }
                 Entry::Enum(at) => parts.push(enumeration(&authored.enums[*at])),
+                Entry::Input(at) => parts.push(input(&authored.inputs[*at])),
                 Entry::Scalar(at) => {
                     let scalar = authored.scalars[*at];
                     let mut sdl = String::new();
@@ -392,6 +394,19 @@ fn union(definition: &AuthoredUnion<'_>) -> String {
     describe(&mut sdl, "", definition.description);
     let members: Vec<&str> = definition.members.iter().map(|name| name.as_str()).collect();
     sdl.push_str(&format!("union {} = {}\n", definition.name, members.join(" | ")));
+    sdl
+}
+
+fn input(definition: &AuthoredInput<'_>) -> String {
+    let mut sdl = String::new();
+    describe(&mut sdl, "", definition.description);
+    let directives = public_directives(definition.directives.iter().copied());
+    sdl.push_str(&format!("input {}{directives} {{\n", definition.name));
+    for field in &definition.fields {
+        describe(&mut sdl, "  ", field.description.as_deref());
+        sdl.push_str(&format!("  {}\n", input_value(field)));
+    }
+    sdl.push_str("}\n");
     sdl
 }
 

@@ -78,7 +78,7 @@ fn add_syntax_errors(findings: &mut Findings, errors: &DiagnosticList, document:
             let error = Diagnostic::error(&errors::SDL_SYNTAX, message);
             match nearest(found, KEYWORDS.iter().copied()) {
                 Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-                None => error.hint("a schema consists of type, enum, scalar and extend type"),
+                None => error.hint("a schema consists of type, input, enum, scalar and extend type"),
             }
         } else if text.trim().is_empty() {
             Diagnostic::error(&errors::SDL_SYNTAX, "the file is empty").hint("type Query { ... }")
@@ -130,7 +130,8 @@ pub(crate) fn validate(findings: &mut Findings, document: &Document) {
     prelude.sources = document.sources.clone();
     prelude.definitions = document.definitions.clone();
     prelude.definitions.retain(|definition| !is_own_definition(definition));
-    let known = format!("{}\n{}", crate::directive::DIRECTIVES, undeclared_scalars(document));
+    let known =
+        format!("{}\n{}{}", crate::directive::DIRECTIVES, undeclared_scalars(document), one_of(document));
     let built = apollo_compiler::Schema::builder()
         .adopt_orphan_extensions()
         .parse(known, "directives.graphql")
@@ -154,6 +155,16 @@ fn is_own_definition(definition: &apollo_compiler::ast::Definition) -> bool {
             crate::directive::is_ours(&directive.name)
         }
         _ => false,
+    }
+}
+
+/// Returns the definition of a directive of GraphQL that the parser's library lacks.
+fn one_of(document: &Document) -> &'static str {
+    let mut directives = document.definitions.iter().filter_map(|found| found.as_directive_definition());
+    if directives.any(|directive| directive.name == "oneOf") {
+        ""
+    } else {
+        "directive @oneOf on INPUT_OBJECT"
     }
 }
 

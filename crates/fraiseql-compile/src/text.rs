@@ -65,12 +65,17 @@ pub(crate) fn public_directives<'d>(list: impl IntoIterator<Item = &'d Node<Dire
 
 /// Returns an argument definition as the author wrote it, without our directives.
 pub(crate) fn argument(definition: &InputValueDefinition) -> String {
-    let default = definition.default_value.as_ref();
-    let default = default.map_or_else(String::new, |value| format!(" = {}", value.serialize().no_indent()));
     let description = definition.description.as_deref().filter(|text| !text.is_empty());
     let description = description.map_or_else(String::new, |text| format!("{} ", string(text)));
+    format!("{description}{}", input_value(definition))
+}
+
+/// Returns an argument or a field of an input without its description.
+pub(crate) fn input_value(definition: &InputValueDefinition) -> String {
+    let default = definition.default_value.as_ref();
+    let default = default.map_or_else(String::new, |value| format!(" = {}", value.serialize().no_indent()));
     let directives = public_directives(definition.directives.iter());
-    format!("{description}{}: {}{default}{directives}", definition.name, definition.ty)
+    format!("{}: {}{default}{directives}", definition.name, definition.ty)
 }
 
 #[cfg(test)]

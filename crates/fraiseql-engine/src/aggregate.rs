@@ -185,7 +185,8 @@ fn groups<'s>(scope: Scope<'s>, object: &'s Object, group: &Group<'s>) -> Result
     Ok(Groups { by, having, order, limit, offset })
 }
 
-fn having<'s>(
+/// Returns the condition that aggregates of rows fulfil.
+pub(crate) fn having<'s>(
     scope: Scope<'s>,
     object: &'s Object,
     input: &Input<'_>,
@@ -281,7 +282,7 @@ pub(crate) fn named_columns<'s>(
 }
 
 /// The aggregate function that a field of the schema stands for.
-fn function_named(name: &str) -> Option<&'static str> {
+pub(crate) fn function_named(name: &str) -> Option<&'static str> {
     Some(match name {
         "sum" => "sum",
         "avg" => "avg",
@@ -302,7 +303,7 @@ fn result_type(function: &str, column: &ColumnField, graphql: &str) -> ValueType
 }
 
 /// Returns the type of what the result of a function is compared with.
-fn operand_type(function: &str, column: &ColumnField) -> ValueType {
+pub(crate) fn operand_type(function: &str, column: &ColumnField) -> ValueType {
     if matches!(function, "min" | "max") || matches!(column.value.graphql.as_str(), "Float" | "Interval") {
         return column.value.clone();
     }

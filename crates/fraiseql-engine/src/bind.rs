@@ -29,6 +29,7 @@ pub fn bind(statement: &Statement, variables: &Variables) -> Result<Vec<Option<B
                     write => Ok(format_value(value, *write)),
                 }
             }
+            Param::Input { name, path, input } => Ok(input.text(variable(variables, name, path)?)),
             Param::Cursor { name, path, order, len, index } => {
                 let mut values = cursor_values(variable(variables, name, path)?, order, *len)?;
                 Ok(values.swap_remove(*index).map(Bytes::from))
@@ -173,7 +174,7 @@ fn like_escape(text: &str) -> String {
     escaped
 }
 
-fn bytea_text(value: &Value) -> String {
+pub(crate) fn bytea_text(value: &Value) -> String {
     let mut hex = String::from("\\x");
     let mut buffer: u32 = 0;
     let mut bits = 0;

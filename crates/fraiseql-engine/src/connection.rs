@@ -5,17 +5,18 @@
 
 use std::sync::Arc;
 
-use fraiseql_model::artifact::{ColumnField, NonNull};
+use fraiseql_model::artifact::{ColumnField, FunctionReturn, NonNull};
 use fraiseql_model::digest::sha256_hex;
 use fraiseql_model::response::{Code, GraphqlError};
 
+use crate::aggregate::operand_type;
 use crate::aggregate::{Rows, aggregate_of};
 use crate::argument::{Input, Scope};
 use crate::bind::{cursor_values, natural};
 use crate::collect::{Group, collect_below};
 use crate::ir::{
-    Connection, ConnectionOutput, ConnectionValue, Cursor, EdgeValue, OrderTerm, OrderedTerm, PageValue,
-    Term, column_term,
+    AggregateCall, Connection, ConnectionOutput, ConnectionValue, Cursor, EdgeValue, OrderTerm, OrderedTerm,
+    PageValue, Term, column_term,
 };
 use crate::order::order_terms;
 use crate::plan::{Param, ParamFormat};
@@ -206,9 +207,9 @@ fn total_order<'s>(
     let mut order: Vec<OrderedTerm<'_>> = Vec::new();
     for term in asked {
         let owner = term.through.last().map_or(object, |(object, _)| object);
-        let column = field_of(owner, &term.term).ok_or_else(|| unbound("orderBy"))?;
-        let nullable = !term.through.is_empty() || column.non_null != NonNull::Proven;
-        order.push(OrderedTerm { sql_type: column.value.sql.clone(), nullable, term });
+        let (sql_type, never_null) = value_of(owner, &term.term).ok_or_else(|| unbound("orderBy"))?;
+        let nullable = !term.through.is_empty() || !never_null;
+        order.push(OrderedTerm { sql_type, nullable, term });
     }
     for key in &object.key {
         let known = |found: &OrderedTerm<'_>| {
@@ -222,6 +223,24 @@ fn total_order<'s>(
         }
     }
     Ok(order)
+}
+
+/// Returns the type of a term, ready for a cast, and whether the catalog proves that it is never null.
+fn value_of(object: &Object, term: &Term<'_>) -> Option<(String, bool)> {
+    match term {
+        Term::Computed(call) => match &call.returns {
+            FunctionReturn::Value { value, .. } => Some((value.sql.clone(), false)),
+            _ => None,
+        },
+        Term::Related { call: AggregateCall::Of { function, column }, .. } => {
+            Some((operand_type(function, column).sql, false))
+        }
+        Term::Related { .. } => Some(("pg_catalog.int8".to_owned(), true)),
+        _ => {
+            let field = field_of(object, term)?;
+            Some((field.value.sql.clone(), field.non_null == NonNull::Proven))
+        }
+    }
 }
 
 fn field_of<'s>(object: &'s Object, term: &Term<'_>) -> Option<&'s ColumnField> {

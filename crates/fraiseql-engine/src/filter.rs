@@ -1,15 +1,18 @@
 //! `where`: input objects become conditions. A null for an operator is an error, never "all rows".
 
-use fraiseql_model::artifact::{Encoding, Field, ValueType};
+use fraiseql_model::artifact::{ColumnPair, Encoding, Field, FunctionReturn, ValueType};
 use fraiseql_model::response::{Code, GraphqlError};
 use serde_json::Value;
 
+use crate::aggregate::having;
 use crate::argument::{Input, Scope};
 use crate::bind::format_value;
+use crate::input_document;
 use crate::ir::{Operand, OperandValue, Predicate, Term, column_term};
 use crate::operator::comparison;
 use crate::plan::{Param, ParamFormat};
-use crate::schema::{Object, Schema};
+use crate::query::unbound;
+use crate::schema::{List, Object, Schema};
 
 /// Returns the condition that a `where` argument asks for; an empty object is true.
 pub(crate) fn predicate<'s>(
@@ -72,17 +75,43 @@ fn field_predicate<'s>(
             }
             Ok(Predicate::All(all))
         }
-        Some(
-            Field::Derived(_)
-            | Field::Computed(_)
-            | Field::Document(_)
-            | Field::Polymorphic(_)
-            | Field::GlobalId,
-        )
-        | None => {
+        Some(Field::Computed(call)) => {
+            let FunctionReturn::Value { value: value_type, set: false, .. } = &call.returns else {
+                return Err(unbound(field));
+            };
+            column_predicate(scope.schema, &Term::Computed(call), value_type, value)
+        }
+        Some(Field::Derived(derived)) => {
+            let Some(List::Reference(reference)) = object.list(derived) else { return Err(unbound(field)) };
+            let target = scope.schema.object(&reference.target);
+            aggregated(scope, target, &reference.on, value)
+        }
+        Some(Field::Document(_) | Field::Polymorphic(_) | Field::GlobalId) | None => {
             Err(GraphqlError::new(Code::Internal, format!("the filter field \"{field}\" is not bound")))
         }
     }
+}
+
+/// Returns the condition that aggregates of related rows fulfil; `where` picks the rows.
+fn aggregated<'s>(
+    scope: Scope<'s>,
+    object: &'s Object,
+    on: &'s [ColumnPair],
+    value: &Input<'_>,
+) -> Result<Predicate<'s>, GraphqlError> {
+    let mut filter = None;
+    let mut all = Vec::new();
+    for (name, value) in value.fields() {
+        if value.is_null() {
+            return Err(null_error(&name));
+        }
+        match name.as_str() {
+            "where" => filter = Some(Box::new(predicate(scope, object, &value)?)),
+            _ => all.push(having(scope, object, &Input::Object(vec![(name, value)]))?),
+        }
+    }
+    let inner = Box::new(Predicate::All(all));
+    Ok(Predicate::Aggregated { object, on, filter, inner })
 }
 
 /// Returns the condition that operators put on a value.
@@ -121,6 +150,9 @@ pub(crate) fn operand(
     let operand = |value| Operand { sql_type: value_type.sql.clone(), value };
     if input.is_null() {
         return Ok(operand(OperandValue::Null { array: value_type.list }));
+    }
+    if schema.inputs.has(&value_type.graphql) {
+        return Ok(input_document::operand(&schema.inputs, value_type, input));
     }
     if value_type.encoding == Encoding::Label {
         return Ok(operand(labels(schema, value_type, input)?));

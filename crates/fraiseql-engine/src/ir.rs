@@ -3,7 +3,7 @@
 //! Everything that `sql` writes is here first, so that a new kind of source or output is a
 //! variant and not a second writer.
 
-use fraiseql_model::artifact::{ColumnField, ColumnPair, DocumentField, ValueType};
+use fraiseql_model::artifact::{ColumnField, ColumnPair, DocumentField, FunctionCall, ValueType};
 
 use crate::plan::Param;
 use crate::poly::Poly;
@@ -120,6 +120,13 @@ pub(crate) enum Predicate<'s> {
     IsNull { term: Term<'s>, null: bool },
     /// Some row of another relation fulfils the inner condition.
     Exists { object: &'s Object, on: &'s [ColumnPair], inner: Box<Predicate<'s>> },
+    /// Aggregates of rows of another relation fulfil the inner condition.
+    Aggregated {
+        object: &'s Object,
+        on: &'s [ColumnPair],
+        filter: Option<Box<Predicate<'s>>>,
+        inner: Box<Predicate<'s>>,
+    },
     /// Every row of another relation fulfils the inner condition.
     Every { object: &'s Object, on: &'s [ColumnPair], inner: Box<Predicate<'s>> },
 }
@@ -135,6 +142,10 @@ pub(crate) enum Term<'s> {
     Cardinality(&'s str),
     /// An aggregate function of the rows of a group.
     Aggregate(AggregateCall<'s>),
+    /// What a function returns for the row, all of its arguments left out.
+    Computed(&'s FunctionCall),
+    /// An aggregate function of rows of a relation that are related to the row.
+    Related { relation: &'s str, on: &'s [ColumnPair], call: AggregateCall<'s> },
 }
 
 /// A key of ORDER BY.
@@ -171,6 +182,19 @@ pub(crate) enum OperandValue {
     CompositeArray(Param),
     /// An array with a parameter for each element.
     Elements(Vec<Operand>),
+    /// A value of an input type that the author wrote: a JSON document, or the composite made of it.
+    Input { document: InputDocument, composite: bool, list: bool },
+}
+
+/// A JSON document of parameters.
+#[derive(Clone, Debug)]
+pub(crate) enum InputDocument {
+    /// A parameter that is JSON text.
+    Value(Param),
+    /// A list.
+    List(Vec<InputDocument>),
+    /// An object by its keys.
+    Object(Vec<(String, InputDocument)>),
 }
 
 /// A root field that is one value.

@@ -1,11 +1,13 @@
 //! `orderBy`: input objects become keys of ORDER BY, in the order in which they were written.
 
-use fraiseql_model::artifact::Field;
+use fraiseql_model::artifact::{Field, Reference};
 use fraiseql_model::response::{Code, GraphqlError};
 
+use crate::aggregate::function_named;
 use crate::argument::{Input, Scope};
-use crate::ir::{OrderTerm, column_term};
-use crate::schema::Object;
+use crate::ir::{AggregateCall, OrderTerm, Term, column_term};
+use crate::query::unbound;
+use crate::schema::{List, Object};
 
 /// Returns the keys that an `orderBy` argument asks for.
 pub(crate) fn order_terms<'s>(
@@ -31,8 +33,7 @@ fn add_terms<'s>(
 ) -> Result<(), GraphqlError> {
     for (field, value) in item.fields() {
         if value.is_null() {
-            let message = format!("the order of \"{field}\" must not be null");
-            return Err(GraphqlError::new(Code::BadUserInput, message));
+            return Err(null_order(&field));
         }
         match object.binding.fields.get(&field) {
             Some(Field::Column(column)) => terms.push(OrderTerm {
@@ -46,6 +47,17 @@ fn add_terms<'s>(
                 add_terms(scope, target, &value, through, terms)?;
                 through.pop();
             }
+            Some(Field::Computed(call)) => terms.push(OrderTerm {
+                through: through.clone(),
+                term: Term::Computed(call),
+                direction: direction(value.text()),
+            }),
+            Some(Field::Derived(derived)) => {
+                let Some(List::Reference(reference)) = object.list(derived) else {
+                    return Err(unbound(&field));
+                };
+                add_related(scope, reference, &value, through, terms)?;
+            }
             _ => {
                 let message = format!("the order field \"{field}\" is not bound");
                 return Err(GraphqlError::new(Code::Internal, message));
@@ -53,6 +65,44 @@ fn add_terms<'s>(
         }
     }
     Ok(())
+}
+
+/// Adds aggregates of related rows.
+fn add_related<'s>(
+    scope: Scope<'s>,
+    reference: &'s Reference,
+    value: &Input<'_>,
+    through: &Through<'s>,
+    terms: &mut Vec<OrderTerm<'s>>,
+) -> Result<(), GraphqlError> {
+    let target: &'s Object = scope.schema.object(&reference.target);
+    let mut push = |call, value: &Input<'_>| {
+        let (relation, on) = (target.relation.as_str(), reference.on.as_slice());
+        let term = Term::Related { relation, on, call };
+        terms.push(OrderTerm { through: through.clone(), term, direction: direction(value.text()) });
+    };
+    for (name, value) in value.fields() {
+        if value.is_null() {
+            return Err(null_order(&name));
+        }
+        if name == "count" {
+            push(AggregateCall::Count, &value);
+            continue;
+        }
+        let function = function_named(&name).ok_or_else(|| unbound(&name))?;
+        for (field, value) in value.fields() {
+            if value.is_null() {
+                return Err(null_order(&field));
+            }
+            let column = target.column(&field).ok_or_else(|| unbound(&field))?;
+            push(AggregateCall::Of { function, column }, &value);
+        }
+    }
+    Ok(())
+}
+
+fn null_order(field: &str) -> GraphqlError {
+    GraphqlError::new(Code::BadUserInput, format!("the order of \"{field}\" must not be null"))
 }
 
 /// Returns the words of an `OrderDirection`.

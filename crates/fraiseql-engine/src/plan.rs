@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fraiseql_model::response::{Location, PathSegment};
 
+use crate::input_document::InputNames;
 use crate::shape::ResponseShape;
 
 /// An operation, ready to run.
@@ -106,6 +107,15 @@ pub enum Param {
         path: Vec<PathSegment>,
         /// How the value is written for PostgreSQL.
         write: ParamFormat,
+    },
+    /// A coerced variable, or a part of one, of an input type that the author wrote.
+    Input {
+        /// The variable's name, then keys and indexes into it.
+        name: Arc<str>,
+        /// Keys and indexes.
+        path: Vec<PathSegment>,
+        /// The names of its fields in the database.
+        input: InputNames,
     },
     /// A value within a cursor that is a variable, or a part of one.
     Cursor {

@@ -36,6 +36,15 @@ impl<'s> Writer<'s> {
                 let inner = self.predicate(inner, &alias);
                 format!("EXISTS (SELECT 1 FROM {} AS {alias} WHERE {on} AND {inner})", object.relation)
             }
+            Predicate::Aggregated { object, on, filter, inner } => {
+                let (alias, on) = self.related(on, base);
+                let filter = filter.as_ref().map(|filter| self.predicate(filter, &alias));
+                let filter = filter.map_or_else(String::new, |filter| format!(" AND {filter}"));
+                let inner = self.predicate(inner, &alias);
+                // HAVING makes one group of the rows also where nothing is asked of it.
+                let having = "HAVING true";
+                format!("(SELECT {inner} FROM {} AS {alias} WHERE {on}{filter} {having})", object.relation)
+            }
             Predicate::Every { object, on, inner } => {
                 let (alias, on) = self.related(on, base);
                 let inner = self.predicate(inner, &alias);

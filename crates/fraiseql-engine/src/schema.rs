@@ -14,6 +14,7 @@ use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::names::quote_identifier;
 
 use crate::abstract_type::{self, Abstract};
+use crate::input_document::InputTypes;
 use crate::spec::{parse_schema, read_schema};
 
 /// A schema that is ready to plan requests. Immutable; share it with `Arc`.
@@ -24,6 +25,7 @@ pub struct Schema {
     pub(crate) implementers: HashMap<Name, Implementers>,
     pub(crate) objects: BTreeMap<String, Arc<Object>>,
     pub(crate) abstracts: BTreeMap<String, Abstract>,
+    pub(crate) inputs: Arc<InputTypes>,
     /// Object types within JSON documents; they have neither relation nor key.
     documents: BTreeMap<String, Object>,
 }
@@ -144,7 +146,8 @@ impl Schema {
                 }
             }
         }
-        Ok(Self { artifact, graphql, implementers, objects, abstracts, documents })
+        let inputs = InputTypes::new(&artifact);
+        Ok(Self { inputs, artifact, graphql, implementers, objects, abstracts, documents })
     }
 
     /// Returns the complete public schema in SDL.

@@ -10,8 +10,7 @@ use fraiseql_model::names::{quote_identifier, quote_literal};
 
 use crate::global_id::global_id;
 use crate::ir::{
-    AggregateCall, Call, Operand, OperandValue, OrderTerm, Output, OutputValue, Root, Select, Source, Term,
-    column_term,
+    AggregateCall, Call, OrderTerm, Output, OutputValue, Root, Select, Source, Term, column_term,
 };
 use crate::plan::{NULL_MARKER, Param, Statement};
 use crate::poly::Poly;
@@ -211,7 +210,8 @@ impl<'s> Writer<'s> {
             // The page is cut before anything below it is read; the order is said again because a
             // join may lose it.
             let mut columns = needed_columns(&select.outputs, &select.order, &base, tail.row);
-            let mut order = tail.order.clone();
+            let outer = self.outer_order(&select.order, &base);
+            let mut order = outer.unwrap_or_else(|| tail.order.clone());
             if let [number] = tail.numbered.as_slice() {
                 columns.push_str(&format!(", {number} AS \"#n\""));
                 order = format!(" ORDER BY {base}.\"#n\"");
@@ -240,6 +240,7 @@ impl<'s> Writer<'s> {
             let row = RowColumn::Alias;
             return Tail { from: from.sql, numbered, filter, order: order_by, paged, page, row };
         }
+        let order_by = self.outer_order(&select.order, base).unwrap_or(order_by);
         // Of each group the first row by the order is kept; then what is left is ordered.
         let on: Vec<String> = select.distinct.iter().map(|term| term_sql(base, term)).collect();
         let groups = clause("ORDER BY", &[on.clone(), order].concat(), ", ");
@@ -249,6 +250,21 @@ impl<'s> Writer<'s> {
             from.sql
         );
         Tail { from, numbered, filter: String::new(), order: order_by, paged, page, row: RowColumn::Column }
+    }
+
+    /// Returns ORDER BY for rows that a subquery carries along as [`ROW`]; `None` where no function takes them.
+    fn outer_order(&mut self, order: &[OrderTerm<'s>], base: &str) -> Option<String> {
+        let computed =
+            |term: &OrderTerm<'_>| term.through.is_empty() && matches!(term.term, Term::Computed(_));
+        if !order.iter().any(computed) {
+            return None;
+        }
+        let row = format!("{base}.{ROW}");
+        let keys: Vec<String> = order
+            .iter()
+            .map(|term| self.order_term(term, if computed(term) { &row } else { base }))
+            .collect();
+        Some(clause("ORDER BY", &keys, ", "))
     }
 
     /// Returns where the rows come from, and the conditions that they must meet.
@@ -401,34 +417,6 @@ impl<'s> Writer<'s> {
         case.push_str(" END");
         case
     }
-
-    /// Returns a value as SQL.
-    pub(crate) fn operand(&mut self, operand: &Operand) -> String {
-        let sql_type = &operand.sql_type;
-        match &operand.value {
-            OperandValue::Null { array } => format!("NULL::{sql_type}{}", if *array { "[]" } else { "" }),
-            OperandValue::One(param) => format!("{}::{sql_type}", self.param(param.clone())),
-            OperandValue::Call { function, param } => {
-                format!("{function}({}::{sql_type})", self.param(param.clone()))
-            }
-            OperandValue::Array(param) => format!("{}::{sql_type}[]", self.param(param.clone())),
-            OperandValue::Composite(param) => {
-                let json = self.param(param.clone());
-                format!("json_populate_record(NULL::{sql_type}, {json}::pg_catalog.json)")
-            }
-            OperandValue::CompositeArray(param) => {
-                let json = self.param(param.clone());
-                format!(
-                    "ARRAY(SELECT json_populate_record(NULL::{sql_type}, \"e\") \
-                     FROM json_array_elements({json}::pg_catalog.json) AS \"e\")"
-                )
-            }
-            OperandValue::Elements(elements) => {
-                let elements: Vec<String> = elements.iter().map(|element| self.operand(element)).collect();
-                format!("ARRAY[{}]::{sql_type}[]", elements.join(", "))
-            }
-        }
-    }
 }
 
 /// FROM, and the order that it brings along.
@@ -562,6 +550,8 @@ pub(crate) fn needed_columns<'s>(
                 columns.insert(&field.column);
             }
             (None, Term::Aggregate(_)) => {}
+            (None, Term::Computed(_)) => takes_row = true,
+            (None, Term::Related { on, .. }) => columns.extend(locals(on)),
         }
     }
     let mut columns: Vec<String> = columns.into_iter().map(|column| column_sql(base, column)).collect();
@@ -585,6 +575,13 @@ pub(crate) fn term_sql(alias: &str, term: &Term<'_>) -> String {
         Term::Column(name) => column_sql(alias, name),
         Term::Document(field) => document_value(alias, field),
         Term::Cardinality(name) => format!("cardinality({})", column_sql(alias, name)),
+        Term::Computed(call) => format!("{}({alias})", call.function.sql()),
+        Term::Related { relation, on, call } => {
+            let rows = format!("{}t\"", alias.trim_end_matches('"'));
+            let value = term_sql(&rows, &Term::Aggregate(call.clone()));
+            let on = joined(on, &rows, alias).join(" AND ");
+            format!("(SELECT {value} FROM {relation} AS {rows} WHERE {on})")
+        }
         Term::Aggregate(AggregateCall::Count) => "count(*)".to_owned(),
         Term::Aggregate(AggregateCall::CountDistinct(fields)) => {
             let columns: Vec<String> = fields.iter().map(|field| column(field)).collect();

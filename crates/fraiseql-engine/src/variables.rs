@@ -155,6 +155,8 @@ fn write_shape(schema: &Schema, ty: &Type, value: &Value, shape: &mut String) {
     let name = ty.inner_named_type();
     match (schema.graphql.types.get(name), value) {
         (_, Value::Null) => shape.push('0'),
+        // One parameter whatever it holds.
+        _ if schema.inputs.has(name) => shape.push('s'),
         (Some(ExtendedType::InputObject(definition)), Value::Object(object)) => {
             shape.push('{');
             for (key, value) in object {

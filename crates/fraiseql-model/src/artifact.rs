@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact_format::format_of;
 use crate::catalog::QualifiedName;
 use crate::digest::json_sha256_hex;
+pub use crate::input_field::InputField;
 use crate::manifest::Manifest;
 pub use crate::outcome::{Outcome, OutcomeChoice, OutcomeField, OutcomeMember};
 
@@ -55,6 +56,9 @@ pub struct Artifact {
     /// Operations that clients may ask for by their id, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<PersistedOperation>,
+    /// Input types that the author wrote: their fields, by GraphQL name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, BTreeMap<String, InputField>>,
 }
 
 /// An operation of the project's folder `operations`, checked against the schema.
@@ -615,6 +619,7 @@ mod tests {
             subscription: BTreeMap::new(),
             writes: BTreeMap::new(),
             operations: Vec::new(),
+            inputs: BTreeMap::new(),
         }
     }
 

@@ -120,6 +120,7 @@ pub(crate) mod tests {
             subscription: Default::default(),
             writes: Default::default(),
             operations: Vec::new(),
+            inputs: Default::default(),
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
         let metrics = Metrics::new();

@@ -67,10 +67,6 @@ pub(super) fn all(import: &mut Import, file: &Entry<'_>) -> Result<Vec<String>, 
         parts.push(sdl);
     }
     for one in file.entries("input_types") {
-        import.note(
-            &one.place,
-            "inputs of your own need a version that compiles them; functions take scalars and lists",
-        );
         import.unknown(&one, &["name", "fields", "description"], &[]);
         let mut sdl = String::new();
         describe(&mut sdl, "", one.text("description"));

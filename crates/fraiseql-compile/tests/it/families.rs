@@ -616,7 +616,7 @@ error[FQ-SDL-004]: @deprecated cannot stand on a union
   |
 5 | union None @deprecated
   |             ^^^^^^^^^^
-  = why: it belongs on a field, an argument and an enum value
+  = why: it belongs on a field, an argument, an enum value and a field of an input type
 
 error[FQ-SDL-003]: there is no type Nobody to extend
  --> schema.graphql:6:14

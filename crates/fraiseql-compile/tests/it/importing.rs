@@ -122,7 +122,6 @@ fn what_has_no_equal_is_told() {
     type User, field email requires_scope: who may see a field is not said in schema.graphql: leave the column out of the view, or use column privileges
     interface Node: it is written as it was: the rows of each of its types need a relation of their own, or one that they share
     union Found: it is written as it was: the rows of each of its types need a relation of their own, or one that they share
-    input type NewUser: inputs of your own need a version that compiles them; functions take scalars and lists
     security: who may do what is not in schema.graphql: grants.sql of `fraiseql init` gives the least rights; rules for rows are PostgreSQL's row level security
     novelty: this import does not know the key
     "##);

@@ -1,5 +1,6 @@
 //! What goes in and what comes out of this crate, as data.
 
+mod author_inputs;
 mod compiling;
 mod families;
 mod importing;

@@ -946,13 +946,6 @@ extend type Artist { nested: [[Int]] }
 query { artists { artistId } }
 enum Empty
 type Nothing @relation(name: "artist")"#), @r#"
-error[FQ-SDL-017]: input types of your own are not compiled by this version
- --> schema.graphql:3:7
-  |
-3 | input Thing { a: Int }
-  |       ^^^^^
-  = help: give a function scalar arguments, or one of type JSON; inputs of writes are generated
-
 error[FQ-SDL-017]: there is no scalar Money
  --> schema.graphql:4:8
   |

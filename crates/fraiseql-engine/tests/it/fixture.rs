@@ -102,6 +102,7 @@ pub(crate) fn schema() -> Schema {
         subscription: BTreeMap::new(),
         writes: BTreeMap::new(),
         operations: Vec::new(),
+        inputs: BTreeMap::new(),
     };
     Schema::load(artifact).expect("the fixture is sound")
 }

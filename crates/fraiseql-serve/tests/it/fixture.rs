@@ -255,6 +255,7 @@ fn artifact_with(sdl: &str) -> Artifact {
         subscription: lives(),
         writes: BTreeMap::new(),
         operations: Vec::new(),
+        inputs: BTreeMap::new(),
     };
     artifact.seal().0
 }
