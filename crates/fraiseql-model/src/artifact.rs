@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::QualifiedName;
-use crate::digest::sha256_hex;
+use crate::digest::sha256_hex_of_json;
 use crate::manifest::Manifest;
 pub use crate::outcome::{Outcome, OutcomeChoice, OutcomeField, OutcomeMember};
 
@@ -132,6 +132,7 @@ impl Artifact {
     ///
     /// The same value always gives the same bytes.
     pub fn seal(mut self) -> (Self, Vec<u8>) {
+        self.digest.clear();
         self.digest = self.content_digest();
         let mut bytes = serde_json::to_vec_pretty(&self).expect("an artifact has only string keys");
         bytes.push(b'\n');
@@ -148,8 +149,8 @@ impl Artifact {
             line: error.line(),
             column: error.column(),
         };
-        let document: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
-        match document.get("format").and_then(serde_json::Value::as_u64) {
+        let head: Head = serde_json::from_slice(bytes).map_err(malformed)?;
+        match head.format.as_ref().and_then(serde_json::Value::as_u64) {
             Some(format) if format == u64::from(ARTIFACT_FORMAT) => {}
             Some(found) => return Err(ArtifactError::Format { found }),
             None => {
@@ -157,19 +158,28 @@ impl Artifact {
                 return Err(ArtifactError::Malformed { reason, line: 1, column: 1 });
             }
         }
-        let artifact: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        let mut artifact: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        let written = std::mem::take(&mut artifact.digest);
         let computed = artifact.content_digest();
-        if computed == artifact.digest {
+        if computed == written {
+            artifact.digest = written;
             Ok(artifact)
         } else {
-            Err(ArtifactError::Digest { written: artifact.digest, computed })
+            Err(ArtifactError::Digest { written, computed })
         }
     }
 
+    /// The digest of a document whose `digest` is empty.
     fn content_digest(&self) -> String {
-        let unsealed = Self { digest: String::new(), ..self.clone() };
-        sha256_hex(&serde_json::to_vec(&unsealed).expect("an artifact has only string keys"))
+        sha256_hex_of_json(self)
     }
+}
+
+/// What is looked at before the rest of a document. It passes over every other key: keeping them, as a
+/// JSON value would, takes several times the memory of the artifact itself.
+#[derive(Deserialize)]
+struct Head {
+    format: Option<serde_json::Value>,
 }
 
 fn reason_without_position(error: &serde_json::Error) -> String {
