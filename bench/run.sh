@@ -23,6 +23,9 @@ if [ -z "${FRAISEQL_BIN:-}" ]; then
     say "building for release (minutes the first time)"
     cargo build --quiet --release --package fraiseql
     FRAISEQL_BIN=$target/release/fraiseql
+    FRAISEQL_COLD=$(cargo bench --no-run --package fraiseql-engine --bench cold 2>&1 |
+        sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
+    export FRAISEQL_COLD
 fi
 export BENCH_CACHE=${BENCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fraiseql/bench}
 mkdir -p "$BENCH_CACHE"
