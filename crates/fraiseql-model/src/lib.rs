@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod digest;
 pub mod errors;
 pub mod health;
+pub mod identity;
 pub mod manifest;
 pub mod names;
 mod outcome;

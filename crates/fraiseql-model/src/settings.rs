@@ -3,10 +3,14 @@
 //! Pure: files and environment are read by the binary and handed in as [`Given`] values.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use crate::names::nearest;
+
+mod given;
+mod identity;
+
+pub use given::{Given, Origin, SettingError};
 
 /// One setting.
 #[derive(Debug)]
@@ -154,6 +158,25 @@ pub const SETTINGS: &[Setting] = &[
         Some("any"),
         "What clients may run: `any` document, or only the `persisted` operations of the folder `operations`.",
     ),
+    identity::ALGORITHMS,
+    identity::API_KEY_CACHE_MS,
+    identity::API_KEYS,
+    identity::AUDIENCES,
+    identity::CACHE_ENTRIES,
+    identity::CLOCK_SKEW_MS,
+    identity::DEVELOPMENT_SECRET,
+    identity::INTROSPECTION_CACHE_MS,
+    identity::INTROSPECTION_CLIENT_ID,
+    identity::INTROSPECTION_SECRET,
+    identity::INTROSPECTION_URL,
+    identity::ISSUERS,
+    identity::KEYS_REFRESH_MS,
+    identity::PROVIDER_TIMEOUT_MS,
+    identity::REQUIRED,
+    identity::ROLES_CLAIM,
+    identity::SCOPE_CLAIM,
+    identity::TOKEN_BYTES,
+    identity::UNKNOWN_KEY_INTERVAL_MS,
     setting(
         "limits.aliases",
         "FRAISEQL_LIMITS_ALIASES",
@@ -400,83 +423,6 @@ pub const SETTINGS: &[Setting] = &[
         "Whether to count which client asks for which fields; `database` needs the table that `fraiseql usage init` prints.",
     ),
 ];
-
-/// Where a value came from; later variants win.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Nobody said anything.
-    Default,
-    /// `fraiseql.toml`, with the line.
-    File {
-        /// The file as the user named it.
-        file: String,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// A section `[env.NAME]` of `fraiseql.toml`, with the line.
-    Environment {
-        /// The file as the user named it.
-        file: String,
-        /// The section's name.
-        name: String,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// An environment variable.
-    Variable(&'static str),
-    /// The command line.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { file, line } => write!(f, "{file}:{line}"),
-            Self::Environment { file, name, line } => write!(f, "{file}:{line} [env.{name}]"),
-            Self::Variable(name) => write!(f, "${name}"),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
-
-/// A value that somebody gave, not yet checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// The dotted key.
-    pub key: String,
-    /// The value as text; a list is joined with commas.
-    pub text: String,
-    /// Who gave it.
-    pub origin: Origin,
-}
-
-/// Why a given value cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SettingError {
-    /// No such key.
-    #[error("find a setting named \"{key}\"")]
-    UnknownKey {
-        /// The key as given.
-        key: String,
-        /// Who gave it.
-        origin: Origin,
-        /// The key that is most likely meant.
-        suggestion: Option<&'static str>,
-    },
-    /// The key exists, the value does not fit.
-    #[error("use {shown} for \"{key}\": it must be {expected}")]
-    BadValue {
-        /// The key.
-        key: &'static str,
-        /// The value, or "the value" for a secret.
-        shown: String,
-        /// What it must be.
-        expected: String,
-        /// Who gave it.
-        origin: Origin,
-    },
-}
 
 /// The settings in force: every key of [`SETTINGS`] that has a value, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod graphiql;
 mod graphql;
 mod health;
 mod holder;
+mod identity;
 mod limits;
 mod listen;
 mod live;
@@ -45,6 +46,10 @@ mod usage;
 
 pub use error::ServeError;
 pub use holder::PortHolder;
+pub use identity::{
+    BadAlgorithm, Denial, IdentityOptions, IntrospectionOptions, NewApiKey, NoRandomness, TokenAlgorithms,
+    api_key_ddl, new_api_key,
+};
 pub use live::{SubscriptionOptions, SubscriptionSource};
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
 pub use policy::{BadOrigin, Origins, RequestPolicy};

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::generation::Generation;
 use crate::health::{HealthState, Readiness};
+use crate::identity::Identities;
 use crate::live::Live;
 use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
@@ -38,6 +39,7 @@ pub(crate) struct Serving {
     pub(crate) health: HealthState,
     pub(crate) request_ids: RequestIds,
     pub(crate) live: Live,
+    pub(crate) identities: Identities,
     pub(crate) usage: Usage,
     /// Open client connections.
     pub(crate) connections: AtomicUsize,
@@ -76,6 +78,7 @@ impl Serving {
         };
         let mut page = self.metrics.render(&gauges, self.version);
         self.live.render(&mut page);
+        self.identities.render(&mut page);
         process::render(&mut page);
         page.finish()
     }
@@ -88,6 +91,7 @@ pub(crate) mod tests {
     use fraiseql_postgres::{PoolOptions, Target};
 
     use super::*;
+    use crate::identity::IdentityOptions;
     use crate::live::SubscriptionOptions;
     use crate::usage::UsageRecording;
 
@@ -116,6 +120,7 @@ pub(crate) mod tests {
             operations: Vec::new(),
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
+        let observer: Arc<dyn Observe> = Arc::new(Deaf);
         let metrics = Metrics::new();
         let generation = Generation::load(artifact, Limits::default(), &metrics).unwrap();
         Serving {
@@ -128,11 +133,12 @@ pub(crate) mod tests {
             graphiql: false,
             detailed_errors: false,
             version: "1.2.3",
-            observer: Arc::new(Deaf),
+            observer: Arc::clone(&observer),
             metrics,
             health: HealthState::new("1.2.3"),
             request_ids: RequestIds::new(),
             live: Live::new(SubscriptionOptions::default(), 1),
+            identities: Identities::new(&IdentityOptions::default(), &observer).unwrap(),
             usage: Usage::new(UsageRecording::Off),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),

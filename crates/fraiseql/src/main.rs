@@ -6,6 +6,7 @@ mod commands;
 mod endpoint;
 mod failure;
 mod files;
+mod identity;
 mod log;
 mod manifest_check;
 mod operation_files;

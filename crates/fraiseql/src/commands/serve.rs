@@ -24,6 +24,7 @@ use crate::project::{Project, open_artifact};
 
 use super::compile::live_catalog;
 use super::signals::Stop;
+use crate::identity;
 
 const RETRY: Duration = Duration::from_secs(1);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -197,6 +198,7 @@ pub(crate) fn options(
         detailed_errors: !production,
         subscriptions: subscriptions(settings),
         usage: usage(settings),
+        identity: identity::options(settings, production)?,
         observer,
     })
 }
