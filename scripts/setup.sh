@@ -209,6 +209,24 @@ setup_pgbouncer() {
     fi
 }
 
+# For tests only: an OpenID provider, which runs on node.
+setup_oidc() {
+    if [ -d crates/fraiseql-testkit/oidc/node_modules/oidc-provider ]; then
+        say "the OpenID provider for tests is here"
+        return 0
+    fi
+    if ! command -v npm >/dev/null 2>&1; then
+        if ! can_apt; then
+            say "there is no npm, and no right to install it: tests with an OpenID provider will be left out"
+            without="$without oidc"
+            return 0
+        fi
+        apt_install nodejs npm
+    fi
+    say "fetching an OpenID provider for tests with npm"
+    (cd crates/fraiseql-testkit/oidc && npm ci --silent --no-audit --no-fund) >&2
+}
+
 # Prints $1 as a word of the shell.
 quote() {
     printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
@@ -233,4 +251,5 @@ setup_certificates
 setup_rust
 setup_postgres
 [ "${2:-}" != tests ] || setup_pgbouncer
+[ "${2:-}" != tests ] || setup_oidc
 write_env

@@ -18,7 +18,7 @@ mod target;
 
 pub use catalog::read_catalog;
 pub use changes::{Changed, Decoding, Outbox, Trace, outbox_sql, trace};
-pub use control::connect_control;
+pub use control::{ControlClient, connect_control};
 pub use error::{PostgresError, SqlError};
 pub use pool::{Pool, PoolOptions, PoolStatus};
 pub use session::{Canceller, Query, Row, Rows, Session};

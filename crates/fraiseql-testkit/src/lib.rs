@@ -3,10 +3,12 @@
 mod bouncer;
 mod database;
 mod fault;
+mod oidc;
 mod wait;
 
 pub use bouncer::Bouncer;
 pub use database::{Database, chinook_sql, nasty_sql};
 pub use fault::{Fault, FaultProxy};
 pub use fraiseql_cluster::{Scratch, ScratchOptions};
+pub use oidc::{OidcProvider, Signer};
 pub use wait::wait_until;
