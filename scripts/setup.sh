@@ -211,7 +211,8 @@ setup_pgbouncer() {
 
 # For tests only: an OpenID provider, which runs on node.
 setup_oidc() {
-    if [ -d crates/fraiseql-testkit/oidc/node_modules/oidc-provider ]; then
+    oidc=$(dirname "$0")/../crates/fraiseql-testkit/oidc
+    if [ -d "$oidc/node_modules/oidc-provider" ]; then
         say "the OpenID provider for tests is here"
         return 0
     fi
@@ -224,7 +225,7 @@ setup_oidc() {
         apt_install nodejs npm
     fi
     say "fetching an OpenID provider for tests with npm"
-    (cd crates/fraiseql-testkit/oidc && npm ci --silent --no-audit --no-fund) >&2
+    (cd "$oidc" && npm ci --silent --no-audit --no-fund) >&2
 }
 
 # Prints $1 as a word of the shell.
