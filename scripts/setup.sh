@@ -237,6 +237,25 @@ setup_openbao() {
     bao=
 }
 
+# For tests only: an OpenID provider, which runs on node.
+setup_oidc() {
+    oidc=$(dirname "$0")/../crates/fraiseql-testkit/oidc
+    if [ -d "$oidc/node_modules/oidc-provider" ]; then
+        say "the OpenID provider for tests is here"
+        return 0
+    fi
+    if ! command -v npm >/dev/null 2>&1; then
+        if ! can_apt; then
+            say "there is no npm, and no right to install it: tests with an OpenID provider will be left out"
+            without="$without oidc"
+            return 0
+        fi
+        apt_install nodejs npm
+    fi
+    say "fetching an OpenID provider for tests with npm"
+    (cd "$oidc" && npm ci --silent --no-audit --no-fund) >&2
+}
+
 # Prints $1 as a word of the shell.
 quote() {
     printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
@@ -264,5 +283,6 @@ setup_postgres
 [ "${2:-}" != tests ] || {
     setup_pgbouncer
     setup_openbao
+    setup_oidc
 }
 write_env

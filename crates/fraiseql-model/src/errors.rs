@@ -128,6 +128,23 @@ registry! {
     SEC_COMMAND = "FQ-SEC-007", Machine, "the command for secrets failed";
 
     ROL_TOO_MIGHTY = "FQ-ROL-001", Database, "the service logs in with a role that may do too much";
+    AUTH_REQUIRED = "FQ-AUTH-001", Usage, "a request without a token where one is needed";
+    AUTH_MALFORMED = "FQ-AUTH-002", Usage, "a token that is none";
+    AUTH_OVERSIZE = "FQ-AUTH-003", Usage, "a token that is too large";
+    AUTH_UNSIGNED = "FQ-AUTH-004", Usage, "a token without a signature";
+    AUTH_ALGORITHM = "FQ-AUTH-005", Usage, "a token signed by an algorithm that is not allowed";
+    AUTH_ISSUER = "FQ-AUTH-006", Usage, "a token of an unknown issuer";
+    AUTH_KEY = "FQ-AUTH-007", Usage, "a token signed with a key that the issuer does not have";
+    AUTH_SIGNATURE = "FQ-AUTH-008", Usage, "a forged token";
+    AUTH_EXPIRED = "FQ-AUTH-009", Usage, "a token that has expired";
+    AUTH_EARLY = "FQ-AUTH-010", Usage, "a token that is not valid yet";
+    AUTH_AUDIENCE = "FQ-AUTH-011", Usage, "a token for somebody else";
+    AUTH_INACTIVE = "FQ-AUTH-012", Usage, "a token that its issuer does not hold for valid";
+    AUTH_PROVIDER = "FQ-AUTH-013", Usage, "an issuer that does not answer";
+    AUTH_API_KEY = "FQ-AUTH-014", Usage, "an API key that is not accepted";
+    AUTH_CLAIMS = "FQ-AUTH-015", Usage, "a token whose claims cannot be used";
+    AUTH_KEYS_TABLE = "FQ-AUTH-016", Database, "the database has no table for API keys";
+    AUTH_KEY_UNKNOWN = "FQ-AUTH-017", Usage, "no API key has this id";
 
     NET_PORT_TAKEN = "FQ-NET-001", Machine, "the port is taken";
     NET_BIND = "FQ-NET-002", Machine, "the address cannot be bound";

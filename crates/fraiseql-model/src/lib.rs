@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod digest;
 pub mod errors;
 pub mod health;
+pub mod identity;
 mod input_field;
 pub mod manifest;
 pub mod names;

@@ -53,6 +53,9 @@ pub struct Extensions {
     /// The setting that limits what was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<&'static str>,
+    /// Why a caller was not let in: a code of the registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
 }
 
 macro_rules! codes {
@@ -112,6 +115,8 @@ codes! {
     NullInNonNull = "NULL_IN_NON_NULL_FIELD",
     /// A function raised an error for the user (`RAISE EXCEPTION`).
     Raised = "RAISED",
+    /// Nobody is known by the token or the key, or there is none where one is needed; `reason` tells why.
+    Unauthenticated = "UNAUTHENTICATED",
     /// The database role may not do this.
     PermissionDenied = "PERMISSION_DENIED",
     /// Another transaction was in the way, or the row has another version by now: read and try again.
@@ -145,7 +150,13 @@ impl GraphqlError {
             message: message.into(),
             locations: Vec::new(),
             path: Vec::new(),
-            extensions: Box::new(Extensions { code, constraint: None, log_id: None, limit: None }),
+            extensions: Box::new(Extensions {
+                code,
+                constraint: None,
+                log_id: None,
+                limit: None,
+                reason: None,
+            }),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::names::nearest;
 use crate::secret::SecretRef;
 
 mod given;
+mod identity;
 mod secrets;
 
 pub use given::{Given, Origin, SettingError};
@@ -166,6 +167,25 @@ pub const SETTINGS: &[Setting] = &[
         Some("any"),
         "What clients may run: `any` document, or only the `persisted` operations of the folder `operations`.",
     ),
+    identity::ALGORITHMS,
+    identity::API_KEY_CACHE_MS,
+    identity::API_KEYS,
+    identity::AUDIENCES,
+    identity::CACHE_ENTRIES,
+    identity::CLOCK_SKEW_MS,
+    identity::DEVELOPMENT_SECRET,
+    identity::INTROSPECTION_CACHE_MS,
+    identity::INTROSPECTION_CLIENT_ID,
+    identity::INTROSPECTION_SECRET,
+    identity::INTROSPECTION_URL,
+    identity::ISSUERS,
+    identity::KEYS_REFRESH_MS,
+    identity::PROVIDER_TIMEOUT_MS,
+    identity::REQUIRED,
+    identity::ROLES_CLAIM,
+    identity::SCOPE_CLAIM,
+    identity::TOKEN_BYTES,
+    identity::UNKNOWN_KEY_INTERVAL_MS,
     setting(
         "limits.aliases",
         "FRAISEQL_LIMITS_ALIASES",

@@ -21,10 +21,13 @@ use crate::target::{Target, TlsMode};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// What the control plane asks the database with.
+pub type ControlClient = Client;
+
 /// Connects for DDL, catalog reading and other work that is not a request.
 ///
 /// The connection is driven by a task that ends when the client is dropped.
-pub async fn connect_control(target: &Target) -> Result<Client, PostgresError> {
+pub async fn connect_control(target: &Target) -> Result<ControlClient, PostgresError> {
     let mut config: Config = target.config.clone();
     config.ssl_mode(match target.tls.mode {
         TlsMode::Disable => SslMode::Disable,

@@ -20,7 +20,7 @@ mod turns;
 
 pub use catalog::read_catalog;
 pub use changes::{Changed, Decoding, Outbox, Trace, outbox_sql, trace};
-pub use control::connect_control;
+pub use control::{ControlClient, connect_control};
 pub use error::{PostgresError, SqlError};
 pub use pool::{Pool, PoolOptions, PoolStatus, enter_runtime};
 pub use role::{RoleFacts, role_facts};

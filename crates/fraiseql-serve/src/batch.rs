@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant as Started;
 
 use bytes::{Bytes, BytesMut};
+use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use http_body_util::BodyExt;
 use hyper::{Response, StatusCode};
@@ -37,6 +38,7 @@ pub(crate) fn is_batch(body: &[u8]) -> bool {
 pub(crate) async fn respond(
     serving: &Arc<Serving>,
     body: &[u8],
+    identity: &Arc<Identity>,
     media: ResponseType,
     deadline: Instant,
     mut record: Record,
@@ -54,7 +56,10 @@ pub(crate) async fn respond(
         let started = Started::now();
         record.begin_entry();
         let answer = match params {
-            Ok(params) => pipeline::answer(serving, params, Way::Post, deadline, &mut record).await,
+            Ok(params) => {
+                let params = params.asked_by(identity);
+                pipeline::answer(serving, params, Way::Post, deadline, &mut record).await
+            }
             Err(error) => Answer::Refused(crate::answer::Refusal::Request, vec![error]),
         };
         let left = ANSWER_BYTES_MAX.saturating_sub(joined.len());

@@ -27,6 +27,12 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// An issuer or the introspection has a URL that cannot be asked.
+    #[error("know callers: {reason}")]
+    Identity {
+        /// Which, and why.
+        reason: String,
+    },
     /// The artifact contradicts itself.
     #[error("load the artifact")]
     Load(#[from] LoadError),
@@ -41,6 +47,7 @@ impl ServeError {
         match self {
             Self::PortTaken { .. } => &errors::NET_PORT_TAKEN,
             Self::Bind { .. } => &errors::NET_BIND,
+            Self::Identity { .. } => &errors::CFG_BAD_VALUE,
             Self::Load(_) | Self::Workers(_) => &errors::RUN_INTERNAL,
         }
     }
@@ -61,6 +68,10 @@ impl ServeError {
             ),
             Self::Bind { .. } => {
                 "server.address must be an address of this machine, for example 127.0.0.1 or 0.0.0.0"
+                    .to_owned()
+            }
+            Self::Identity { .. } => {
+                "write identity.issuers and identity.introspection_url as https://login.example/realms/shop"
                     .to_owned()
             }
             Self::Load(_) => "compile the schema again; if that does not help, report a bug".to_owned(),

@@ -6,7 +6,9 @@ use std::time::Duration;
 use fraiseql_engine::Limit;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,7 +18,8 @@ use crate::batch;
 use crate::body::{self, ReadError, Reply};
 use crate::cors;
 use crate::fault::Faults;
-use crate::live::event_stream::{self, Events};
+use crate::identity::Denial;
+use crate::live::event_stream::{self, Admitted, Events};
 use crate::media::{self, ResponseType};
 use crate::observe::RequestKind;
 use crate::params::Params;
@@ -29,6 +32,9 @@ use crate::stream::{Outcome, Reading};
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pieces of a streamed response that wait for the client.
 const PIECES_WAITING: usize = 2;
+
+/// When to come back while nobody can tell who asks.
+const RETRY_AFTER_S: &str = "1";
 
 /// Answers a GET or POST to `/graphql`.
 pub(crate) async fn respond(
@@ -55,11 +61,17 @@ pub(crate) async fn respond(
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::FORBIDDEN, media, &errors);
     }
+    let caller = match serving.identities.caller(&serving.pool, request.headers()).await {
+        Ok(caller) => caller,
+        Err(denial) => return refuse_caller(record, media, denial),
+    };
+    let admitted = Admitted::new(caller, events, request.headers());
     if request.method() == Method::GET {
         let uri = request.uri().clone();
-        return match Params::from_query(uri.query().unwrap_or("")) {
+        let params = Params::from_query(uri.query().unwrap_or(""));
+        return match params.map(|params| params.asked_by(admitted.identity())) {
             Ok(params) if events.are_for(serving, &params) => {
-                event_stream::respond(serving, params.into_owned(), Way::Get, record)
+                event_stream::respond(serving, params.into_owned(), Way::Get, admitted, record)
             }
             Ok(params) => run(serving, params, Way::Get, media, deadline, record).await,
             Err(error) => refuse(record, StatusCode::BAD_REQUEST, media, &[error]),
@@ -76,11 +88,11 @@ pub(crate) async fn respond(
         Err(error) => return unread(error, serving.body_bytes, media, record),
     };
     if batch::is_batch(&bytes) {
-        return batch::respond(serving, &bytes, media, deadline, record).await;
+        return batch::respond(serving, &bytes, admitted.identity(), media, deadline, record).await;
     }
-    match Params::from_body(&bytes) {
+    match Params::from_body(&bytes).map(|params| params.asked_by(admitted.identity())) {
         Ok(params) if events.are_for(serving, &params) => {
-            event_stream::respond(serving, params.into_owned(), Way::Post, record)
+            event_stream::respond(serving, params.into_owned(), Way::Post, admitted, record)
         }
         Ok(params) => run(serving, params, Way::Post, media, deadline, record).await,
         Err(error) => refuse(record, StatusCode::BAD_REQUEST, media, &[error]),
@@ -161,6 +173,17 @@ fn unread(error: ReadError, limit: usize, media: ResponseType, record: Record) -
     let mut response = refuse(record, status, media, &[error]);
     // The rest of the body is still on its way: the connection cannot be used again.
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Ends a request whose caller is not let in.
+pub(crate) fn refuse_caller(record: Record, media: ResponseType, denial: Denial) -> Response<Reply> {
+    let mut response = refuse(record, denial.status(), media, &[denial.error()]);
+    let (name, value) = match denial {
+        Denial::Provider => (RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S)),
+        _ => (WWW_AUTHENTICATE, denial.challenge()),
+    };
+    response.headers_mut().insert(name, value);
     response
 }
 

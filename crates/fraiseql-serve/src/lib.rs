@@ -20,6 +20,7 @@ mod graphiql;
 mod graphql;
 mod health;
 mod holder;
+mod identity;
 mod limits;
 mod listen;
 mod live;
@@ -50,6 +51,10 @@ pub use admin::{Admin, AdminOptions};
 pub use error::ServeError;
 pub use gauge::{Gauge, GaugeKind, GaugeSource};
 pub use holder::PortHolder;
+pub use identity::{
+    BadAlgorithm, Denial, IdentityOptions, IntrospectionOptions, NewApiKey, NoRandomness, TokenAlgorithms,
+    api_key_ddl, new_api_key,
+};
 pub use live::{SubscriptionOptions, SubscriptionSource};
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
 pub use policy::{BadOrigin, Origins, RequestPolicy};

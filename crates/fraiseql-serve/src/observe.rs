@@ -63,6 +63,25 @@ pub enum Event<'a> {
         /// Why, without secrets.
         reason: String,
     },
+    /// The keys of an issuer were read for the first time, or are others than before.
+    IssuerKeys {
+        /// Its name, as tokens have it.
+        issuer: &'a str,
+        /// How many there are.
+        keys: usize,
+    },
+    /// The keys of an issuer cannot be read; those that were read are kept. Told once until they can.
+    IssuerLost {
+        /// Its name, as tokens have it.
+        issuer: &'a str,
+        /// Why, without secrets.
+        reason: String,
+    },
+    /// API keys or opaque tokens cannot be looked up. Told once until they can.
+    IdentityUnknown {
+        /// Why, without secrets.
+        reason: String,
+    },
     /// Usage cannot be stored; it is kept in memory and tried again. Told once until it works again.
     UsageNotStored {
         /// Why, without secrets.

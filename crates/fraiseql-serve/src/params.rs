@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 
+use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
@@ -23,6 +25,8 @@ pub(crate) struct Params<'a> {
     pub(crate) document_id: Option<String>,
     /// The hash of the text, by the protocol of automatic persisted queries.
     pub(crate) automatic: Option<String>,
+    /// Who asks; nobody, until HTTP says otherwise.
+    pub(crate) identity: Arc<Identity>,
 }
 
 /// What the GraphQL over HTTP draft lets a body have; what else stands in it is for others.
@@ -89,8 +93,14 @@ impl<'a> Params<'a> {
 
     /// Returns the same, borrowing nothing.
     pub(crate) fn into_owned(self) -> Params<'static> {
-        let Self { query, operation, variables, document_id, automatic } = self;
-        Params { query: Cow::Owned(query.into_owned()), operation, variables, document_id, automatic }
+        let Self { query, operation, variables, document_id, automatic, identity } = self;
+        let query = Cow::Owned(query.into_owned());
+        Params { query, operation, variables, document_id, automatic, identity }
+    }
+
+    /// Returns the same, asked by that caller.
+    pub(crate) fn asked_by(self, identity: &Arc<Identity>) -> Self {
+        Self { identity: Arc::clone(identity), ..self }
     }
 
     fn checked(given: Parameters<'a>) -> Result<Self, GraphqlError> {
@@ -105,6 +115,7 @@ impl<'a> Params<'a> {
             variables: variables.unwrap_or_default(),
             document_id,
             automatic,
+            identity: Arc::default(),
         })
     }
 }

@@ -104,7 +104,7 @@ fn watch(serving: &Serving, method: &Method, path: &str) -> Option<Response<Repl
 async fn counted(serving: &Arc<Serving>, request: Request<Incoming>, record: Record) -> Response<Reply> {
     if request.uri().path() == "/graphql" {
         if *request.method() == Method::GET && socket::is_wanted(request.headers()) {
-            return socket::respond(serving, request, record);
+            return socket::respond(serving, request, record).await;
         }
         return match *request.method() {
             Method::GET | Method::POST => graphql::respond(serving, request, record).await,

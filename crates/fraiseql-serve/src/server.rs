@@ -20,6 +20,7 @@ use crate::error::ServeError;
 use crate::gauge::GaugeSource;
 use crate::generation::Generation;
 use crate::health::HealthState;
+use crate::identity::{Identities, IdentityOptions};
 use crate::listen::listen;
 use crate::live::{self, Live, SubscriptionOptions};
 use crate::metrics::Metrics;
@@ -76,6 +77,8 @@ pub struct ServeOptions {
     pub subscriptions: SubscriptionOptions,
     /// Whether and where it is counted who asks for which fields.
     pub usage: UsageRecording,
+    /// How callers are known.
+    pub identity: IdentityOptions,
     /// Is told what happens.
     pub observer: Arc<dyn Observe>,
 }
@@ -140,6 +143,8 @@ impl Server {
         let workers = Workers::start(options.workers).map_err(ServeError::Workers)?;
         let bound = listener.local_addr();
         let address = bound.map_err(|source| ServeError::Bind { address: options.address, source })?;
+        let identities = Identities::new(&options.identity, &options.observer)
+            .map_err(|reason| ServeError::Identity { reason })?;
         let live = Live::new(options.subscriptions, options.pool.status().size);
         let serving = Arc::new(Serving {
             generation: ArcSwap::from_pointee(generation),
@@ -156,6 +161,7 @@ impl Server {
             health: HealthState::new(options.version),
             request_ids: RequestIds::new(),
             live,
+            identities,
             usage: Usage::new(options.usage),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
@@ -202,6 +208,9 @@ impl Server {
         serving.tasks.spawn(feeding);
         let flushing = door.stop.now.clone().run_until_cancelled_owned(usage::run(Arc::clone(&serving)));
         serving.tasks.spawn(flushing);
+        let keys = Arc::clone(&serving);
+        let keeping = async move { keys.identities.keep().await };
+        serving.tasks.spawn(door.stop.now.clone().run_until_cancelled_owned(keeping));
 
         door.accept_until(shutdown).await;
         serving.health.drain();

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::gauge::{self, GaugeSource};
 use crate::generation::Generation;
 use crate::health::{HealthState, Readiness};
+use crate::identity::Identities;
 use crate::live::Live;
 use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
@@ -39,6 +40,7 @@ pub(crate) struct Serving {
     pub(crate) health: HealthState,
     pub(crate) request_ids: RequestIds,
     pub(crate) live: Live,
+    pub(crate) identities: Identities,
     pub(crate) usage: Usage,
     /// Open client connections.
     pub(crate) connections: AtomicUsize,
@@ -82,6 +84,7 @@ impl Serving {
         if let Some(source) = self.gauges.get() {
             gauge::render(&source(), &mut page);
         }
+        self.identities.render(&mut page);
         process::render(&mut page);
         page.finish()
     }
@@ -94,6 +97,7 @@ pub(crate) mod tests {
     use fraiseql_postgres::{PoolOptions, Target};
 
     use super::*;
+    use crate::identity::IdentityOptions;
     use crate::live::SubscriptionOptions;
     use crate::usage::UsageRecording;
 
@@ -123,6 +127,7 @@ pub(crate) mod tests {
             inputs: Default::default(),
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
+        let observer: Arc<dyn Observe> = Arc::new(Deaf);
         let metrics = Metrics::new();
         let generation = Generation::load(artifact, Limits::default(), &metrics).unwrap();
         Serving {
@@ -135,11 +140,12 @@ pub(crate) mod tests {
             graphiql: false,
             detailed_errors: false,
             version: "1.2.3",
-            observer: Arc::new(Deaf),
+            observer: Arc::clone(&observer),
             metrics,
             health: HealthState::new("1.2.3"),
             request_ids: RequestIds::new(),
             live: Live::new(SubscriptionOptions::default(), 1),
+            identities: Identities::new(&IdentityOptions::default(), &observer).unwrap(),
             usage: Usage::new(UsageRecording::Off),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),

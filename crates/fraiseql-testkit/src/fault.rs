@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -13,6 +14,8 @@ use tokio::task::JoinSet;
 pub enum Fault {
     /// Bytes pass.
     Pass,
+    /// Bytes pass, each piece a moment late.
+    Slow,
     /// Connections stay open and nothing moves.
     Hang,
     /// Open connections are cut, and new ones as soon as they are accepted.
@@ -21,7 +24,17 @@ pub enum Fault {
     Refuse,
 }
 
-/// A TCP listener on a free port of the loopback, before a PostgreSQL server's socket.
+/// By how much a piece is late.
+const SLOW: Duration = Duration::from_millis(200);
+
+/// What lies behind a proxy.
+#[derive(Clone, Debug)]
+enum Upstream {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+/// A TCP listener on a free port of the loopback, before a server of PostgreSQL or of HTTP.
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
@@ -37,12 +50,29 @@ impl FaultProxy {
     pub async fn before(url: &str) -> Self {
         let socket = PathBuf::from(fraiseql_postgres::Target::parse(url).expect("our own URL").host())
             .join(".s.PGSQL.5432");
+        Self::start(Upstream::Unix(socket)).await
+    }
+
+    /// Starts a proxy before a server that listens on TCP.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub async fn before_tcp(server: SocketAddr) -> Self {
+        Self::start(Upstream::Tcp(server)).await
+    }
+
+    async fn start(upstream: Upstream) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let (fault, state) = watch::channel(Fault::Pass);
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, address, socket, state));
+        tasks.spawn(serve(listener, address, upstream, state));
         Self { address, fault, _tasks: tasks }
+    }
+
+    /// Returns where the proxy listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Returns the connection string that goes through the proxy.
@@ -59,13 +89,13 @@ impl FaultProxy {
 async fn serve(
     mut listener: TcpListener,
     address: SocketAddr,
-    socket: PathBuf,
+    upstream: Upstream,
     mut state: watch::Receiver<Fault>,
 ) {
     let shared = state.clone();
     loop {
         tokio::select! {
-            () = accept(&listener, &socket, &shared) => return,
+            () = accept(&listener, &upstream, &shared) => return,
             refused = wait_for(&mut state, |fault| fault == Fault::Refuse) => if !refused { return },
         }
         drop(listener);
@@ -91,21 +121,37 @@ async fn listen_again(address: SocketAddr) -> TcpListener {
     }
 }
 
-async fn accept(listener: &TcpListener, socket: &std::path::Path, state: &watch::Receiver<Fault>) {
+async fn accept(listener: &TcpListener, upstream: &Upstream, state: &watch::Receiver<Fault>) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        connections.spawn(carry(client, socket.to_owned(), state.clone()));
+        connections.spawn(carry(client, upstream.clone(), state.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn carry(client: TcpStream, socket: PathBuf, state: watch::Receiver<Fault>) {
+async fn carry(client: TcpStream, upstream: Upstream, state: watch::Receiver<Fault>) {
     if matches!(*state.borrow(), Fault::Cut | Fault::Refuse) {
         return;
     }
-    let Ok(server) = UnixStream::connect(&socket).await else { return };
+    match upstream {
+        Upstream::Unix(path) => {
+            let Ok(server) = UnixStream::connect(&path).await else { return };
+            carry_between(client, server, state).await;
+        }
+        Upstream::Tcp(address) => {
+            let Ok(server) = TcpStream::connect(address).await else { return };
+            carry_between(client, server, state).await;
+        }
+    }
+}
+
+async fn carry_between(
+    client: TcpStream,
+    server: impl AsyncRead + AsyncWrite + Send,
+    state: watch::Receiver<Fault>,
+) {
     let (client_read, client_write) = client.into_split();
-    let (server_read, server_write) = server.into_split();
+    let (server_read, server_write) = tokio::io::split(server);
     let mut cut = state.clone();
     tokio::select! {
         () = pump(client_read, server_write, state.clone()) => {}
@@ -121,8 +167,11 @@ async fn pump(
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        if state.wait_for(|fault| *fault == Fault::Pass).await.is_err() {
-            return;
+        let waiting = state.wait_for(|fault| matches!(fault, Fault::Pass | Fault::Slow)).await;
+        // The guard is not held while time passes.
+        let Ok(fault) = waiting.map(|fault| *fault) else { return };
+        if fault == Fault::Slow {
+            tokio::time::sleep(SLOW).await;
         }
         if to.write_all(&buffer[..count]).await.is_err() {
             return;

@@ -5,6 +5,7 @@ mod bouncer;
 mod database;
 mod endpoint;
 mod fault;
+mod oidc;
 mod vault;
 mod wait;
 
@@ -14,5 +15,6 @@ pub use database::{Database, chinook_sql, nasty_sql, server_major};
 pub use endpoint::{Asked, HttpEndpoint};
 pub use fault::{Fault, FaultProxy};
 pub use fraiseql_cluster::{Scratch, ScratchOptions};
+pub use oidc::{OidcProvider, Signer};
 pub use vault::Vault;
 pub use wait::wait_until;

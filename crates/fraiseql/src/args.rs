@@ -50,6 +50,9 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Tell which client asks for which fields
     Usage(Usage),
+    /// Make, list, rotate and revoke API keys for machines
+    #[command(subcommand)]
+    Keys(crate::commands::keys::Keys),
     /// Look at the persisted operations
     #[command(subcommand)]
     Operations(Operations),

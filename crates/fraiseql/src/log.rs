@@ -101,6 +101,16 @@ impl Observe for Log {
                 let then = "subscriptions are polled until it is back";
                 self.line("error", &format!("{source} was lost, {then}: {reason}"));
             }
+            Event::IssuerKeys { issuer, keys } => {
+                self.line("info", &format!("{keys} keys of the issuer {issuer} were read"));
+            }
+            Event::IssuerLost { issuer, reason } => {
+                let then = "keys that were read before are kept";
+                self.line("error", &format!("the keys of {issuer} cannot be read, {then}: {reason}"));
+            }
+            Event::IdentityUnknown { reason } => {
+                self.line("error", &format!("callers cannot be looked up, they are told 503: {reason}"));
+            }
             Event::UsageNotStored { reason } => {
                 let help = "`fraiseql usage init` prints the statements that make its table";
                 self.line(

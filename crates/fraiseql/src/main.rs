@@ -7,6 +7,7 @@ mod database;
 mod endpoint;
 mod failure;
 mod files;
+mod identity;
 mod log;
 mod manifest_check;
 mod operation_files;

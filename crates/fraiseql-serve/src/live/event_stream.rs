@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fraiseql_engine::OperationKind;
+use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -13,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::answer::errors_json;
 use crate::body::{Chunk, Reply};
+use crate::identity::{Caller, Credential};
 use crate::live::hub::State;
 use crate::live::requests::{self, Whole};
 use crate::live::session::newest;
@@ -39,6 +41,31 @@ pub(crate) enum Events {
     Never,
 }
 
+/// A caller of a request, and what is needed to look again while events go on.
+pub(crate) struct Admitted {
+    caller: Caller,
+    credential: Option<Credential<'static>>,
+}
+
+impl Admitted {
+    /// Keeps what the headers bring where events may follow.
+    pub(crate) fn new(caller: Caller, events: Events, headers: &HeaderMap) -> Self {
+        let credential = match events {
+            Events::Never => None,
+            // It was read before, without a fault.
+            Events::Always | Events::ForSubscriptions => {
+                Credential::of_headers(headers).unwrap_or(None).map(Credential::into_owned)
+            }
+        };
+        Self { caller, credential }
+    }
+
+    /// Returns who asks.
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
+        &self.caller.identity
+    }
+}
+
 impl Events {
     /// True when this request is answered by events.
     pub(crate) fn are_for(self, serving: &Arc<Serving>, params: &Params<'_>) -> bool {
@@ -63,6 +90,7 @@ pub(crate) fn respond(
     serving: &Arc<Serving>,
     params: Params<'static>,
     way: Way,
+    admitted: Admitted,
     mut record: Record,
 ) -> Response<Reply> {
     let (sender, receiver) = mpsc::channel(serving.live.options.buffer_results.max(1));
@@ -79,7 +107,7 @@ pub(crate) fn respond(
         record.errors(errors);
     }
     let stream = Stream { serving: Arc::clone(serving), sender };
-    serving.tasks.spawn(stream.feed(params, kind));
+    serving.tasks.spawn(stream.feed(params, kind, admitted));
     record.finish(StatusCode::OK.as_u16(), 0);
     let mut response = Response::new(Reply::Stream(receiver));
     let headers = response.headers_mut();
@@ -98,9 +126,19 @@ struct Stream {
 struct Gone;
 
 impl Stream {
-    async fn feed(self, params: Params<'static>, kind: Result<OperationKind, Vec<GraphqlError>>) {
+    async fn feed(
+        self,
+        params: Params<'static>,
+        kind: Result<OperationKind, Vec<GraphqlError>>,
+        Admitted { caller, credential }: Admitted,
+    ) {
+        let (identities, pool) = (&self.serving.identities, &self.serving.pool);
+        let live = kind == Ok(OperationKind::Subscription);
         let fed = tokio::select! {
             fed = self.events(params, kind) => fed,
+            denial = identities.until_denied(pool, credential.as_ref(), caller), if live => {
+                self.next(&errors_json(&[denial.error()])).await
+            }
             () = self.serving.live.draining.cancelled() => Ok(()),
             () = self.sender.closed() => return,
         };

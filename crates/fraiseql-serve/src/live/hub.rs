@@ -9,7 +9,7 @@ use fraiseql_model::response::GraphqlError;
 use fraiseql_postgres::Trace;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::live::requests::Identity;
+use crate::live::requests::Sameness;
 use crate::live::watched::{self, Watched};
 use crate::params::Params;
 use crate::serving::Serving;
@@ -31,13 +31,13 @@ pub(crate) struct Hub {
 #[derive(Default)]
 struct Registry {
     next: u64,
-    by_identity: HashMap<Identity, u64>,
+    by_sameness: HashMap<Sameness, u64>,
     entries: HashMap<u64, Entry>,
     by_table: HashMap<String, HashSet<u64>>,
 }
 
 struct Entry {
-    identity: Identity,
+    sameness: Sameness,
     states: watch::Sender<State>,
     stale: Arc<Notify>,
     tables: BTreeSet<String>,
@@ -68,9 +68,9 @@ impl Hub {
 
     /// Returns the states of a subscription, which is begun when nobody else has it.
     pub(crate) fn join(&self, serving: &Arc<Serving>, params: Params<'static>) -> watch::Receiver<State> {
-        let identity = Identity::of(&params);
+        let sameness = Sameness::of(&params);
         let mut registry = self.registry();
-        if let Some(number) = registry.by_identity.get(&identity)
+        if let Some(number) = registry.by_sameness.get(&sameness)
             && let Some(entry) = registry.entries.get(number)
         {
             let mut states = entry.states.subscribe();
@@ -83,8 +83,8 @@ impl Hub {
         let (states, receiver) = watch::channel(State::Waiting);
         let stale = Arc::new(Notify::new());
         let watched = Watched::new(number, params, states.clone(), Arc::clone(&stale));
-        let entry = Entry { identity: identity.clone(), states, stale, tables: BTreeSet::new() };
-        registry.by_identity.insert(identity, number);
+        let entry = Entry { sameness: sameness.clone(), states, stale, tables: BTreeSet::new() };
+        registry.by_sameness.insert(sameness, number);
         registry.entries.insert(number, entry);
         self.count.send_replace(registry.entries.len());
         drop(registry);
@@ -109,7 +109,7 @@ impl Hub {
 
     fn take_out(&self, registry: &mut Registry, number: u64) {
         if let Some(entry) = registry.entries.remove(&number) {
-            registry.by_identity.remove(&entry.identity);
+            registry.by_sameness.remove(&entry.sameness);
             registry.forget(number, &entry.tables);
         }
         self.count.send_replace(registry.entries.len());

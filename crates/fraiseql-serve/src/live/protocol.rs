@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use fraiseql_model::response::GraphqlError;
 use serde_json::{Map, Value};
 
+use crate::identity::{Credential, Denial};
 use crate::params::Params;
 
 /// The subprotocol's name.
@@ -22,7 +23,7 @@ pub(crate) const GOING_AWAY: CloseReason = CloseReason { code: 1001, text: "Goin
 pub(crate) const TOO_BIG: CloseReason = CloseReason { code: 1009, text: "Message too big" };
 /// Not a message of the protocol.
 pub(crate) const BAD_MESSAGE: CloseReason = CloseReason { code: 4400, text: "Invalid message received" };
-/// An operation before `connection_init` was acknowledged.
+/// An operation before `connection_init` was acknowledged, or nobody asks where somebody must.
 pub(crate) const UNAUTHORIZED: CloseReason = CloseReason { code: 4401, text: "Unauthorized" };
 /// The client offered other subprotocols only.
 pub(crate) const NOT_ACCEPTABLE: CloseReason = CloseReason { code: 4406, text: "Subprotocol not acceptable" };
@@ -35,14 +36,35 @@ pub(crate) const DUPLICATE: CloseReason = CloseReason { code: 4409, text: "Subsc
 pub(crate) const TOO_MANY_INITS: CloseReason =
     CloseReason { code: 4429, text: "Too many initialisation requests" };
 
+/// Returns how a connection ends whose caller is not let in, or not any more. Clients take 4403 as a
+/// reason to get a new token, and 1013 as one to come back.
+pub(crate) fn denied(denial: Denial) -> CloseReason {
+    let code = match denial {
+        Denial::Required => UNAUTHORIZED.code,
+        Denial::Provider => 1013,
+        _ => 4403,
+    };
+    CloseReason { code, text: denial.code().code }
+}
+
 /// What a client says.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ClientMessage {
-    Init,
-    Ping { payload: Option<Box<str>> },
+    /// With what its payload brings to show who asks.
+    Init {
+        credential: Result<Option<Credential<'static>>, Denial>,
+    },
+    Ping {
+        payload: Option<Box<str>>,
+    },
     Pong,
-    Subscribe { id: String, params: Box<Params<'static>> },
-    Complete { id: String },
+    Subscribe {
+        id: String,
+        params: Box<Params<'static>>,
+    },
+    Complete {
+        id: String,
+    },
 }
 
 /// Reads a message; `None` when it is none of the protocol. Members that a type does not need may be there.
@@ -55,7 +77,12 @@ pub(crate) fn parse(text: &str) -> Option<ClientMessage> {
     let payload = message.remove("payload").filter(|payload| !payload.is_null());
     let kind = message.get("type")?.as_str()?;
     match kind {
-        "connection_init" => payload.is_none_or(|payload| payload.is_object()).then_some(ClientMessage::Init),
+        "connection_init" => {
+            let payload = payload.unwrap_or_else(|| Value::Object(Map::new()));
+            let credential = Credential::of_payload(payload.as_object()?);
+            let credential = credential.map(|found| found.map(Credential::into_owned));
+            Some(ClientMessage::Init { credential })
+        }
         "ping" => {
             let payload = payload.map(|payload| payload.to_string().into_boxed_str());
             Some(ClientMessage::Ping { payload })

@@ -1,4 +1,4 @@
-//! One operation of a subscriber: its identity, and its answer in one piece.
+//! One operation of a subscriber: what makes it the same as another, and its answer in one piece.
 
 use std::sync::Arc;
 
@@ -22,9 +22,10 @@ use crate::stream::{Outcome, Reading};
 /// Pieces of a long answer that wait to be put together.
 const PIECES_WAITING: usize = 2;
 
-/// What makes two subscriptions the same: their text or its id, operation and variables.
+/// What makes two subscriptions the same: who asks, their text or its id, operation and variables.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
+pub(crate) struct Sameness {
+    caller: String,
     text: String,
     document_id: Option<String>,
     automatic: Option<String>,
@@ -32,10 +33,13 @@ pub(crate) struct Identity {
     variables: String,
 }
 
-impl Identity {
+impl Sameness {
     /// Returns what identifies a request.
     pub(crate) fn of(params: &Params<'_>) -> Self {
+        let who = &params.identity;
+        let caller = serde_json::json!([&who.subject, &who.roles, &who.scopes, &who.claims]);
         Self {
+            caller: caller.to_string(),
             text: params.query.clone().into_owned(),
             document_id: params.document_id.clone(),
             automatic: params.automatic.clone(),

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::future::pending;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fraiseql_engine::OperationKind;
+use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
@@ -24,6 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::connection::{Ending, Stop};
+use crate::identity::{Caller, Credential, Denial};
 use crate::live::hub::State;
 use crate::live::protocol::{self, ClientMessage, CloseReason};
 use crate::live::requests::{self, Whole};
@@ -60,6 +62,9 @@ pub(crate) async fn run(serving: Arc<Serving>, socket: Socket, stop: &Stop) -> E
         operations: HashMap::new(),
         tasks: JoinSet::new(),
         next_serial: 0,
+        asker: socket.asker,
+        identity: Arc::default(),
+        denied: Box::pin(pending()),
         acknowledged: false,
         draining: false,
     };
@@ -84,6 +89,12 @@ struct Session {
     operations: HashMap<String, Operation>,
     tasks: JoinSet<()>,
     next_serial: u64,
+    /// Who asks by the headers of the upgrade.
+    asker: Option<(Credential<'static>, Caller)>,
+    /// Who asks, once the client was acknowledged.
+    identity: Arc<Identity>,
+    /// Tells when the caller must stop.
+    denied: Pin<Box<dyn Future<Output = Denial> + Send>>,
     acknowledged: bool,
     draining: bool,
 }
@@ -138,6 +149,7 @@ impl Session {
                 Some(outgoing) = self.outgoing.recv() => self.deliver(outgoing).await,
                 Some(_ended) = self.tasks.join_next() => Ok(()),
                 () = &mut init, if !self.acknowledged => Err(End::Close(protocol::INIT_TIMEOUT)),
+                denial = &mut self.denied => Err(End::Close(protocol::denied(denial))),
                 _ = ping.tick() => self.send(Message::Ping(Bytes::new())).await,
             };
             if let Err(end) = step {
@@ -160,17 +172,18 @@ impl Session {
         };
         match protocol::parse(&text) {
             None => Err(End::Close(protocol::BAD_MESSAGE)),
-            Some(ClientMessage::Init) if self.acknowledged => Err(End::Close(protocol::TOO_MANY_INITS)),
-            Some(ClientMessage::Init) => {
-                self.acknowledged = true;
-                self.say(protocol::ack()).await
+            Some(ClientMessage::Init { .. }) if self.acknowledged => {
+                Err(End::Close(protocol::TOO_MANY_INITS))
             }
+            Some(ClientMessage::Init { credential }) => self.init(credential).await,
             Some(ClientMessage::Ping { payload }) => self.say(protocol::pong(payload.as_deref())).await,
             Some(ClientMessage::Pong) => Ok(()),
             Some(ClientMessage::Subscribe { .. }) if !self.acknowledged => {
                 Err(End::Close(protocol::UNAUTHORIZED))
             }
-            Some(ClientMessage::Subscribe { id, params }) => self.subscribe(id, *params).await,
+            Some(ClientMessage::Subscribe { id, params }) => {
+                self.subscribe(id, params.asked_by(&self.identity)).await
+            }
             Some(ClientMessage::Complete { id }) => {
                 // An id that is not known was completed by us in the same moment.
                 if let Some(operation) = self.operations.remove(&id) {
@@ -179,6 +192,30 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// Lets the caller in whom the message names, else the one of the upgrade's headers.
+    async fn init(&mut self, credential: Result<Option<Credential<'static>>, Denial>) -> Result<(), End> {
+        let identities = &self.serving.identities;
+        let closed = |denial| End::Close(protocol::denied(denial));
+        if identities.is_on() {
+            let (credential, caller) =
+                match (credential.map_err(|denial| closed(identities.denied(denial)))?, self.asker.take()) {
+                    (None, Some((credential, caller))) => (Some(credential), caller),
+                    (credential, _) => {
+                        let asked = identities.authenticate(&self.serving.pool, credential.as_ref());
+                        let caller = asked.await.map_err(closed)?;
+                        (credential, caller)
+                    }
+                };
+            self.identity = Arc::clone(&caller.identity);
+            let serving = Arc::clone(&self.serving);
+            self.denied = Box::pin(async move {
+                serving.identities.until_denied(&serving.pool, credential.as_ref(), caller).await
+            });
+        }
+        self.acknowledged = true;
+        self.say(protocol::ack()).await
     }
 
     async fn subscribe(&mut self, id: String, params: Params<'static>) -> Result<(), End> {

@@ -13,7 +13,8 @@ use hyper::{Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::body::Reply;
-use crate::graphql::refuse;
+use crate::graphql::{refuse, refuse_caller};
+use crate::identity::{Caller, Credential, Denial};
 use crate::live::protocol::PROTOCOL;
 use crate::media::ResponseType;
 use crate::observe::RequestKind;
@@ -29,6 +30,8 @@ pub(crate) struct Socket {
     pub(crate) upgrade: OnUpgrade,
     /// Whether the client offered the protocol that is spoken here.
     pub(crate) speaks: bool,
+    /// What the headers brought to show who asks, and who that is.
+    pub(crate) asker: Option<(Credential<'static>, Caller)>,
 }
 
 impl Slot {
@@ -48,7 +51,7 @@ pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
 }
 
 /// Answers a request that asks for a WebSocket.
-pub(crate) fn respond(
+pub(crate) async fn respond(
     serving: &Serving,
     mut request: Request<Incoming>,
     mut record: Record,
@@ -74,10 +77,14 @@ pub(crate) fn respond(
         return response;
     }
     let speaks = has_word(headers, &SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
+    let asker = match asker(serving, headers).await {
+        Ok(asker) => asker,
+        Err(denial) => return refuse_caller(record, ResponseType::Json, denial),
+    };
     let Some(slot) = request.extensions().get::<Slot>().cloned() else {
         return refuse(record, StatusCode::BAD_REQUEST, "this connection cannot become a WebSocket");
     };
-    slot.put(Socket { upgrade: hyper::upgrade::on(&mut request), speaks });
+    slot.put(Socket { upgrade: hyper::upgrade::on(&mut request), speaks, asker });
     let mut response = Response::new(Reply::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -90,6 +97,23 @@ pub(crate) fn respond(
     }
     record.finish(StatusCode::SWITCHING_PROTOCOLS.as_u16(), 0);
     response
+}
+
+/// Returns who asks by the headers. A browser cannot send them: then `connection_init` has to tell.
+async fn asker(
+    serving: &Serving,
+    headers: &HeaderMap,
+) -> Result<Option<(Credential<'static>, Caller)>, Denial> {
+    if !serving.identities.is_on() {
+        return Ok(None);
+    }
+    let Some(credential) =
+        Credential::of_headers(headers).map_err(|denial| serving.identities.denied(denial))?
+    else {
+        return Ok(None);
+    };
+    let caller = serving.identities.authenticate(&serving.pool, Some(&credential)).await?;
+    Ok(Some((credential.into_owned(), caller)))
 }
 
 /// Browsers let any page open a WebSocket anywhere, and say which page it was. Programs say nothing.

@@ -14,8 +14,8 @@ use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_postgres::{Pool, PoolOptions, Target};
 use fraiseql_serve::{
-    DrainReport, Event, Observe, RequestPolicy, ServeOptions, Server, ServerHandle, SubscriptionOptions,
-    SubscriptionSource, UsageRecording,
+    DrainReport, Event, IdentityOptions, Observe, RequestPolicy, ServeOptions, Server, ServerHandle,
+    SubscriptionOptions, SubscriptionSource, UsageRecording,
 };
 use fraiseql_testkit::{Database, wait_until};
 use tokio::sync::oneshot;
@@ -352,6 +352,7 @@ pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptio
         detailed_errors: false,
         subscriptions: subscriptions(),
         usage: UsageRecording::Off,
+        identity: IdentityOptions::default(),
         observer: Arc::clone(&events) as Arc<dyn Observe>,
     };
     change(&mut options);

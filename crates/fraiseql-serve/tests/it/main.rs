@@ -12,6 +12,7 @@ mod fuzz;
 mod health;
 mod hostile;
 mod http;
+mod identity;
 mod metrics;
 mod pages;
 mod persisted;

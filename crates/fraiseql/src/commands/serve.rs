@@ -24,6 +24,7 @@ use crate::printer::Printer;
 use crate::project::{Project, open_artifact};
 
 use super::signals::Stop;
+use crate::identity;
 use vetting::Vetting;
 
 /// Serves until it is told to stop.
@@ -145,6 +146,7 @@ pub(crate) fn options(
         detailed_errors: !production,
         subscriptions: subscriptions(settings),
         usage: usage(settings),
+        identity: identity::options(settings, production)?,
         observer,
     })
 }
