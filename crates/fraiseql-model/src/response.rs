@@ -53,6 +53,9 @@ pub struct Extensions {
     /// The setting that limits what was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<&'static str>,
+    /// After how many seconds to try again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
 }
 
 macro_rules! codes {
@@ -145,7 +148,13 @@ impl GraphqlError {
             message: message.into(),
             locations: Vec::new(),
             path: Vec::new(),
-            extensions: Box::new(Extensions { code, constraint: None, log_id: None, limit: None }),
+            extensions: Box::new(Extensions {
+                code,
+                constraint: None,
+                log_id: None,
+                limit: None,
+                retry_after_seconds: None,
+            }),
         }
     }
 

@@ -11,6 +11,7 @@ mod control;
 mod error;
 mod pool;
 mod pooler;
+mod read_only;
 mod session;
 mod statements;
 mod stream;

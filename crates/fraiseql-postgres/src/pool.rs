@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::Connection;
 use crate::error::PostgresError;
+use crate::read_only::{Pass, WriteGate};
 use crate::session::{Session, canceller};
 use crate::target::Target;
 
@@ -55,6 +56,7 @@ struct Inner {
     closed: AtomicBool,
     tasks: TaskTracker,
     probe: tokio::sync::Mutex<Option<Connection>>,
+    gate: Arc<WriteGate>,
 }
 
 /// The way back into the pool, with the permit that a session holds.
@@ -62,6 +64,7 @@ struct Inner {
 pub(crate) struct Shelf {
     inner: Arc<Inner>,
     permit: Option<OwnedSemaphorePermit>,
+    pass: Option<Pass>,
 }
 
 impl Pool {
@@ -77,6 +80,7 @@ impl Pool {
             closed: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             probe: tokio::sync::Mutex::new(None),
+            gate: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -92,7 +96,8 @@ impl Pool {
     /// [`PostgresError::Closed`] after [`Pool::close`], or as connecting fails.
     pub async fn acquire(&self, deadline: Instant) -> Result<Session, PostgresError> {
         let permit = self.permit(deadline).await?;
-        let shelf = Shelf { inner: Arc::clone(&self.inner), permit: Some(permit) };
+        let pass = Some(self.inner.gate.enter());
+        let shelf = Shelf { inner: Arc::clone(&self.inner), permit: Some(permit), pass };
         while let Some(connection) = self.inner.idle().pop() {
             if connection.is_idle() {
                 return Ok(Session::new(connection, shelf));
@@ -116,6 +121,21 @@ impl Pool {
         let permit = tokio::time::timeout_at(deadline, permits.acquire_owned()).await;
         drop(waiting);
         permit.map_err(|_| PostgresError::Timeout)?.map_err(|_| PostgresError::Closed)
+    }
+
+    /// From now on PostgreSQL holds new sessions read-only, or lets them write again.
+    pub fn hold_read_only(&self, read_only: bool) {
+        self.inner.gate.close(read_only);
+    }
+
+    /// Returns how many sessions may write, those included that come to rest after a cancel.
+    pub fn writers(&self) -> usize {
+        self.inner.gate.writing()
+    }
+
+    /// Waits until no session may write: only after [`Pool::hold_read_only`] does it stay so.
+    pub async fn writers_gone(&self) {
+        self.inner.gate.empty().await;
     }
 
     /// Asks the database for a sign of life, and returns how long that took on an open connection.
@@ -201,11 +221,17 @@ impl Shelf {
         &self.inner.target
     }
 
+    /// Returns true when the session may not write.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.pass.as_ref().is_none_or(Pass::is_read_only)
+    }
+
     /// Takes a connection back. One that is not at rest is cancelled and drained first, by a task
     /// that holds the permit meanwhile.
     pub(crate) fn give_back(&mut self, mut connection: Connection) {
         let inner = Arc::clone(&self.inner);
         let permit = self.permit.take();
+        let pass = self.pass.take();
         if connection.pending == 0 && connection.transaction == b'I' {
             inner.shelve(connection);
             return;
@@ -233,7 +259,7 @@ impl Shelf {
                     inner.open.fetch_sub(1, Ordering::Relaxed);
                 }
             }
-            drop(permit);
+            drop((permit, pass));
         });
     }
 }

@@ -22,6 +22,7 @@ use crate::live::session;
 use crate::live::socket::Slot;
 use crate::route;
 use crate::serving::Serving;
+use crate::tls;
 
 /// How long the head of the first request may take.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +34,9 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 /// Requests at a time on one connection of HTTP/2.
 const STREAMS_MAX: u32 = 128;
+/// Streams that a client opened and took back before they were served: more end the connection, for
+/// that is an attack by reset (CVE-2023-44487).
+const RESETS_MAX: usize = 20;
 /// After so long without a sign of life a client is asked for one, and given up soon after.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long a client may leave unread what was sent to it. Its session with the database is given
@@ -64,6 +68,11 @@ pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) 
         // A socket that takes no options has been closed by its client.
         return Ending::Closed;
     }
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, tls::accept(serving.life.tls.as_ref(), stream)) => shaken,
+        () = stop.now.cancelled() => return Ending::Cut,
+    };
+    let Ok(Ok(stream)) = shaken else { return Ending::Closed };
     let used = Arc::new(AtomicBool::new(false));
     let slot = Slot::default();
     let service = {
@@ -123,6 +132,7 @@ fn builder(tasks: &TaskTracker) -> auto::Builder<Owned> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(RESETS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE);

@@ -7,6 +7,7 @@ use fraiseql_engine::LoadError;
 use fraiseql_model::errors::{self, ErrorCode};
 
 use crate::holder::PortHolder;
+use crate::tls::TlsFault;
 
 /// Why a server did not come to serve.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,15 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The socket that was handed over is none that listens.
+    #[error("listen on the socket that was handed over")]
+    Adopt {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Certificate or key cannot be used.
+    #[error("speak TLS")]
+    Tls(#[from] TlsFault),
     /// The artifact contradicts itself.
     #[error("load the artifact")]
     Load(#[from] LoadError),
@@ -38,6 +48,8 @@ impl ServeError {
         match self {
             Self::PortTaken { .. } => &errors::NET_PORT_TAKEN,
             Self::Bind { .. } => &errors::NET_BIND,
+            Self::Adopt { .. } => &errors::NET_ACTIVATION,
+            Self::Tls(_) => &errors::NET_TLS,
             Self::Load(_) => &errors::RUN_INTERNAL,
         }
     }
@@ -60,6 +72,10 @@ impl ServeError {
                 "server.address must be an address of this machine, for example 127.0.0.1 or 0.0.0.0"
                     .to_owned()
             }
+            Self::Adopt { .. } => {
+                "the first socket of LISTEN_FDS must be a stream socket of TCP that listens".to_owned()
+            }
+            Self::Tls(fault) => fault.hint(),
             Self::Load(_) => "compile the schema again; if that does not help, report a bug".to_owned(),
         }
     }

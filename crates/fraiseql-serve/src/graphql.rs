@@ -6,7 +6,7 @@ use std::time::Duration;
 use fraiseql_engine::Limit;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -172,7 +172,11 @@ pub(crate) fn refuse(
     errors: &[GraphqlError],
 ) -> Response<Reply> {
     record.errors(errors);
-    finish(record, status, media, Reply::whole(errors_json(errors)))
+    let mut response = finish(record, status, media, Reply::whole(errors_json(errors)));
+    if let Some(seconds) = errors.iter().find_map(|error| error.extensions.retry_after_seconds) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// Ends a request with its answer.

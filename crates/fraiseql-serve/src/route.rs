@@ -9,9 +9,10 @@ use std::task::Poll;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 
 use crate::answer::errors_json;
 use crate::body::Reply;
@@ -40,6 +41,7 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
     let header = id.header();
     let coding = serving.policy.compression.then(|| compress::negotiate(request.headers())).flatten();
     let allowances = cors::headers(&serving.policy.origins, request.headers());
+    let version = request.version();
     let mut response = match watch(serving, request.method(), request.uri().path()) {
         // Never counted, never made to wait.
         Some(response) => response,
@@ -54,6 +56,11 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
     };
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, header);
+    serving.life.protect(headers);
+    if version < Version::HTTP_2 && serving.health.readiness() == Readiness::Draining {
+        // A client that keeps its connection goes to another instance with its next request.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -102,6 +109,9 @@ fn watch(serving: &Serving, method: &Method, path: &str) -> Option<Response<Repl
 }
 
 async fn counted(serving: &Arc<Serving>, request: Request<Incoming>, record: Record) -> Response<Reply> {
+    if let Some(notice) = serving.life.mode.notice() {
+        return recorded(record, notice);
+    }
     if request.uri().path() == "/graphql" {
         if *request.method() == Method::GET && socket::is_wanted(request.headers()) {
             return socket::respond(serving, request, record);

@@ -19,15 +19,18 @@ use crate::connection::{self, Ending, Stop};
 use crate::error::ServeError;
 use crate::generation::Generation;
 use crate::health::HealthState;
-use crate::listen::listen;
+use crate::life::{Life, LifeOptions};
+use crate::listen::{adopt, listen};
 use crate::live::{self, Live, SubscriptionOptions};
 use crate::metrics::Metrics;
+use crate::mode::{Mode, Notice, StillWriting};
 use crate::observe::{Event, Observe};
 use crate::operations::Registered;
 use crate::policy::RequestPolicy;
 use crate::probe;
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
+use crate::tls;
 use crate::usage::{self, Usage, UsageRecording};
 
 /// The most client connections; further ones wait in the backlog. Fewer where the process may not
@@ -72,6 +75,8 @@ pub struct ServeOptions {
     pub subscriptions: SubscriptionOptions,
     /// Whether and where it is counted who asks for which fields.
     pub usage: UsageRecording,
+    /// TLS, the mode, a socket that somebody else holds.
+    pub life: LifeOptions,
     /// Is told what happens.
     pub observer: Arc<dyn Observe>,
 }
@@ -108,6 +113,32 @@ impl ServerHandle {
         self.serving.reload(artifact)
     }
 
+    /// Returns what the service does for now.
+    pub fn mode(&self) -> Mode {
+        self.serving.life.mode.mode()
+    }
+
+    /// Does something else from now on; returns when nothing that began before can still write.
+    ///
+    /// Fails when some requests still write after the time that a request may take; the new mode
+    /// holds nevertheless.
+    pub async fn switch(&self, mode: Mode) -> Result<(), StillWriting> {
+        let serving = &self.serving;
+        serving.life.mode.switch(mode, &serving.pool, serving.request_timeout, &serving.observer).await
+    }
+
+    /// Tells clients something else from now on, who have to wait.
+    pub fn set_notice(&self, notice: Notice) {
+        self.serving.life.mode.set_notice(notice);
+    }
+
+    /// Looks at the files of the certificate at once.
+    pub fn look_at_certificate(&self) {
+        if let Some(tls) = &self.serving.life.tls {
+            tls.look();
+        }
+    }
+
     /// Ends a drain at once: for a second signal to stop. Without a drain it takes effect on the next.
     pub fn hasten(&self) {
         if !self.serving.hasten.is_cancelled() {
@@ -125,7 +156,9 @@ impl Server {
     pub async fn bind(options: ServeOptions) -> Result<Self, ServeError> {
         let metrics = Metrics::new();
         let generation = Generation::load(options.artifact, options.limits, &metrics)?;
-        let listener = listen(options.address)?;
+        let LifeOptions { listener, tls, mode, notice } = options.life;
+        let life = Life::begin(tls, mode, notice, &options.pool)?;
+        let listener = listener.map_or_else(|| listen(options.address), adopt)?;
         let bound = listener.local_addr();
         let address = bound.map_err(|source| ServeError::Bind { address: options.address, source })?;
         let live = Live::new(options.subscriptions, options.pool.status().size);
@@ -142,6 +175,7 @@ impl Server {
             observer: options.observer,
             metrics,
             health: HealthState::new(options.version),
+            life,
             request_ids: RequestIds::new(),
             live,
             usage: Usage::new(options.usage),
@@ -187,6 +221,8 @@ impl Server {
         serving.tasks.spawn(feeding);
         let flushing = door.stop.now.clone().run_until_cancelled_owned(usage::run(Arc::clone(&serving)));
         serving.tasks.spawn(flushing);
+        let renewing = door.stop.now.clone().run_until_cancelled_owned(tls::watch(Arc::clone(&serving)));
+        serving.tasks.spawn(renewing);
 
         door.accept_until(shutdown).await;
         serving.health.drain();

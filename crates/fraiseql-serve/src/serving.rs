@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::generation::Generation;
 use crate::health::{HealthState, Readiness};
+use crate::life::Life;
 use crate::live::Live;
 use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
@@ -37,6 +38,7 @@ pub(crate) struct Serving {
     pub(crate) metrics: Metrics,
     pub(crate) health: HealthState,
     pub(crate) request_ids: RequestIds,
+    pub(crate) life: Life,
     pub(crate) live: Live,
     pub(crate) usage: Usage,
     /// Open client connections.
@@ -76,6 +78,7 @@ impl Serving {
         };
         let mut page = self.metrics.render(&gauges, self.version);
         self.live.render(&mut page);
+        self.life.render(&mut page);
         process::render(&mut page);
         page.finish()
     }
@@ -89,6 +92,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::live::SubscriptionOptions;
+    use crate::mode::{Mode, Notice};
     use crate::usage::UsageRecording;
 
     struct Deaf;
@@ -118,9 +122,11 @@ pub(crate) mod tests {
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
         let metrics = Metrics::new();
         let generation = Generation::load(artifact, Limits::default(), &metrics).unwrap();
+        let pool = Pool::new(Target::parse("postgres://nobody@localhost/nothing").unwrap(), options);
         Serving {
             generation: ArcSwap::from_pointee(generation),
-            pool: Pool::new(Target::parse("postgres://nobody@localhost/nothing").unwrap(), options),
+            life: Life::begin(None, Mode::Normal, Notice::default(), &pool).unwrap(),
+            pool,
             policy: RequestPolicy::default(),
             registered: Registered::new(),
             body_bytes: 1_000,

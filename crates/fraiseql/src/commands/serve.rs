@@ -11,7 +11,8 @@ use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, PostgresError, Target};
 use fraiseql_serve::{
-    Origins, RequestPolicy, ServeOptions, Server, SubscriptionOptions, SubscriptionSource, UsageRecording,
+    LifeOptions, Origins, RequestPolicy, ServeOptions, Server, SubscriptionOptions, SubscriptionSource,
+    UsageRecording,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -197,6 +198,7 @@ pub(crate) fn options(
         detailed_errors: !production,
         subscriptions: subscriptions(settings),
         usage: usage(settings),
+        life: LifeOptions::default(),
         observer,
     })
 }
