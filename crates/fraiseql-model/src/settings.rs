@@ -3,10 +3,14 @@
 //! Pure: files and environment are read by the binary and handed in as [`Given`] values.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use crate::names::nearest;
+
+mod given;
+mod life;
+
+pub use given::{Given, Origin, SettingError};
 
 /// One setting.
 #[derive(Debug)]
@@ -252,6 +256,8 @@ pub const SETTINGS: &[Setting] = &[
         Some("text"),
         "How the log on standard error is written.",
     ),
+    life::MAINTENANCE_BODY_FILE,
+    life::MAINTENANCE_RETRY_AFTER_S,
     setting(
         "server.address",
         "FRAISEQL_SERVER_ADDRESS",
@@ -266,6 +272,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("true"),
         "Answers of 1,400 bytes and more are compressed for clients that want it: zstd, gzip or br.",
     ),
+    life::SERVER_CONTROL_SOCKET,
     setting(
         "server.drain_delay_ms",
         "FRAISEQL_SERVER_DRAIN_DELAY_MS",
@@ -287,6 +294,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("auto"),
         "GraphiQL at `/`; `auto` is on in development and off in production.",
     ),
+    life::SERVER_MODE,
     setting(
         "server.port",
         "FRAISEQL_SERVER_PORT",
@@ -301,6 +309,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("development"),
         "What is on by default.",
     ),
+    life::SERVER_RELOAD,
     setting(
         "server.request_timeout_ms",
         "FRAISEQL_SERVER_REQUEST_TIMEOUT_MS",
@@ -392,6 +401,12 @@ pub const SETTINGS: &[Setting] = &[
         Some("10000"),
         "How many subscriptions one server may have at a time.",
     ),
+    life::TLS_CERTIFICATE,
+    life::TLS_CLIENT_CA,
+    life::TLS_HSTS_S,
+    life::TLS_KEY,
+    life::TLS_LOOK_INTERVAL_MS,
+    life::TLS_MIN_VERSION,
     setting(
         "usage.record",
         "FRAISEQL_USAGE_RECORD",
@@ -400,83 +415,6 @@ pub const SETTINGS: &[Setting] = &[
         "Whether to count which client asks for which fields; `database` needs the table that `fraiseql usage init` prints.",
     ),
 ];
-
-/// Where a value came from; later variants win.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Nobody said anything.
-    Default,
-    /// `fraiseql.toml`, with the line.
-    File {
-        /// The file as the user named it.
-        file: String,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// A section `[env.NAME]` of `fraiseql.toml`, with the line.
-    Environment {
-        /// The file as the user named it.
-        file: String,
-        /// The section's name.
-        name: String,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// An environment variable.
-    Variable(&'static str),
-    /// The command line.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { file, line } => write!(f, "{file}:{line}"),
-            Self::Environment { file, name, line } => write!(f, "{file}:{line} [env.{name}]"),
-            Self::Variable(name) => write!(f, "${name}"),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
-
-/// A value that somebody gave, not yet checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// The dotted key.
-    pub key: String,
-    /// The value as text; a list is joined with commas.
-    pub text: String,
-    /// Who gave it.
-    pub origin: Origin,
-}
-
-/// Why a given value cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SettingError {
-    /// No such key.
-    #[error("find a setting named \"{key}\"")]
-    UnknownKey {
-        /// The key as given.
-        key: String,
-        /// Who gave it.
-        origin: Origin,
-        /// The key that is most likely meant.
-        suggestion: Option<&'static str>,
-    },
-    /// The key exists, the value does not fit.
-    #[error("use {shown} for \"{key}\": it must be {expected}")]
-    BadValue {
-        /// The key.
-        key: &'static str,
-        /// The value, or "the value" for a secret.
-        shown: String,
-        /// What it must be.
-        expected: String,
-        /// Who gave it.
-        origin: Origin,
-    },
-}
 
 /// The settings in force: every key of [`SETTINGS`] that has a value, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -44,15 +44,17 @@ mod serving;
 mod sqlstate;
 mod stream;
 mod tls;
+mod tuning;
 mod usage;
 
 pub use error::ServeError;
 pub use holder::PortHolder;
-pub use life::LifeOptions;
+pub use life::{LifeOptions, Reload};
 pub use live::{SubscriptionOptions, SubscriptionSource};
 pub use mode::{Mode, Notice, StillWriting};
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
 pub use policy::{BadOrigin, Origins, RequestPolicy};
 pub use server::{DrainReport, ServeOptions, Server, ServerHandle};
 pub use tls::{TlsFault, TlsOptions, TlsVersion};
+pub use tuning::Tuning;
 pub use usage::{UsageRecording, usage_ddl};

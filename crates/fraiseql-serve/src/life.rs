@@ -1,12 +1,14 @@
 //! What goes beyond answering: TLS, the mode, a socket that somebody else holds, security headers.
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fraiseql_postgres::Pool;
 use hyper::header::{HeaderMap, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY};
 
 use crate::error::ServeError;
 use crate::exposition::Exposition;
+use crate::metrics::Counter;
 use crate::mode::{Mode, ModeState, Notice};
 use crate::tls::{ListenerTls, TlsOptions};
 
@@ -29,6 +31,21 @@ pub(crate) struct Life {
     pub(crate) tls: Option<ListenerTls>,
     pub(crate) mode: ModeState,
     hsts: Option<HeaderValue>,
+    reloaded: Counter,
+    refused: Counter,
+    waiting: AtomicU64,
+}
+
+/// How a reload of settings and schema ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// It was taken over, but for so many settings that only a new process takes over.
+    Done {
+        /// How many.
+        waiting: u64,
+    },
+    /// Something was wrong: everything stays as it was.
+    Refused,
 }
 
 impl Life {
@@ -45,7 +62,14 @@ impl Life {
             let text = format!("max-age={seconds}");
             HeaderValue::from_str(&text).expect("digits are legal in a header")
         });
-        Ok(Self { tls, mode: ModeState::new(mode, notice, pool), hsts })
+        Ok(Self {
+            tls,
+            mode: ModeState::new(mode, notice, pool),
+            hsts,
+            reloaded: Counter::default(),
+            refused: Counter::default(),
+            waiting: AtomicU64::new(0),
+        })
     }
 
     /// Adds the headers that protect whoever looks at an answer in a browser.
@@ -58,9 +82,27 @@ impl Life {
         }
     }
 
+    /// Notes how a reload ended.
+    pub(crate) fn note_reload(&self, outcome: Reload) {
+        match outcome {
+            Reload::Done { waiting } => {
+                self.reloaded.increment();
+                self.waiting.store(waiting, Ordering::Relaxed);
+            }
+            Reload::Refused => self.refused.increment(),
+        }
+    }
+
     /// Adds its numbers to a page of metrics.
     pub(crate) fn render(&self, page: &mut Exposition) {
         self.mode.render(page);
+        let name = "fraiseql_reloads_total";
+        page.head(name, "counter", "Reloads of settings and schema by what became of them.");
+        page.sample(name, &[("outcome", "done")], self.reloaded.value());
+        page.sample(name, &[("outcome", "refused")], self.refused.value());
+        let name = "fraiseql_settings_waiting";
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        page.gauge(name, "Settings that have changed and wait for a restart.", waiting);
         if let Some(tls) = &self.tls {
             tls.render(page);
         }

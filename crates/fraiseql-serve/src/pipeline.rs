@@ -116,7 +116,7 @@ pub(crate) fn prepare_for<'r>(
     serving.life.mode.admit(kind)?;
     let variables = limits::coerce(serving, &generation, &document, params, &request_id).map_err(refused)?;
     let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;
-    let faults = Faults::new(request_id, Arc::clone(&serving.observer), serving.detailed_errors);
+    let faults = Faults::new(request_id, Arc::clone(&serving.observer), serving.tuning().detailed_errors);
     Ok((Job { serving, generation, document, operation, variables, faults, deadline }, prepared))
 }
 

@@ -39,8 +39,9 @@ const ASKING: &str = "GET, POST, OPTIONS";
 pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) -> Response<Reply> {
     let id = serving.request_ids.id(request.headers());
     let header = id.header();
-    let coding = serving.policy.compression.then(|| compress::negotiate(request.headers())).flatten();
-    let allowances = cors::headers(&serving.policy.origins, request.headers());
+    let coding =
+        serving.tuning().policy.compression.then(|| compress::negotiate(request.headers())).flatten();
+    let allowances = cors::headers(&serving.tuning().policy.origins, request.headers());
     let version = request.version();
     let mut response = match watch(serving, request.method(), request.uri().path()) {
         // Never counted, never made to wait.
@@ -72,7 +73,8 @@ fn dress(
     coding: Option<Coding>,
     allowances: HeaderMap,
 ) -> Response<Reply> {
-    let mut response = if serving.policy.compression { compress::apply(response, coding) } else { response };
+    let mut response =
+        if serving.tuning().policy.compression { compress::apply(response, coding) } else { response };
     for (name, value) in &allowances {
         response.headers_mut().append(name, value.clone());
     }
@@ -96,11 +98,11 @@ fn watch(serving: &Serving, method: &Method, path: &str) -> Option<Response<Repl
             let readiness = serving.health.readiness();
             let status = match readiness {
                 Readiness::Ready => StatusCode::OK,
-                Readiness::Starting | Readiness::Draining | Readiness::Unready => {
+                Readiness::Starting | Readiness::Draining | Readiness::Unready | Readiness::Mismatched => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }
             };
-            page(status, JSON, Reply::whole(readiness.body()))
+            page(status, JSON, Reply::whole(serving.health.ready_body(serving.tuning().detailed_errors)))
         }
         _ => page(StatusCode::OK, exposition::CONTENT_TYPE, Reply::whole(serving.metrics_page())),
     };
@@ -120,13 +122,15 @@ async fn counted(serving: &Arc<Serving>, request: Request<Incoming>, record: Rec
             Method::GET | Method::POST => graphql::respond(serving, request, record).await,
             Method::OPTIONS => {
                 let mut response = options(ASKING);
-                response.headers_mut().extend(cors::preflight(&serving.policy.origins, request.headers()));
+                response
+                    .headers_mut()
+                    .extend(cors::preflight(&serving.tuning().policy.origins, request.headers()));
                 recorded(record, response)
             }
             _ => graphql::refuse_method(record),
         };
     }
-    let asset = if serving.graphiql { graphiql::find(request.uri().path()) } else { None };
+    let asset = if serving.tuning().graphiql { graphiql::find(request.uri().path()) } else { None };
     let response = match asset {
         Some(asset) => other_method(request.method()).unwrap_or_else(|| asset.response()),
         None => page(StatusCode::NOT_FOUND, JSON, Reply::whole(NOT_FOUND)),

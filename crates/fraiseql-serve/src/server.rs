@@ -19,7 +19,7 @@ use crate::connection::{self, Ending, Stop};
 use crate::error::ServeError;
 use crate::generation::Generation;
 use crate::health::HealthState;
-use crate::life::{Life, LifeOptions};
+use crate::life::{Life, LifeOptions, Reload};
 use crate::listen::{adopt, listen};
 use crate::live::{self, Live, SubscriptionOptions};
 use crate::metrics::Metrics;
@@ -31,6 +31,7 @@ use crate::probe;
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
 use crate::tls;
+use crate::tuning::Tuning;
 use crate::usage::{self, Usage, UsageRecording};
 
 /// The most client connections; further ones wait in the backlog. Fewer where the process may not
@@ -113,6 +114,24 @@ impl ServerHandle {
         self.serving.reload(artifact)
     }
 
+    /// Serves another artifact with other settings from now on, both in one step.
+    ///
+    /// Fails, and goes on with the old ones, when the artifact contradicts itself.
+    pub fn reload_with(&self, artifact: Artifact, tuning: Tuning) -> Result<(), LoadError> {
+        self.serving.reload_with(artifact, tuning)
+    }
+
+    /// Notes how a reload ended, for the metrics: whether everything was taken over, and how many
+    /// settings have changed that only a new process takes over.
+    pub fn note_reload(&self, outcome: Reload) {
+        self.serving.life.note_reload(outcome);
+    }
+
+    /// Notes what the database lacks for the artifact; readiness says no until it is nothing.
+    pub fn note_mismatch(&self, lacks: Vec<String>) {
+        self.serving.health.mismatch(lacks);
+    }
+
     /// Returns what the service does for now.
     pub fn mode(&self) -> Mode {
         self.serving.life.mode.mode()
@@ -124,7 +143,11 @@ impl ServerHandle {
     /// holds nevertheless.
     pub async fn switch(&self, mode: Mode) -> Result<(), StillWriting> {
         let serving = &self.serving;
-        serving.life.mode.switch(mode, &serving.pool, serving.request_timeout, &serving.observer).await
+        serving
+            .life
+            .mode
+            .switch(mode, &serving.pool, serving.tuning().request_timeout, &serving.observer)
+            .await
     }
 
     /// Tells clients something else from now on, who have to wait.
@@ -155,7 +178,15 @@ impl Server {
     /// when the port is taken, the address cannot be bound or the artifact contradicts itself.
     pub async fn bind(options: ServeOptions) -> Result<Self, ServeError> {
         let metrics = Metrics::new();
-        let generation = Generation::load(options.artifact, options.limits, &metrics)?;
+        let tuning = Tuning {
+            limits: options.limits,
+            policy: options.policy,
+            body_bytes: options.body_bytes,
+            request_timeout: options.request_timeout,
+            graphiql: options.graphiql,
+            detailed_errors: options.detailed_errors,
+        };
+        let generation = Generation::load(options.artifact, tuning, &metrics)?;
         let LifeOptions { listener, tls, mode, notice } = options.life;
         let life = Life::begin(tls, mode, notice, &options.pool)?;
         let listener = listener.map_or_else(|| listen(options.address), adopt)?;
@@ -165,12 +196,7 @@ impl Server {
         let serving = Arc::new(Serving {
             generation: ArcSwap::from_pointee(generation),
             pool: options.pool,
-            policy: options.policy,
             registered: Registered::new(),
-            body_bytes: options.body_bytes,
-            request_timeout: options.request_timeout,
-            graphiql: options.graphiql,
-            detailed_errors: options.detailed_errors,
             version: options.version,
             observer: options.observer,
             metrics,

@@ -1,5 +1,10 @@
 //! `fraiseql serve`: one server for a compiled project.
 
+mod control;
+mod life;
+mod reload;
+mod systemd;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +16,10 @@ use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, PostgresError, Target};
 use fraiseql_serve::{
-    LifeOptions, Origins, RequestPolicy, ServeOptions, Server, SubscriptionOptions, SubscriptionSource,
-    UsageRecording,
+    DrainReport, LifeOptions, Origins, RequestPolicy, ServeOptions, Server, ServerHandle,
+    SubscriptionOptions, SubscriptionSource, Tuning, UsageRecording,
 };
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
@@ -24,14 +30,16 @@ use crate::printer::Printer;
 use crate::project::{Project, open_artifact};
 
 use super::compile::live_catalog;
-use super::signals::Stop;
+use super::signals::Signals;
+use super::up::Watch;
+use control::Control;
 
 const RETRY: Duration = Duration::from_secs(1);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(), Failure> {
-    let mut stop = Stop::listen()?;
+    let mut signals = Signals::listen()?;
     let project = Project::open(&arguments.project, &flags(&arguments))?;
     let artifact = open_artifact(&project.artifact())?;
     let settings = &project.settings;
@@ -62,24 +70,93 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     };
     let manifest = artifact.manifest.clone();
     let pool = pool(&url, settings)?;
-    let server = Server::bind(options(artifact, pool.clone(), settings, Arc::new(log.clone()))?).await?;
-    let handle = server.handle();
-    let shutdown = CancellationToken::new();
-    let serving = server.run(shutdown.clone().cancelled_owned());
-    tokio::pin!(serving);
-    let watching = check_later(!checked, direct.as_deref().unwrap_or(&url), &manifest, &log);
-    tokio::pin!(watching);
-    let mut watched = false;
-    let report = loop {
-        tokio::select! {
-            report = &mut serving => break report?,
-            () = &mut watching, if !watched => watched = true,
-            () = stop.next() => if shutdown.is_cancelled() { handle.hasten() } else { shutdown.cancel() },
-        }
-    };
+    let mut options = options(artifact, pool.clone(), settings, Arc::new(log.clone()))?;
+    options.life = life::options(settings, &project.dir)?;
+    options.life.listener = life::handed_over()?;
+    let server = Server::bind(options).await?;
+    let running = Running { arguments: &arguments, project: &project, handle: server.handle(), log: &log };
+    let watching = check_later(!checked, direct.as_deref().unwrap_or(&url), &manifest, &running.handle, &log);
+    let report = running.run(server, &mut signals, watching).await?;
     pool.close().await;
     log.line("info", &format!("stopped: {} connections finished, {} cut off", report.finished, report.cut));
     Ok(())
+}
+
+/// A server at work, and what may come in between.
+struct Running<'s> {
+    arguments: &'s args::Serve,
+    project: &'s Project,
+    handle: ServerHandle,
+    log: &'s Log,
+}
+
+impl Running<'_> {
+    async fn run(
+        &self,
+        server: Server,
+        signals: &mut Signals,
+        checking: impl Future<Output = ()>,
+    ) -> Result<DrainReport, Failure> {
+        let (log, dir) = (self.log, &self.project.dir);
+        let settings = &self.project.settings;
+        let mut watch = match settings.text("server.reload") {
+            Some("files") => Some(Watch::of_compiled(dir)?),
+            _ => None,
+        };
+        let (sender, mut wishes) = mpsc::channel(1);
+        let control = life::control_socket(settings, dir).map(|path| Control::listen(&path)).transpose()?;
+        let controlling = async {
+            match &control {
+                Some(control) => control.serve(self.handle.clone(), sender).await,
+                None => std::future::pending().await,
+            }
+        };
+        let alive = systemd::watchdog(server.local_addr(), log);
+        let shutdown = CancellationToken::new();
+        let serving = server.run(shutdown.clone().cancelled_owned());
+        let Signals { stop, reload } = signals;
+        // Beside the server, not between its accepts: a reload may wait for requests to end.
+        let reloading = async {
+            let mut in_force = settings.clone();
+            loop {
+                let wish = tokio::select! {
+                    () = reload.next() => None,
+                    () = changed(&mut watch) => None,
+                    Some(wish) = wishes.recv() => Some(wish),
+                };
+                systemd::reloading(log);
+                let told = reload::run(self.arguments, &mut in_force, settings, &self.handle, log).await;
+                systemd::ready(log);
+                // Whoever asked may have left meanwhile.
+                if let Some(wish) = wish
+                    && wish.send(told).is_err()
+                {}
+            }
+        };
+        tokio::pin!(serving, checking, controlling, alive, reloading);
+        let mut checked = false;
+        systemd::ready(log);
+        loop {
+            tokio::select! {
+                report = &mut serving => return Ok(report?),
+                () = &mut checking, if !checked => checked = true,
+                () = &mut controlling => {}
+                () = &mut alive, if !shutdown.is_cancelled() => {}
+                () = &mut reloading, if !shutdown.is_cancelled() => {}
+                () = stop.next() => if shutdown.is_cancelled() { self.handle.hasten() } else {
+                    systemd::stopping(log);
+                    shutdown.cancel();
+                },
+            }
+        }
+    }
+}
+
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Settings that have flags of their own.
@@ -112,21 +189,24 @@ async fn check(url: &str, manifest: &Manifest) -> Result<(), Failure> {
 }
 
 /// Checks once the database is back, and says what it lacks.
-async fn check_later(needed: bool, url: &str, manifest: &Manifest, log: &Log) {
+async fn check_later(needed: bool, url: &str, manifest: &Manifest, handle: &ServerHandle, log: &Log) {
     if !needed {
         return;
     }
+    let mut told = Vec::new();
     loop {
         tokio::time::sleep(RETRY).await;
         match check(url, manifest).await {
-            Ok(()) => return,
+            Ok(()) => return handle.note_mismatch(Vec::new()),
             Err(failure) if is_away(&failure) => {}
             Err(failure) => {
-                log.line(
-                    "error",
-                    &format!("{}: {}: {}", failure.code.code, failure.message, failure.causes.join("; ")),
-                );
-                return;
+                // Told once for each difference; somebody may be migrating the database right now.
+                if failure.causes != told {
+                    let causes = failure.causes.join("; ");
+                    log.line("error", &format!("{}: {}: {causes}", failure.code.code, failure.message));
+                    handle.note_mismatch(failure.causes.clone());
+                    told = failure.causes;
+                }
             }
         }
     }
@@ -167,7 +247,29 @@ pub(crate) fn options(
     settings: &Settings,
     observer: Arc<Log>,
 ) -> Result<ServeOptions, Failure> {
-    let production = is_production(settings);
+    let Tuning { limits, policy, body_bytes, request_timeout, graphiql, detailed_errors } = tuning(settings)?;
+    Ok(ServeOptions {
+        artifact,
+        pool,
+        address: address(settings)?,
+        limits,
+        policy,
+        body_bytes,
+        request_timeout,
+        drain_delay: settings.duration("server.drain_delay_ms"),
+        drain_timeout: settings.duration("server.drain_timeout_ms"),
+        graphiql,
+        version: env!("CARGO_PKG_VERSION"),
+        detailed_errors,
+        subscriptions: subscriptions(settings),
+        usage: usage(settings),
+        life: LifeOptions::default(),
+        observer,
+    })
+}
+
+/// Makes of the settings what a reload may change.
+fn tuning(settings: &Settings) -> Result<Tuning, Failure> {
     let size = |key: &str| usize::try_from(settings.integer(key)).unwrap_or(usize::MAX);
     let limits = Limits {
         document_bytes: size("limits.document_bytes"),
@@ -183,23 +285,13 @@ pub(crate) fn options(
         rows_unlimited_as: size("limits.rows_unlimited_as"),
         mode: if settings.text("limits.mode") == Some("warn") { LimitMode::Warn } else { LimitMode::Enforce },
     };
-    Ok(ServeOptions {
-        artifact,
-        pool,
-        address: address(settings)?,
+    Ok(Tuning {
         limits,
         policy: policy(settings)?,
         body_bytes: size("limits.body_bytes"),
         request_timeout: settings.duration("server.request_timeout_ms"),
-        drain_delay: settings.duration("server.drain_delay_ms"),
-        drain_timeout: settings.duration("server.drain_timeout_ms"),
         graphiql: graphiql(settings),
-        version: env!("CARGO_PKG_VERSION"),
-        detailed_errors: !production,
-        subscriptions: subscriptions(settings),
-        usage: usage(settings),
-        life: LifeOptions::default(),
-        observer,
+        detailed_errors: !is_production(settings),
     })
 }
 
