@@ -130,6 +130,7 @@ registry! {
     RUN_INTERRUPTED = "FQ-RUN-004", Interrupted, "interrupted before the work was done";
     RUN_READ_ONLY = "FQ-RUN-005", Machine, "the service is read-only for now";
     RUN_MAINTENANCE = "FQ-RUN-006", Machine, "the service is being worked on";
+    RUN_SWITCHING = "FQ-RUN-007", Machine, "the mode holds, but requests that began before still write";
     RUN_INTERNAL = "FQ-RUN-003", Internal, "a bug in fraiseql";
 }
 

@@ -5,6 +5,7 @@ mod config;
 mod explain;
 mod import;
 mod init;
+mod mode;
 mod operations;
 mod outbox;
 mod schema;
@@ -34,6 +35,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Schema(Schema::Introspect(arguments)) => schema::introspect(arguments, printer).await,
         Command::Schema(Schema::Diff(arguments)) => schema::diff(arguments, printer).await,
         Command::Explain(arguments) => explain::run(arguments, printer).await,
+        Command::Mode(arguments) => mode::run(&arguments, printer).await,
         Command::Usage(arguments) => usage::run(arguments, printer).await,
         Command::Operations(Operations::List(arguments)) => operations::list(&arguments, printer),
         Command::Completions { shell } => {

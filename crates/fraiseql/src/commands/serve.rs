@@ -6,6 +6,7 @@ mod reload;
 mod systemd;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ use super::compile::live_catalog;
 use super::signals::Signals;
 use super::up::Watch;
 use control::Control;
+pub(crate) use life::control_socket;
 
 const RETRY: Duration = Duration::from_secs(1);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -104,7 +106,7 @@ impl Running<'_> {
             _ => None,
         };
         let (sender, mut wishes) = mpsc::channel(1);
-        let control = life::control_socket(settings, dir).map(|path| Control::listen(&path)).transpose()?;
+        let control = life::control_socket(settings, dir).and_then(|path| listening(&path, log));
         let controlling = async {
             match &control {
                 Some(control) => control.serve(self.handle.clone(), sender).await,
@@ -148,6 +150,18 @@ impl Running<'_> {
                     shutdown.cancel();
                 },
             }
+        }
+    }
+}
+
+/// A server that cannot be controlled serves nevertheless: its folder may be read-only.
+fn listening(path: &Path, log: &Log) -> Option<Control> {
+    match Control::listen(path) {
+        Ok(control) => Some(control),
+        Err(failure) => {
+            let causes = failure.causes.join(": ");
+            log.line("warn", &format!("{}: cannot {}: {causes}", failure.code.code, failure.message));
+            None
         }
     }
 }
