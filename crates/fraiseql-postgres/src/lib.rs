@@ -9,6 +9,7 @@ mod changes;
 mod connection;
 mod control;
 mod error;
+mod login;
 mod pool;
 mod pooler;
 mod read_only;
@@ -16,6 +17,7 @@ mod session;
 mod statements;
 mod stream;
 mod target;
+mod tls;
 
 pub use catalog::read_catalog;
 pub use changes::{Changed, Decoding, Outbox, Trace, outbox_sql, trace};

@@ -35,7 +35,7 @@ fn server() -> &'static Scratch {
 }
 
 /// The server of another major version, when FRAISEQL_TEST_BIN_DIR names its programs.
-fn options() -> ScratchOptions {
+pub(crate) fn options() -> ScratchOptions {
     let dir = std::env::var_os("FRAISEQL_TEST_BIN_DIR").map(std::path::PathBuf::from);
     let path = std::env::var_os("PATH");
     let found = Programs::find(dir.as_deref(), &[], path.as_deref());

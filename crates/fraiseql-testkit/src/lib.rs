@@ -4,6 +4,7 @@ mod bouncer;
 mod certificates;
 mod database;
 mod fault;
+mod tls_server;
 mod wait;
 
 pub use bouncer::Bouncer;
@@ -11,4 +12,5 @@ pub use certificates::{Authority, Certified, replace};
 pub use database::{Database, chinook_sql, nasty_sql};
 pub use fault::{Fault, FaultProxy};
 pub use fraiseql_cluster::{Scratch, ScratchOptions};
+pub use tls_server::TlsServer;
 pub use wait::wait_until;
