@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fraiseql_model::artifact::{FunctionReturn, MutationField, NonNull, PolymorphicReference};
-use fraiseql_model::catalog::{Function, FunctionResult, Relation};
+use fraiseql_model::catalog::{Function, Relation};
 use fraiseql_model::manifest::{CalledFunction, Insert, Manifest, Read, Write};
 
 use crate::analysis::Analysis;
@@ -296,7 +296,7 @@ impl Ledger {
         for (used_by, call) in calls_of(analysis) {
             let overloads = calls.entry(call.function.name.to_string()).or_default();
             let entry = overloads.entry(signature(call.function)).or_insert_with(|| CalledFunction {
-                returns: returned(&call.function.returns),
+                returns: call.function.returns.sql(),
                 ..CalledFunction::default()
             });
             entry.arguments.extend(arguments(call));
@@ -380,27 +380,6 @@ fn arguments(call: &BoundCall<'_>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Returns a result as SQL.
-fn returned(result: &FunctionResult) -> String {
-    let setof = |set: bool| if set { "SETOF " } else { "" };
-    match result {
-        FunctionResult::Void => "void".to_owned(),
-        FunctionResult::Value { sql_type, set } => format!("{}{}", setof(*set), sql_type.sql()),
-        FunctionResult::Row { relation, set } => format!("{}{}", setof(*set), relation.sql()),
-        FunctionResult::Table { columns, .. } => {
-            let columns: Vec<String> = columns
-                .iter()
-                .map(|column| {
-                    let name = fraiseql_model::names::quote_identifier(&column.name);
-                    format!("{name} {}", column.sql_type.sql())
-                })
-                .collect();
-            format!("TABLE ({})", columns.join(", "))
-        }
-        FunctionResult::Other => "other".to_owned(),
-    }
-}
-
 /// Returns true when the two are the same function.
 pub(crate) fn is_called(function: &Function, called: &CalledFunction) -> bool {
     let of_parameter = |(name, sql_type): (&String, &String)| {
@@ -410,5 +389,5 @@ pub(crate) fn is_called(function: &Function, called: &CalledFunction) -> bool {
             named && parameter.sql_type.sql() == *sql_type
         })
     };
-    called.arguments.iter().all(of_parameter) && returned(&function.returns) == called.returns
+    called.arguments.iter().all(of_parameter) && function.returns.sql() == called.returns
 }

@@ -354,6 +354,29 @@ pub enum FunctionResult {
     Other,
 }
 
+impl FunctionResult {
+    /// Returns it as SQL.
+    pub fn sql(&self) -> String {
+        let setof = |set: bool| if set { "SETOF " } else { "" };
+        match self {
+            Self::Void => "void".to_owned(),
+            Self::Value { sql_type, set } => format!("{}{}", setof(*set), sql_type.sql()),
+            Self::Row { relation, set } => format!("{}{}", setof(*set), relation.sql()),
+            Self::Table { columns, .. } => {
+                let columns: Vec<String> = columns
+                    .iter()
+                    .map(|column| {
+                        let name = crate::names::quote_identifier(&column.name);
+                        format!("{name} {}", column.sql_type.sql())
+                    })
+                    .collect();
+                format!("TABLE ({})", columns.join(", "))
+            }
+            Self::Other => "other".to_owned(),
+        }
+    }
+}
+
 /// A function's promise about side effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -148,10 +148,16 @@ registry! {
 
     NET_PORT_TAKEN = "FQ-NET-001", Machine, "the port is taken";
     NET_BIND = "FQ-NET-002", Machine, "the address cannot be bound";
+    NET_TLS = "FQ-NET-003", Machine, "certificate or key cannot be used";
+    NET_ACTIVATION = "FQ-NET-004", Machine, "the socket that was handed over cannot be used";
+    NET_CONTROL = "FQ-NET-005", Machine, "the server's control socket cannot be used";
 
     RUN_ALREADY = "FQ-RUN-001", Machine, "the project is running already";
     RUN_SEED = "FQ-RUN-002", Project, "the project's data cannot be loaded";
     RUN_INTERRUPTED = "FQ-RUN-004", Interrupted, "interrupted before the work was done";
+    RUN_READ_ONLY = "FQ-RUN-005", Machine, "the service is read-only for now";
+    RUN_MAINTENANCE = "FQ-RUN-006", Machine, "the service is being worked on";
+    RUN_SWITCHING = "FQ-RUN-007", Machine, "the mode holds, but requests that began before still write";
     RUN_INTERNAL = "FQ-RUN-003", Internal, "a bug in fraiseql";
 }
 

@@ -56,6 +56,9 @@ pub struct Extensions {
     /// Why a caller was not let in: a code of the registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
+    /// After how many seconds to try again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
 }
 
 macro_rules! codes {
@@ -156,6 +159,7 @@ impl GraphqlError {
                 log_id: None,
                 limit: None,
                 reason: None,
+                retry_after_seconds: None,
             }),
         }
     }

@@ -10,6 +10,7 @@ use crate::secret::SecretRef;
 
 mod given;
 mod identity;
+mod life;
 mod secrets;
 
 pub use given::{Given, Origin, SettingError};
@@ -284,6 +285,8 @@ pub const SETTINGS: &[Setting] = &[
         Some("text"),
         "How the log on standard error is written.",
     ),
+    life::MAINTENANCE_BODY_FILE,
+    life::MAINTENANCE_RETRY_AFTER_S,
     secrets::SECRETS_COMMAND,
     secrets::SECRETS_COMMAND_TIMEOUT_MS,
     secrets::SECRETS_REFRESH_MS,
@@ -302,6 +305,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("true"),
         "Answers of 1,400 bytes and more are compressed for clients that want it: zstd, gzip or br.",
     ),
+    life::SERVER_CONTROL_SOCKET,
     setting(
         "server.drain_delay_ms",
         "FRAISEQL_SERVER_DRAIN_DELAY_MS",
@@ -323,6 +327,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("auto"),
         "GraphiQL at `/`; `auto` is on in development and off in production.",
     ),
+    life::SERVER_MODE,
     setting(
         "server.port",
         "FRAISEQL_SERVER_PORT",
@@ -337,6 +342,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("development"),
         "What is on by default.",
     ),
+    life::SERVER_RELOAD,
     setting(
         "server.request_timeout_ms",
         "FRAISEQL_SERVER_REQUEST_TIMEOUT_MS",
@@ -435,6 +441,12 @@ pub const SETTINGS: &[Setting] = &[
         Some("10000"),
         "How many subscriptions one server may have at a time.",
     ),
+    life::TLS_CERTIFICATE,
+    life::TLS_CLIENT_CA,
+    life::TLS_HSTS_S,
+    life::TLS_KEY,
+    life::TLS_LOOK_INTERVAL_MS,
+    life::TLS_MIN_VERSION,
     setting(
         "usage.record",
         "FRAISEQL_USAGE_RECORD",

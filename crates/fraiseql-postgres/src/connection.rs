@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::ScramSha256;
 use postgres_protocol::message::backend::{ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::error::{PostgresError, SqlError};
+use crate::login;
 use crate::pooler;
 use crate::statements::Statements;
 use crate::stream::{Address, Stream, addresses, connect};
@@ -86,6 +87,7 @@ impl Connection {
             Pooler::None => connection.keep_contract(target).await?,
             Pooler::Transaction => pooler::keep_contract(&mut connection, target).await?,
         }
+        login::check_kind(&mut connection, target).await?;
         Ok(connection)
     }
 
@@ -107,6 +109,9 @@ impl Connection {
                 Message::AuthenticationOk if scram.is_some() && !proven => {
                     return Err(auth_error(target, "it does not prove that it knows the password"));
                 }
+                Message::AuthenticationOk if !proven && login::must_be_bound(target) => {
+                    return Err(auth_error(target, "it binds no login to TLS, and channel_binding=require"));
+                }
                 Message::AuthenticationOk => {}
                 Message::AuthenticationCleartextPassword => {
                     if !self.stream.is_private() {
@@ -120,11 +125,10 @@ impl Connection {
                     frontend::password_message(hash.as_bytes(), &mut self.write)?;
                 }
                 Message::AuthenticationSasl(body) => {
-                    if !body.mechanisms().any(|mechanism| Ok(mechanism == SCRAM_SHA_256))? {
-                        return Err(auth_error(target, "it offers no SCRAM-SHA-256"));
-                    }
-                    let exchange = ScramSha256::new(password(target)?, ChannelBinding::unsupported());
-                    frontend::sasl_initial_response(SCRAM_SHA_256, exchange.message(), &mut self.write)?;
+                    let offered: Vec<String> = body.mechanisms().map(|name| Ok(name.to_owned())).collect()?;
+                    let (mechanism, binding) = login::mechanism(target, &offered, self.stream.end_point())?;
+                    let exchange = ScramSha256::new(password(target)?, binding);
+                    frontend::sasl_initial_response(mechanism, exchange.message(), &mut self.write)?;
                     scram = Some(exchange);
                 }
                 Message::AuthenticationSaslContinue(body) => {
@@ -299,7 +303,7 @@ fn password(target: &Target) -> Result<&[u8], PostgresError> {
     target.config.get_password().ok_or_else(|| auth_error(target, "it wants a password and none was given"))
 }
 
-fn auth_error(target: &Target, reason: &str) -> PostgresError {
+pub(crate) fn auth_error(target: &Target, reason: &str) -> PostgresError {
     PostgresError::Auth { target: target.to_string(), reason: reason.to_owned() }
 }
 

@@ -16,8 +16,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::connection::login_error;
 use crate::error::{PostgresError, SqlError};
-use crate::stream::client_config;
-use crate::target::{Target, TlsMode};
+use crate::target::Target;
+use crate::tls::{TlsMode, end_point};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -37,9 +37,11 @@ pub async fn connect_control(target: &Target) -> Result<ControlClient, PostgresE
     if config.get_application_name().is_none() {
         config.application_name("fraiseql control");
     }
-    let tls = client_config(&target.tls)
+    let client_config = target
+        .tls
+        .client_config()
         .map_err(|reason| PostgresError::Tls { target: target.to_string(), reason })?;
-    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(MakeTls { config: Arc::new(tls) }));
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(MakeTls { config: client_config }));
     let Ok(connected) = connecting.await else {
         let source = io::Error::from(io::ErrorKind::TimedOut);
         return Err(PostgresError::Connect { target: target.to_string(), source });
@@ -63,6 +65,9 @@ pub(crate) fn connect_error(target: &Target, error: &tokio_postgres::Error) -> P
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(inner) = cause {
         if let Some(io) = inner.downcast_ref::<io::Error>() {
+            if io.get_ref().is_some_and(|below| below.is::<rustls::Error>()) {
+                return PostgresError::Tls { target: target.to_string(), reason: io.to_string() };
+            }
             let source = io::Error::new(io.kind(), io.to_string());
             return PostgresError::Connect { target: target.to_string(), source };
         }
@@ -154,7 +159,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
+        let certificates = self.0.get_ref().1.peer_certificates();
+        let bound = certificates.and_then(|chain| end_point(chain.first()?));
+        bound.map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
 }
 

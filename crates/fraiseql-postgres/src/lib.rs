@@ -9,13 +9,16 @@ mod changes;
 mod connection;
 mod control;
 mod error;
+mod login;
 mod pool;
 mod pooler;
+mod read_only;
 mod role;
 mod session;
 mod statements;
 mod stream;
 mod target;
+mod tls;
 mod turns;
 
 pub use catalog::read_catalog;

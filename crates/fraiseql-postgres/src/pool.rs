@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::Connection;
 use crate::error::PostgresError;
+use crate::read_only::{Pass, WriteGate};
 use crate::session::{Session, canceller};
 use crate::target::Target;
 use crate::turns::{Asked, Turn, Turns};
@@ -68,12 +69,14 @@ struct Inner {
     waiting: AtomicUsize,
     tasks: TaskTracker,
     probe: tokio::sync::Mutex<Option<Connection>>,
+    gate: Arc<WriteGate>,
 }
 
 /// The way back into the pool.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     inner: Arc<Inner>,
+    pass: Option<Pass>,
 }
 
 impl Pool {
@@ -87,6 +90,7 @@ impl Pool {
             waiting: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             probe: tokio::sync::Mutex::new(None),
+            gate: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -140,7 +144,7 @@ impl Pool {
                 && connection.move_to(home).is_ok()
                 && connection.is_idle();
             if usable {
-                return Ok(Session::new(connection, Shelf { inner: Arc::clone(&self.inner) }));
+                return Ok(Session::new(connection, Shelf::new(&self.inner)));
             }
             self.inner.turns().lost(home);
         }
@@ -165,7 +169,22 @@ impl Pool {
         let mut connection = opened.map_err(|_| PostgresError::Timeout)??;
         connection.home = home;
         std::mem::forget(place);
-        Ok(Session::new(connection, Shelf { inner: Arc::clone(&self.inner) }))
+        Ok(Session::new(connection, Shelf::new(&self.inner)))
+    }
+
+    /// From now on PostgreSQL holds new sessions read-only, or lets them write again.
+    pub fn hold_read_only(&self, read_only: bool) {
+        self.inner.gate.close(read_only);
+    }
+
+    /// Returns how many sessions may write, those included that come to rest after a cancel.
+    pub fn writers(&self) -> usize {
+        self.inner.gate.writing()
+    }
+
+    /// Waits until no session may write: only after [`Pool::hold_read_only`] does it stay so.
+    pub async fn writers_gone(&self) {
+        self.inner.gate.empty().await;
     }
 
     /// Asks the database for a sign of life, and returns how long that took on an open connection.
@@ -282,14 +301,25 @@ impl Inner {
 }
 
 impl Shelf {
+    /// Lets a session in, now that it has its connection: who waits does not count as writing.
+    fn new(inner: &Arc<Inner>) -> Self {
+        Self { inner: Arc::clone(inner), pass: Some(inner.gate.enter()) }
+    }
+
     pub(crate) fn target(&self) -> Arc<Target> {
         self.inner.target()
+    }
+
+    /// Returns true when the session may not write.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.pass.as_ref().is_none_or(Pass::is_read_only)
     }
 
     /// Takes a connection back. One that is not at rest is cancelled and drained first, by a task
     /// that holds its place meanwhile.
     pub(crate) fn give_back(&mut self, mut connection: Connection) {
         let inner = Arc::clone(&self.inner);
+        let pass = self.pass.take();
         if connection.pending == 0 && connection.transaction == b'I' {
             inner.shelve(connection);
             return;
@@ -320,6 +350,7 @@ impl Shelf {
                 }
                 Ok(Err(_)) | Err(_) => drop(place),
             }
+            drop(pass);
         });
     }
 }

@@ -1,5 +1,6 @@
 //! A session borrowed from the pool: batches under one Sync, rows as they come from the wire.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::connection::{Connection, sql_error};
 use crate::error::{PostgresError, SqlError};
 use crate::pool::Shelf;
+use crate::read_only::{HOLDING, hold};
 use crate::statements::Lookup;
 use crate::stream::{Address, connect};
 use crate::target::Target;
@@ -52,15 +54,20 @@ impl Session {
     /// is sent before anything is read, so large parameters belong into its first statement and
     /// many rows come from its last. Fails when the rows of the batch before were not read to their end.
     pub async fn run<'s>(&'s mut self, batch: &'s [Query<'s>]) -> Result<Rows<'s>, PostgresError> {
+        let (batch, hidden) = match self.shelf.is_read_only() {
+            true => (hold(batch), HOLDING),
+            false => (Cow::Borrowed(batch), 0),
+        };
         let connection = self.connection();
         if connection.pending > 0 {
             return Err(PostgresError::Protocol { what: "a batch before the last one was read" });
         }
-        let parsed = write_batch(connection, batch)?;
+        let parsed = write_batch(connection, &batch)?;
         connection.flush().await?;
         Ok(Rows {
             session: self,
             batch,
+            hidden,
             parsed,
             parses: 0,
             statement: 0,
@@ -141,7 +148,9 @@ fn write_query(connection: &mut Connection, query: &Query<'_>, lookup: &Lookup) 
 #[derive(Debug)]
 pub struct Rows<'s> {
     session: &'s mut Session,
-    batch: &'s [Query<'s>],
+    batch: Cow<'s, [Query<'s>]>,
+    /// How many statements of the batch are ours: those that hold it read-only.
+    hidden: usize,
     /// Which statements were parsed in this batch.
     parsed: Vec<bool>,
     /// How many parses the server has completed.
@@ -170,23 +179,24 @@ impl Rows<'_> {
                 }
             };
             match message {
+                Message::DataRow(_) if self.statement < self.hidden => {}
                 Message::DataRow(body) => {
                     self.received = true;
                     let ranges = body.ranges().collect::<Vec<_>>()?;
                     return Ok(Some(Row {
-                        statement: self.statement,
+                        statement: self.statement - self.hidden,
                         buffer: body.buffer_bytes().clone(),
                         ranges,
                     }));
                 }
                 Message::CommandComplete(_) | Message::EmptyQueryResponse => {
-                    self.received = true;
+                    self.received |= self.statement >= self.hidden;
                     self.statement += 1;
                 }
                 Message::ParseComplete => self.parses += 1,
                 Message::ErrorResponse(body) => {
                     let mut error = sql_error(&body)?;
-                    error.statement = Some(self.statement);
+                    error.statement = Some(self.statement.saturating_sub(self.hidden));
                     self.failed = Some(error);
                 }
                 Message::ReadyForQuery(body) => {
@@ -244,18 +254,16 @@ impl Rows<'_> {
 
     async fn retry(&mut self) -> Result<(), PostgresError> {
         self.forget_all();
-        let batch = self.batch;
         let connection = self.session.connection();
-        self.parsed = write_batch(connection, batch)?;
+        self.parsed = write_batch(connection, &self.batch)?;
         connection.flush().await?;
         (self.parses, self.statement, self.retried) = (0, 0, true);
         Ok(())
     }
 
     fn forget_all(&mut self) {
-        let batch = self.batch;
         let connection = self.session.connection();
-        for query in batch {
+        for query in self.batch.iter() {
             let name = connection.statements.forget(query.sql);
             connection.unwanted.extend(name);
         }

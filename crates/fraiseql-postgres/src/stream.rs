@@ -1,21 +1,15 @@
 //! The byte stream to a server: TCP or a Unix socket, with or without TLS.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::config::Host;
@@ -23,7 +17,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::PostgresError;
-use crate::target::{Target, Tls, TlsMode};
+use crate::target::Target;
+use crate::tls::{TlsMode, end_point};
 
 /// A connected stream.
 #[derive(Debug)]
@@ -38,8 +33,15 @@ pub(crate) enum Stream {
 /// One place to try.
 #[derive(Clone, Debug)]
 pub(crate) enum Address {
-    Tcp { host: String, port: u16 },
-    Unix { path: PathBuf },
+    /// The name is what a certificate must be for; the connection goes to the address, if there is one.
+    Tcp {
+        host: String,
+        address: Option<IpAddr>,
+        port: u16,
+    },
+    Unix {
+        path: PathBuf,
+    },
 }
 
 /// Returns the places of a target in the order in which they are tried.
@@ -49,7 +51,10 @@ pub(crate) fn addresses(target: &Target) -> Vec<Address> {
     let hosts = target.config.get_hosts().iter().enumerate();
     hosts
         .map(|(index, host)| match host {
-            Host::Tcp(host) => Address::Tcp { host: host.clone(), port: port(index) },
+            Host::Tcp(host) => {
+                let address = target.config.get_hostaddrs().get(index).copied();
+                Address::Tcp { host: host.clone(), address, port: port(index) }
+            }
             Host::Unix(folder) => Address::Unix { path: folder.join(format!(".s.PGSQL.{}", port(index))) },
         })
         .collect()
@@ -65,8 +70,12 @@ pub(crate) async fn connect(
     let attempt = async {
         match address {
             Address::Unix { path } => UnixStream::connect(path).await.map(Stream::Unix).map_err(failed),
-            Address::Tcp { host, port } => {
-                let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
+            Address::Tcp { host, address, port } => {
+                let connected = match address {
+                    Some(address) => TcpStream::connect((*address, *port)).await,
+                    None => TcpStream::connect((host.as_str(), *port)).await,
+                };
+                let tcp = connected.map_err(failed)?;
                 tcp.set_nodelay(true).map_err(failed)?;
                 start_tls(target, tcp, host).await
             }
@@ -95,112 +104,22 @@ async fn start_tls(target: &Target, mut tcp: TcpStream, host: &str) -> Result<St
         }
         return Err(tls_error("the server does not offer it".to_owned()));
     }
-    let config = client_config(&target.tls).map_err(tls_error)?;
+    let config = target.tls.client_config().map_err(tls_error)?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| tls_error(error.to_string()))?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
+    let stream = TlsConnector::from(config).connect(name, tcp).await;
     stream.map(|stream| Stream::Tls(Box::new(stream))).map_err(|error| tls_error(error.to_string()))
-}
-
-/// Returns the TLS settings for a target; the error says in words what is wrong.
-pub(crate) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    if let TlsMode::Disable | TlsMode::Prefer | TlsMode::Require = tls.mode {
-        // libpq's meaning: these protect against listening, not against an impostor.
-        let verifier = Arc::new(Lenient { provider, chain: None });
-        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
-    }
-    let roots = roots(tls)?;
-    if tls.mode == TlsMode::VerifyFull {
-        return Ok(builder.with_root_certificates(roots).with_no_client_auth());
-    }
-    let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .map_err(|error| error.to_string())?;
-    let verifier = Arc::new(Lenient { provider, chain: Some(chain) });
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
-}
-
-fn roots(tls: &Tls) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let Some(path) = &tls.root_certificate else {
-        let native = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(native.certs);
-        return if roots.is_empty() {
-            Err("the system has no root certificates: give sslrootcert".to_owned())
-        } else {
-            Ok(roots)
-        };
-    };
-    let unreadable = |error: &dyn std::fmt::Display| format!("read {}: {error}", path.display());
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
-        let certificate = certificate.map_err(|error| unreadable(&error))?;
-        roots.add(certificate).map_err(|error| unreadable(&error))?;
-    }
-    Ok(roots)
-}
-
-/// Verifies signatures, and the chain when there is one to verify against, but not the name.
-#[derive(Debug)]
-struct Lenient {
-    provider: Arc<CryptoProvider>,
-    chain: Option<Arc<WebPkiServerVerifier>>,
-}
-
-impl ServerCertVerifier for Lenient {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
-        match chain.verify_server_cert(certificate, intermediates, name, ocsp, now) {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => {
-                // The chain is checked before the name, so only the name is wrong.
-                let parsed = ParsedCertificate::try_from(certificate)?;
-                debug_assert!(verify_server_name(&parsed, name).is_err());
-                Ok(ServerCertVerified::assertion())
-            }
-            verdict => verdict,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 impl Stream {
     /// Returns true when a password may be sent as it is.
     pub(crate) fn is_private(&self) -> bool {
         matches!(self, Self::Unix(_) | Self::Tls(_))
+    }
+
+    /// Returns what a login can be bound to; `None` without TLS.
+    pub(crate) fn end_point(&self) -> Option<Vec<u8>> {
+        let Self::Tls(stream) = self else { return None };
+        end_point(stream.get_ref().1.peer_certificates()?.first()?)
     }
 
     /// Returns true when nothing waits to be read and the other side has not hung up.

@@ -1,6 +1,7 @@
 //! Where a database is and how to get in. The password is never shown.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -8,6 +9,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use crate::error::PostgresError;
+use crate::tls::{Tls, TlsMode};
 
 /// Where Debian's servers have their socket, and where libpq looks when no host is named.
 const SOCKETS: &str = "/var/run/postgresql";
@@ -27,23 +29,6 @@ pub enum Pooler {
     None,
     /// A pooler that gives us another server connection for each transaction.
     Transaction,
-}
-
-/// What the connection string asks of TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tls {
-    pub(crate) mode: TlsMode,
-    pub(crate) root_certificate: Option<PathBuf>,
-}
-
-/// libpq's `sslmode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TlsMode {
-    Disable,
-    Prefer,
-    Require,
-    VerifyCa,
-    VerifyFull,
 }
 
 impl Target {
@@ -91,7 +76,11 @@ impl Target {
         if config.get_user().is_none() {
             return Err(PostgresError::Url { reason: "there is no user name in it".to_owned() });
         }
-        let mut tls = Tls { mode: TlsMode::Prefer, root_certificate: None };
+        let mut tls = Tls::new(match is_local(&config) {
+            true => TlsMode::Prefer,
+            // Whoever can stand between us and another machine could be the server otherwise.
+            false => TlsMode::VerifyFull,
+        });
         for (key, value) in words {
             match (key.as_str(), value.as_str()) {
                 ("sslmode", "disable") => tls.mode = TlsMode::Disable,
@@ -104,6 +93,8 @@ impl Target {
                         "sslmode must be disable, prefer, require, verify-ca or verify-full".to_owned();
                     return Err(PostgresError::Url { reason });
                 }
+                ("sslcert", path) => tls.certificate = Some(PathBuf::from(path)),
+                ("sslkey", path) => tls.key = Some(PathBuf::from(path)),
                 (_, path) => tls.root_certificate = Some(PathBuf::from(path)),
             }
         }
@@ -169,13 +160,24 @@ impl fmt::Debug for Target {
     }
 }
 
+/// Returns true when every host is this machine.
+fn is_local(config: &Config) -> bool {
+    let here = |address: &IpAddr| address.is_loopback();
+    let by_name = config.get_hosts().iter().all(|host| match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|address| here(&address)),
+    });
+    let addresses = config.get_hostaddrs();
+    if addresses.is_empty() { by_name } else { addresses.iter().all(here) }
+}
+
 fn source_text(error: &tokio_postgres::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// Takes `sslmode` and `sslrootcert` out of the text: the parser below us does not know all of them.
+/// Takes what is about TLS out of the text: the parser below us does not know all of them.
 fn take_tls_words(text: &str, words: &mut Vec<(String, String)>) -> String {
-    let is_tls = |key: &str| matches!(key, "sslmode" | "sslrootcert");
+    let is_tls = |key: &str| matches!(key, "sslmode" | "sslrootcert" | "sslcert" | "sslkey");
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         let Some((base, query)) = text.split_once('?') else { return text.to_owned() };
         let mut kept = Vec::new();
@@ -253,6 +255,26 @@ mod tests {
         assert_eq!(target.tls.mode, TlsMode::VerifyFull);
         let error = Target::parse("postgres://app:hunter2@db:notaport/shop").unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[track_caller]
+    fn check(url: &str, mode: TlsMode) {
+        assert_eq!(Target::parse(url).unwrap().tls.mode, mode, "{url}");
+    }
+
+    #[test]
+    fn another_machine_must_prove_who_it_is_unless_the_string_says_otherwise() {
+        check("postgres://app@localhost/shop", TlsMode::Prefer);
+        check("postgres://app@127.0.0.1/shop", TlsMode::Prefer);
+        check("postgres://app@[::1]/shop", TlsMode::Prefer);
+        check("host=/run/pg user=app", TlsMode::Prefer);
+        check("postgres://app@db.example/shop", TlsMode::VerifyFull);
+        check("postgres://app@10.0.0.7/shop", TlsMode::VerifyFull);
+        check("postgres://app@localhost,db.example/shop", TlsMode::VerifyFull);
+        check("host=db.example hostaddr=127.0.0.1 user=app", TlsMode::Prefer);
+        check("postgres://app@db.example/shop?sslmode=disable", TlsMode::Disable);
+        check("postgres://app@db.example/shop?sslmode=require", TlsMode::Require);
+        check("postgres://app@db.example/shop?sslmode=require&sslrootcert=ca.pem", TlsMode::VerifyCa);
     }
 
     #[test]

@@ -156,6 +156,7 @@ fn health(desk: &Desk) -> Value {
         Readiness::Starting => "starting",
         Readiness::Draining => "draining",
         Readiness::Unready => "unready",
+        Readiness::Mismatched => "mismatched",
     };
     let PoolStatus { size, open, idle, waiting } = serving.pool.status();
     let generation = serving.generation.load();

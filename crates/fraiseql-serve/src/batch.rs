@@ -43,7 +43,7 @@ pub(crate) async fn respond(
     deadline: Instant,
     mut record: Record,
 ) -> Response<Reply> {
-    let requests = match Params::from_batch(body, serving.policy.batch_max) {
+    let requests = match Params::from_batch(body, serving.tuning().policy.batch_max) {
         Ok(requests) => requests,
         Err(error) => return refuse(record, StatusCode::BAD_REQUEST, media, &[error]),
     };
@@ -140,7 +140,7 @@ async fn collect(
         (Outcome::Late, _) => Err(GraphqlError::new(Code::Timeout, crate::sqlstate::TIMEOUT)),
         (Outcome::Failed(error), _) => {
             let observer = Arc::clone(&serving.observer);
-            let faults = Faults::new(record.request_id.clone(), observer, serving.detailed_errors);
+            let faults = Faults::new(record.request_id.clone(), observer, serving.tuning().detailed_errors);
             Err(faults.translate(&error, None))
         }
     };

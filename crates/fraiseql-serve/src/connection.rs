@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,7 @@ use crate::live::session;
 use crate::live::socket::Slot;
 use crate::route;
 use crate::serving::Serving;
+use crate::tls;
 
 /// How long the head of the first request may take.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,12 +35,19 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 /// Requests at a time on one connection of HTTP/2.
 const STREAMS_MAX: u32 = 128;
+/// Streams that a client opened and took back before they were served: more end the connection, for
+/// that is an attack by reset (CVE-2023-44487).
+const RESETS_MAX: usize = 20;
 /// After so long without a sign of life a client is asked for one, and given up soon after.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long a client may leave unread what was sent to it. Its session with the database is given
 /// back at the request's deadline already.
 #[cfg(target_os = "linux")]
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection that came in just before the drain may take to send its request: the
+/// client has no way to know.
+const FRESH_GRACE: Duration = Duration::from_millis(500);
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +73,22 @@ pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) 
         // A socket that takes no options has been closed by its client.
         return Ending::Closed;
     }
-    let used = Arc::new(AtomicBool::new(false));
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, tls::accept(serving.life.tls.as_ref(), stream)) => shaken,
+        () = stop.now.cancelled() => return Ending::Cut,
+        () = grace(&stop) => return Ending::Closed,
+    };
+    let Ok(Ok(stream)) = shaken else { return Ending::Closed };
+    let (used, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let slot = Slot::default();
     let service = {
         let (serving, used, slot) = (Arc::clone(&serving), Arc::clone(&used), slot.clone());
+        let asked = Arc::clone(&asked);
         service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(slot.clone());
-            used.store(true, Ordering::Relaxed);
+            if !used.swap(true, Ordering::Relaxed) {
+                asked.notify_one();
+            }
             let serving = Arc::clone(&serving);
             async move { Ok::<_, Infallible>(route::respond(&serving, request).await) }
         })
@@ -79,12 +97,14 @@ pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) 
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut first_request = pin!(tokio::time::sleep(FIRST_REQUEST_TIMEOUT));
     let (mut waiting, mut stopping) = (true, false);
+    let mut stop_soon = pin!(first_or_grace(&stop, &asked));
     loop {
         tokio::select! {
             // Whatever goes wrong here is between the client and its socket.
             _ended = connection.as_mut() => break,
             () = stop.now.cancelled() => return Ending::Cut,
-            () = stop.soon.cancelled(), if !stopping => {
+            // Not before the first request, or it would be lost on its way.
+            () = &mut stop_soon, if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
@@ -100,6 +120,19 @@ pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) 
         Some(socket) => session::run(serving, socket, &stop).await,
         None => Ending::Closed,
     }
+}
+
+/// Resolves in a drain, once the connection has had a request or time enough to send one.
+async fn first_or_grace(stop: &Stop, asked: &Notify) {
+    tokio::select! {
+        () = grace(stop) => {}
+        () = async { asked.notified().await; stop.soon.cancelled().await } => {}
+    }
+}
+
+async fn grace(stop: &Stop) {
+    stop.soon.cancelled().await;
+    tokio::time::sleep(FRESH_GRACE).await;
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -123,6 +156,7 @@ fn builder(tasks: &TaskTracker) -> auto::Builder<Owned> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(RESETS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE);

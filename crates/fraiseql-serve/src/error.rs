@@ -7,6 +7,7 @@ use fraiseql_engine::LoadError;
 use fraiseql_model::errors::{self, ErrorCode};
 
 use crate::holder::PortHolder;
+use crate::tls::TlsFault;
 
 /// Why a server did not come to serve.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,15 @@ pub enum ServeError {
         /// Which, and why.
         reason: String,
     },
+    /// The socket that was handed over is none that listens.
+    #[error("listen on the socket that was handed over")]
+    Adopt {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Certificate or key cannot be used.
+    #[error("speak TLS")]
+    Tls(#[from] TlsFault),
     /// The artifact contradicts itself.
     #[error("load the artifact")]
     Load(#[from] LoadError),
@@ -48,6 +58,8 @@ impl ServeError {
             Self::PortTaken { .. } => &errors::NET_PORT_TAKEN,
             Self::Bind { .. } => &errors::NET_BIND,
             Self::Identity { .. } => &errors::CFG_BAD_VALUE,
+            Self::Adopt { .. } => &errors::NET_ACTIVATION,
+            Self::Tls(_) => &errors::NET_TLS,
             Self::Load(_) | Self::Workers(_) => &errors::RUN_INTERNAL,
         }
     }
@@ -74,6 +86,10 @@ impl ServeError {
                 "write identity.issuers and identity.introspection_url as https://login.example/realms/shop"
                     .to_owned()
             }
+            Self::Adopt { .. } => {
+                "the first socket of LISTEN_FDS must be a stream socket of TCP that listens".to_owned()
+            }
+            Self::Tls(fault) => fault.hint(),
             Self::Load(_) => "compile the schema again; if that does not help, report a bug".to_owned(),
             Self::Workers(_) => {
                 "raise the limits of threads and open files (ulimit -u, ulimit -n), or set server.threads lower"

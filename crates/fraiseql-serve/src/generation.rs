@@ -14,6 +14,7 @@ use serde_json::Map;
 use crate::metrics::{Metrics, OperationCounts};
 use crate::operations::Persisted;
 use crate::prepared::Prepared;
+use crate::tuning::Tuning;
 use crate::usage::Asked;
 
 /// The most entries of each cache.
@@ -27,6 +28,7 @@ const DOCUMENT_FACTOR: u64 = 16;
 pub(crate) struct Generation {
     pub(crate) schema: Schema,
     pub(crate) limits: Limits,
+    pub(crate) tuning: Tuning,
     documents: Cache<Arc<str>, Arc<KeptDocument>, ByBytes>,
     plans: Cache<PlanKey, Prepared, ByBytes>,
     next_document: AtomicU64,
@@ -88,7 +90,7 @@ impl Weighter<PlanKey, Prepared> for ByBytes {
 impl Generation {
     /// Loads an artifact, its persisted operations parsed and, as far as their variables allow,
     /// planned. Fails when it contradicts itself.
-    pub(crate) fn load(artifact: Artifact, limits: Limits, metrics: &Metrics) -> Result<Self, LoadError> {
+    pub(crate) fn load(artifact: Artifact, tuning: Tuning, metrics: &Metrics) -> Result<Self, LoadError> {
         let entries = usize::try_from(ENTRIES_MAX).unwrap_or(usize::MAX);
         let schema = Schema::load(artifact)?;
         let mut number = 0;
@@ -104,7 +106,8 @@ impl Generation {
         })?;
         let generation = Self {
             schema,
-            limits,
+            limits: tuning.limits,
+            tuning,
             documents: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
             plans: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
             next_document: AtomicU64::new(number + 1),

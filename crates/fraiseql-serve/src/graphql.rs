@@ -44,7 +44,7 @@ pub(crate) async fn respond(
 ) -> Response<Reply> {
     record.kind = RequestKind::Invalid;
     record.client = serving.usage.client(request.headers());
-    let deadline = Instant::now() + serving.request_timeout;
+    let deadline = Instant::now() + serving.tuning().request_timeout;
     let accepted = media::negotiate(request.headers());
     let events = match event_stream::is_wanted(request.headers()) {
         true if accepted.is_none() => Events::Always,
@@ -56,7 +56,7 @@ pub(crate) async fn respond(
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::NOT_ACCEPTABLE, ResponseType::Json, &errors);
     };
-    if cors::is_foreign(&serving.policy.origins, request.headers()) {
+    if cors::is_foreign(&serving.tuning().policy.origins, request.headers()) {
         let message = "a page of another site may not ask here: allow its origin with cors.origins";
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::FORBIDDEN, media, &errors);
@@ -82,10 +82,10 @@ pub(crate) async fn respond(
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::UNSUPPORTED_MEDIA_TYPE, media, &errors);
     }
-    let time = BODY_TIMEOUT.min(serving.request_timeout);
-    let bytes = match body::read(request.into_body(), serving.body_bytes, time).await {
+    let time = BODY_TIMEOUT.min(serving.tuning().request_timeout);
+    let bytes = match body::read(request.into_body(), serving.tuning().body_bytes, time).await {
         Ok(bytes) => bytes,
-        Err(error) => return unread(error, serving.body_bytes, media, record),
+        Err(error) => return unread(error, serving.tuning().body_bytes, media, record),
     };
     if batch::is_batch(&bytes) {
         return batch::respond(serving, &bytes, admitted.identity(), media, deadline, record).await;
@@ -138,7 +138,7 @@ fn respond_streaming(
     mut record: Record,
 ) -> Response<Reply> {
     let (sender, receiver) = mpsc::channel(PIECES_WAITING);
-    let (observer, detailed) = (Arc::clone(&serving.observer), serving.detailed_errors);
+    let (observer, detailed) = (Arc::clone(&serving.observer), serving.tuning().detailed_errors);
     serving.tasks.spawn(async move {
         let (outcome, sent) = reading.feed(sender, deadline).await;
         record.rows = sent.rows;
@@ -195,7 +195,11 @@ pub(crate) fn refuse(
     errors: &[GraphqlError],
 ) -> Response<Reply> {
     record.errors(errors);
-    finish(record, status, media, Reply::whole(errors_json(errors)))
+    let mut response = finish(record, status, media, Reply::whole(errors_json(errors)));
+    if let Some(seconds) = errors.iter().find_map(|error| error.extensions.retry_after_seconds) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// Ends a request with its answer.

@@ -1,10 +1,14 @@
 //! What the health endpoints say, kept in memory: a probe writes it, requests only read it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use fraiseql_model::health::{Component, Connection, Health, Status};
 
+/// The most that readiness tells of what the database lacks.
+const DETAILS_MAX: usize = 20;
 /// No probe was answered yet, or the last one was not.
 const NO_LATENCY: u64 = u64::MAX;
 
@@ -16,6 +20,8 @@ pub(crate) struct HealthState {
     database: AtomicU8,
     latency_us: AtomicU64,
     draining: AtomicBool,
+    /// What the database lacks for the artifact.
+    lacks: ArcSwap<Vec<String>>,
 }
 
 /// What is known of the database.
@@ -38,6 +44,8 @@ pub(crate) enum Readiness {
     Draining,
     /// The database is away.
     Unready,
+    /// The database answers, but it is not one that the artifact can be served from.
+    Mismatched,
 }
 
 impl Readiness {
@@ -48,6 +56,7 @@ impl Readiness {
             Self::Starting => "{\"status\":\"starting\"}",
             Self::Draining => "{\"status\":\"draining\"}",
             Self::Unready => "{\"status\":\"unready\"}",
+            Self::Mismatched => "{\"status\":\"mismatched\"}",
         }
     }
 }
@@ -61,6 +70,7 @@ impl HealthState {
             database: AtomicU8::new(Database::NotProbed as u8),
             latency_us: AtomicU64::new(NO_LATENCY),
             draining: AtomicBool::new(false),
+            lacks: ArcSwap::default(),
         }
     }
 
@@ -75,6 +85,22 @@ impl HealthState {
     pub(crate) fn lost(&self) -> bool {
         self.latency_us.store(NO_LATENCY, Ordering::Relaxed);
         self.database.swap(Database::Lost as u8, Ordering::SeqCst) != Database::Lost as u8
+    }
+
+    /// Notes what the database lacks for the artifact; nothing when it fits.
+    pub(crate) fn mismatch(&self, lacks: Vec<String>) {
+        self.lacks.store(Arc::new(lacks));
+    }
+
+    /// Returns the body of `/health/ready`: what readiness says and, with details, what the database
+    /// lacks. Details name relations: they are for who works on the schema.
+    pub(crate) fn ready_body(&self, detailed: bool) -> String {
+        let readiness = self.readiness();
+        if readiness != Readiness::Mismatched || !detailed {
+            return readiness.body().to_owned();
+        }
+        let lacks: Vec<String> = self.lacks.load().iter().take(DETAILS_MAX).cloned().collect();
+        serde_json::json!({ "status": "mismatched", "database_lacks": lacks }).to_string()
     }
 
     /// From now on readiness says no.
@@ -93,6 +119,9 @@ impl HealthState {
             return Readiness::Draining;
         }
         match self.database.load(Ordering::SeqCst) {
+            known if known == Database::Connected as u8 && !self.lacks.load().is_empty() => {
+                Readiness::Mismatched
+            }
             known if known == Database::Connected as u8 => Readiness::Ready,
             known if known == Database::NotProbed as u8 => Readiness::Starting,
             _ => Readiness::Unready,

@@ -21,11 +21,13 @@ mod graphql;
 mod health;
 mod holder;
 mod identity;
+mod life;
 mod limits;
 mod listen;
 mod live;
 mod media;
 mod metrics;
+mod mode;
 mod mutation;
 mod observe;
 mod operations;
@@ -44,6 +46,8 @@ mod server;
 mod serving;
 mod sqlstate;
 mod stream;
+mod tls;
+mod tuning;
 mod usage;
 mod workers;
 
@@ -55,8 +59,12 @@ pub use identity::{
     BadAlgorithm, Denial, IdentityOptions, IntrospectionOptions, NewApiKey, NoRandomness, TokenAlgorithms,
     api_key_ddl, new_api_key,
 };
+pub use life::{LifeOptions, Reload};
 pub use live::{SubscriptionOptions, SubscriptionSource};
+pub use mode::{Mode, Notice, StillWriting};
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
 pub use policy::{BadOrigin, Origins, RequestPolicy};
 pub use server::{DrainReport, ServeOptions, Server, ServerHandle};
+pub use tls::{TlsFault, TlsOptions, TlsVersion};
+pub use tuning::Tuning;
 pub use usage::{UsageRecording, usage_ddl};

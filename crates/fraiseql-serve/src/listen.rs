@@ -23,6 +23,14 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     })
 }
 
+/// Takes a socket that listens already. Must be called within a runtime.
+pub(crate) fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, ServeError> {
+    let address = listener.local_addr();
+    let address = address.map_err(|source| ServeError::Adopt { source })?;
+    let adopted = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+    adopted.map_err(|source| ServeError::Bind { address, source })
+}
+
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A port of which only closed connections are left can be taken at once: a restart does not wait.

@@ -6,6 +6,9 @@ use std::time::Duration;
 use fraiseql_engine::OperationKind;
 use fraiseql_model::response::Code;
 
+use crate::mode::Mode;
+use crate::tls::TlsFault;
+
 /// Takes events. Called on the request path: must be quick and must not block.
 pub trait Observe: Send + Sync {
     /// Takes one event.
@@ -91,6 +94,25 @@ pub enum Event<'a> {
     UsageForgotten {
         /// How many pairs of a client and a field.
         rows: usize,
+    },
+    /// The service does something else from now on, and nothing of before still writes.
+    ModeSwitched {
+        /// What it did.
+        from: Mode,
+        /// What it does.
+        to: Mode,
+    },
+    /// Handshakes use this certificate from now on.
+    CertificateLoaded {
+        /// Whole days until it ends.
+        days_left: u64,
+        /// True when that is soon.
+        soon: bool,
+    },
+    /// New certificate files cannot be used; the old ones stay.
+    CertificateRefused {
+        /// Why.
+        fault: &'a TlsFault,
     },
     /// The server was told to stop.
     Draining {

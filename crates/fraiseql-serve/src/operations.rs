@@ -44,12 +44,12 @@ pub(crate) fn resolve(
     if let Some(found) = generation.persisted.find_text(query) {
         return Ok(found);
     }
-    if serving.policy.persisted_only {
+    if serving.tuning().policy.persisted_only {
         let message =
             "only persisted operations run here: send a documentId that `fraiseql operations list` shows";
         return Err(single(Code::PersistedOperationRequired, message));
     }
-    let Some(hash) = named.filter(|_| serving.policy.automatic_persisted) else {
+    let Some(hash) = named.filter(|_| serving.tuning().policy.automatic_persisted) else {
         return generation.document(query, &serving.metrics);
     };
     if sha256_hex(query.as_bytes()) != *hash {
@@ -69,7 +69,7 @@ fn registered(
     if let Some(found) = generation.persisted.find(hash) {
         return Ok(found);
     }
-    if serving.policy.persisted_only || !serving.policy.automatic_persisted {
+    if serving.tuning().policy.persisted_only || !serving.tuning().policy.automatic_persisted {
         // The words that clients of this protocol look for.
         return Err(single(Code::PersistedQueryNotSupported, "PersistedQueryNotSupported"));
     }

@@ -113,9 +113,10 @@ pub(crate) fn prepare_for<'r>(
     let document = operations::resolve(serving, &generation, params).map_err(refused)?;
     let kind = document.document.operation(operation).map_err(|error| refused(vec![error]))?;
     accept(kind, &document)?;
+    serving.life.mode.admit(kind)?;
     let variables = limits::coerce(serving, &generation, &document, params, &request_id).map_err(refused)?;
     let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;
-    let faults = Faults::new(request_id, Arc::clone(&serving.observer), serving.detailed_errors);
+    let faults = Faults::new(request_id, Arc::clone(&serving.observer), serving.tuning().detailed_errors);
     Ok((Job { serving, generation, document, operation, variables, faults, deadline }, prepared))
 }
 

@@ -9,9 +9,10 @@ use std::task::Poll;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 
 use crate::answer::errors_json;
 use crate::body::Reply;
@@ -38,8 +39,10 @@ const ASKING: &str = "GET, POST, OPTIONS";
 pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) -> Response<Reply> {
     let id = serving.request_ids.id(request.headers());
     let header = id.header();
-    let coding = serving.policy.compression.then(|| compress::negotiate(request.headers())).flatten();
-    let allowances = cors::headers(&serving.policy.origins, request.headers());
+    let coding =
+        serving.tuning().policy.compression.then(|| compress::negotiate(request.headers())).flatten();
+    let allowances = cors::headers(&serving.tuning().policy.origins, request.headers());
+    let version = request.version();
     let mut response = match watch(serving, request.method(), request.uri().path()) {
         // Never counted, never made to wait.
         Some(response) => response,
@@ -54,6 +57,11 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
     };
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, header);
+    serving.life.protect(headers);
+    if version < Version::HTTP_2 && serving.health.readiness() == Readiness::Draining {
+        // A client that keeps its connection goes to another instance with its next request.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -65,7 +73,8 @@ fn dress(
     coding: Option<Coding>,
     allowances: HeaderMap,
 ) -> Response<Reply> {
-    let mut response = if serving.policy.compression { compress::apply(response, coding) } else { response };
+    let mut response =
+        if serving.tuning().policy.compression { compress::apply(response, coding) } else { response };
     for (name, value) in &allowances {
         response.headers_mut().append(name, value.clone());
     }
@@ -89,11 +98,11 @@ fn watch(serving: &Serving, method: &Method, path: &str) -> Option<Response<Repl
             let readiness = serving.health.readiness();
             let status = match readiness {
                 Readiness::Ready => StatusCode::OK,
-                Readiness::Starting | Readiness::Draining | Readiness::Unready => {
+                Readiness::Starting | Readiness::Draining | Readiness::Unready | Readiness::Mismatched => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }
             };
-            page(status, JSON, Reply::whole(readiness.body()))
+            page(status, JSON, Reply::whole(serving.health.ready_body(serving.tuning().detailed_errors)))
         }
         _ => page(StatusCode::OK, exposition::CONTENT_TYPE, Reply::whole(serving.metrics_page())),
     };
@@ -102,6 +111,9 @@ fn watch(serving: &Serving, method: &Method, path: &str) -> Option<Response<Repl
 }
 
 async fn counted(serving: &Arc<Serving>, request: Request<Incoming>, record: Record) -> Response<Reply> {
+    if let Some(notice) = serving.life.mode.notice() {
+        return recorded(record, notice);
+    }
     if request.uri().path() == "/graphql" {
         if *request.method() == Method::GET && socket::is_wanted(request.headers()) {
             return socket::respond(serving, request, record).await;
@@ -110,13 +122,15 @@ async fn counted(serving: &Arc<Serving>, request: Request<Incoming>, record: Rec
             Method::GET | Method::POST => graphql::respond(serving, request, record).await,
             Method::OPTIONS => {
                 let mut response = options(ASKING);
-                response.headers_mut().extend(cors::preflight(&serving.policy.origins, request.headers()));
+                response
+                    .headers_mut()
+                    .extend(cors::preflight(&serving.tuning().policy.origins, request.headers()));
                 recorded(record, response)
             }
             _ => graphql::refuse_method(record),
         };
     }
-    let asset = if serving.graphiql { graphiql::find(request.uri().path()) } else { None };
+    let asset = if serving.tuning().graphiql { graphiql::find(request.uri().path()) } else { None };
     let response = match asset {
         Some(asset) => other_method(request.method()).unwrap_or_else(|| asset.response()),
         None => page(StatusCode::NOT_FOUND, JSON, Reply::whole(NOT_FOUND)),

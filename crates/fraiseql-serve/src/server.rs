@@ -21,15 +21,19 @@ use crate::gauge::GaugeSource;
 use crate::generation::Generation;
 use crate::health::HealthState;
 use crate::identity::{Identities, IdentityOptions};
-use crate::listen::listen;
+use crate::life::{Life, LifeOptions, Reload};
+use crate::listen::{adopt, listen};
 use crate::live::{self, Live, SubscriptionOptions};
 use crate::metrics::Metrics;
+use crate::mode::{Mode, Notice, StillWriting};
 use crate::observe::{Event, Observe};
 use crate::operations::Registered;
 use crate::policy::RequestPolicy;
 use crate::probe;
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
+use crate::tls;
+use crate::tuning::Tuning;
 use crate::usage::{self, Usage, UsageRecording};
 use crate::workers::Workers;
 
@@ -79,6 +83,8 @@ pub struct ServeOptions {
     pub usage: UsageRecording,
     /// How callers are known.
     pub identity: IdentityOptions,
+    /// TLS, the mode, a socket that somebody else holds.
+    pub life: LifeOptions,
     /// Is told what happens.
     pub observer: Arc<dyn Observe>,
 }
@@ -122,6 +128,54 @@ impl ServerHandle {
         drop(self.serving.gauges.set(source));
     }
 
+    /// Serves another artifact with other settings from now on, both in one step.
+    ///
+    /// Fails, and goes on with the old ones, when the artifact contradicts itself.
+    pub fn reload_with(&self, artifact: Artifact, tuning: Tuning) -> Result<(), LoadError> {
+        self.serving.reload_with(artifact, tuning)
+    }
+
+    /// Notes how a reload ended, for the metrics: whether everything was taken over, and how many
+    /// settings have changed that only a new process takes over.
+    pub fn note_reload(&self, outcome: Reload) {
+        self.serving.life.note_reload(outcome);
+    }
+
+    /// Notes what the database lacks for the artifact; readiness says no until it is nothing.
+    pub fn note_mismatch(&self, lacks: Vec<String>) {
+        self.serving.health.mismatch(lacks);
+    }
+
+    /// Returns what the service does for now.
+    pub fn mode(&self) -> Mode {
+        self.serving.life.mode.mode()
+    }
+
+    /// Does something else from now on; returns when nothing that began before can still write.
+    ///
+    /// Fails when some requests still write after the time that a request may take; the new mode
+    /// holds nevertheless.
+    pub async fn switch(&self, mode: Mode) -> Result<(), StillWriting> {
+        let serving = &self.serving;
+        serving
+            .life
+            .mode
+            .switch(mode, &serving.pool, serving.tuning().request_timeout, &serving.observer)
+            .await
+    }
+
+    /// Tells clients something else from now on, who have to wait.
+    pub fn set_notice(&self, notice: Notice) {
+        self.serving.life.mode.set_notice(notice);
+    }
+
+    /// Looks at the files of the certificate at once.
+    pub fn look_at_certificate(&self) {
+        if let Some(tls) = &self.serving.life.tls {
+            tls.look();
+        }
+    }
+
     /// Ends a drain at once: for a second signal to stop. Without a drain it takes effect on the next.
     pub fn hasten(&self) {
         if !self.serving.hasten.is_cancelled() {
@@ -138,8 +192,18 @@ impl Server {
     /// when the port is taken, the address cannot be bound or the artifact contradicts itself.
     pub async fn bind(options: ServeOptions) -> Result<Self, ServeError> {
         let metrics = Metrics::new();
-        let generation = Generation::load(options.artifact, options.limits, &metrics)?;
-        let listener = listen(options.address)?;
+        let tuning = Tuning {
+            limits: options.limits,
+            policy: options.policy,
+            body_bytes: options.body_bytes,
+            request_timeout: options.request_timeout,
+            graphiql: options.graphiql,
+            detailed_errors: options.detailed_errors,
+        };
+        let generation = Generation::load(options.artifact, tuning, &metrics)?;
+        let LifeOptions { listener, tls, mode, notice } = options.life;
+        let life = Life::begin(tls, mode, notice, &options.pool)?;
+        let listener = listener.map_or_else(|| listen(options.address), adopt)?;
         let workers = Workers::start(options.workers).map_err(ServeError::Workers)?;
         let bound = listener.local_addr();
         let address = bound.map_err(|source| ServeError::Bind { address: options.address, source })?;
@@ -149,16 +213,12 @@ impl Server {
         let serving = Arc::new(Serving {
             generation: ArcSwap::from_pointee(generation),
             pool: options.pool,
-            policy: options.policy,
             registered: Registered::new(),
-            body_bytes: options.body_bytes,
-            request_timeout: options.request_timeout,
-            graphiql: options.graphiql,
-            detailed_errors: options.detailed_errors,
             version: options.version,
             observer: options.observer,
             metrics,
             health: HealthState::new(options.version),
+            life,
             request_ids: RequestIds::new(),
             live,
             identities,
@@ -211,6 +271,8 @@ impl Server {
         let keys = Arc::clone(&serving);
         let keeping = async move { keys.identities.keep().await };
         serving.tasks.spawn(door.stop.now.clone().run_until_cancelled_owned(keeping));
+        let renewing = door.stop.now.clone().run_until_cancelled_owned(tls::watch(Arc::clone(&serving)));
+        serving.tasks.spawn(renewing);
 
         door.accept_until(shutdown).await;
         serving.health.drain();

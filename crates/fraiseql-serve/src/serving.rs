@@ -1,10 +1,10 @@
 //! What every request shares. Built once by `server`; nothing here runs by itself.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use fraiseql_engine::LoadError;
 use fraiseql_model::artifact::Artifact;
 use fraiseql_postgres::{Pool, PoolStatus};
@@ -15,30 +15,27 @@ use crate::gauge::{self, GaugeSource};
 use crate::generation::Generation;
 use crate::health::{HealthState, Readiness};
 use crate::identity::Identities;
+use crate::life::Life;
 use crate::live::Live;
 use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
 use crate::operations::Registered;
-use crate::policy::RequestPolicy;
 use crate::process;
 use crate::request_id::RequestIds;
+use crate::tuning::Tuning;
 use crate::usage::Usage;
 
 /// The state of a server.
 pub(crate) struct Serving {
     pub(crate) generation: ArcSwap<Generation>,
     pub(crate) pool: Pool,
-    pub(crate) policy: RequestPolicy,
     pub(crate) registered: Registered,
-    pub(crate) body_bytes: usize,
-    pub(crate) request_timeout: Duration,
-    pub(crate) graphiql: bool,
-    pub(crate) detailed_errors: bool,
     pub(crate) version: &'static str,
     pub(crate) observer: Arc<dyn Observe>,
     pub(crate) metrics: Metrics,
     pub(crate) health: HealthState,
     pub(crate) request_ids: RequestIds,
+    pub(crate) life: Life,
     pub(crate) live: Live,
     pub(crate) identities: Identities,
     pub(crate) usage: Usage,
@@ -53,10 +50,20 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    /// Returns the settings that a reload may change.
+    pub(crate) fn tuning(&self) -> impl Deref<Target = Tuning> {
+        InForce(self.generation.load())
+    }
+
     /// Serves another artifact from now on. Fails, and keeps the old one, when it contradicts itself.
     pub(crate) fn reload(&self, artifact: Artifact) -> Result<(), LoadError> {
-        let limits = self.generation.load().limits;
-        let generation = Arc::new(Generation::load(artifact, limits, &self.metrics)?);
+        let tuning = self.tuning().clone();
+        self.reload_with(artifact, tuning)
+    }
+
+    /// The same, with other settings in the same step.
+    pub(crate) fn reload_with(&self, artifact: Artifact, tuning: Tuning) -> Result<(), LoadError> {
+        let generation = Arc::new(Generation::load(artifact, tuning, &self.metrics)?);
         self.generation.store(Arc::clone(&generation));
         self.metrics.reloads.increment();
         self.live.reloaded();
@@ -85,13 +92,27 @@ impl Serving {
             gauge::render(&source(), &mut page);
         }
         self.identities.render(&mut page);
+        self.life.render(&mut page);
         process::render(&mut page);
         page.finish()
     }
 }
 
+/// The settings of the generation that is served.
+struct InForce(Guard<Arc<Generation>>);
+
+impl Deref for InForce {
+    type Target = Tuning;
+
+    fn deref(&self) -> &Tuning {
+        &self.0.tuning
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::time::Duration;
+
     use fraiseql_engine::Limits;
     use fraiseql_model::artifact::ARTIFACT_FORMAT;
     use fraiseql_postgres::{PoolOptions, Target};
@@ -99,6 +120,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::identity::IdentityOptions;
     use crate::live::SubscriptionOptions;
+    use crate::mode::{Mode, Notice};
+    use crate::policy::RequestPolicy;
     use crate::usage::UsageRecording;
 
     struct Deaf;
@@ -128,17 +151,22 @@ pub(crate) mod tests {
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
         let observer: Arc<dyn Observe> = Arc::new(Deaf);
-        let metrics = Metrics::new();
-        let generation = Generation::load(artifact, Limits::default(), &metrics).unwrap();
-        Serving {
-            generation: ArcSwap::from_pointee(generation),
-            pool: Pool::new(Target::parse("postgres://nobody@localhost/nothing").unwrap(), options),
+        let tuning = Tuning {
+            limits: Limits::default(),
             policy: RequestPolicy::default(),
-            registered: Registered::new(),
             body_bytes: 1_000,
             request_timeout: Duration::from_secs(1),
             graphiql: false,
             detailed_errors: false,
+        };
+        let metrics = Metrics::new();
+        let generation = Generation::load(artifact, tuning, &metrics).unwrap();
+        let pool = Pool::new(Target::parse("postgres://nobody@localhost/nothing").unwrap(), options);
+        Serving {
+            generation: ArcSwap::from_pointee(generation),
+            life: Life::begin(None, Mode::Normal, Notice::default(), &pool).unwrap(),
+            pool,
+            registered: Registered::new(),
             version: "1.2.3",
             observer: Arc::clone(&observer),
             metrics,

@@ -49,7 +49,7 @@ pub fn server_major() -> u32 {
     programs().major
 }
 
-fn options() -> ScratchOptions {
+pub(crate) fn options() -> ScratchOptions {
     // For subscriptions, which then may read the log of a database that a test writes to.
     let settings = vec![
         "wal_level=logical".to_owned(),

@@ -2,19 +2,23 @@
 
 mod aws;
 mod bouncer;
+mod certificates;
 mod database;
 mod endpoint;
 mod fault;
 mod oidc;
+mod tls_server;
 mod vault;
 mod wait;
 
 pub use aws::{AwsUser, aws_store};
 pub use bouncer::Bouncer;
+pub use certificates::{Authority, Certified, replace};
 pub use database::{Database, chinook_sql, nasty_sql, server_major};
 pub use endpoint::{Asked, HttpEndpoint};
 pub use fault::{Fault, FaultProxy};
 pub use fraiseql_cluster::{Scratch, ScratchOptions};
 pub use oidc::{OidcProvider, Signer};
+pub use tls_server::TlsServer;
 pub use vault::Vault;
 pub use wait::wait_until;

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Schema(Schema),
     /// Tell what an error code means, or what an operation does in the database
     Explain(Explain),
+    /// Tell or switch what a running server does: everything, queries only, or nothing
+    Mode(ModeArguments),
     /// Tell which client asks for which fields
     Usage(Usage),
     /// Make, list, rotate and revoke API keys for machines
@@ -102,6 +104,29 @@ pub(crate) struct Explain {
     /// Run the query in a read-only transaction that is undone, and measure
     #[arg(long)]
     pub(crate) analyze: bool,
+}
+
+/// Arguments of `mode`.
+#[derive(Debug, Args)]
+pub(crate) struct ModeArguments {
+    /// What it shall do; returns when nothing that began before can still write
+    pub(crate) mode: ModeWord,
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+}
+
+/// A word for `mode`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ModeWord {
+    /// Tell the mode in force
+    Show,
+    /// Do everything
+    Normal,
+    /// Refuse mutations
+    ReadOnly,
+    /// Answer 503 to everything but health and metrics
+    Maintenance,
 }
 
 /// Arguments of `usage`.

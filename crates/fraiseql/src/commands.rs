@@ -6,6 +6,7 @@ mod explain;
 mod import;
 mod init;
 pub(crate) mod keys;
+mod mode;
 mod operations;
 mod outbox;
 mod schema;
@@ -38,6 +39,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Schema(Schema::Diff(arguments)) => schema::diff(arguments, printer).await,
         Command::Explain(arguments) => explain::run(arguments, printer).await,
         Command::Keys(command) => keys::run(command, printer).await,
+        Command::Mode(arguments) => mode::run(&arguments, printer).await,
         Command::Usage(arguments) => usage::run(arguments, printer).await,
         Command::Operations(Operations::List(arguments)) => operations::list(&arguments, printer),
         Command::Completions { shell } => {

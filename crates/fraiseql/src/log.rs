@@ -55,6 +55,29 @@ impl Log {
 }
 
 impl Log {
+    /// Tells of the mode and of the certificate.
+    fn life(&self, event: &Event<'_>) {
+        match event {
+            Event::ModeSwitched { from, to } => {
+                self.line("warn", &format!("the service is in mode {to} from now on, it was {from}"));
+            }
+            Event::CertificateLoaded { days_left, soon } => {
+                let level = if *soon { "warn" } else { "info" };
+                self.line(level, &format!("the certificate holds for {days_left} more days"));
+            }
+            Event::CertificateRefused { fault } => {
+                let cause = std::error::Error::source(fault);
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                let told = format!(
+                    "FQ-NET-003: the old certificate stays: failed to {fault}{cause}; {}",
+                    fault.hint()
+                );
+                self.line("error", &told);
+            }
+            other => self.line("info", &format!("{other:?}")),
+        }
+    }
+
     fn request(&self, request: &FinishedRequest<'_>) {
         let failed = request.status >= 500 || request.aborted;
         if !self.requests && !failed {
@@ -121,6 +144,9 @@ impl Observe for Log {
             Event::UsageForgotten { rows } => {
                 self.line("info", &format!("usage of {rows} fields was counted and is not stored"));
             }
+            Event::ModeSwitched { .. }
+            | Event::CertificateLoaded { .. }
+            | Event::CertificateRefused { .. } => self.life(event),
             Event::Draining { connections } => {
                 self.line("info", &format!("draining {connections} connections"));
             }

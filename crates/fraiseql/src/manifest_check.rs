@@ -1,7 +1,7 @@
 //! Compares what an artifact reads and writes with what a database has.
 
-use fraiseql_model::catalog::{Catalog, QualifiedName, Relation};
-use fraiseql_model::manifest::Manifest;
+use fraiseql_model::catalog::{Catalog, Function, QualifiedName, Relation};
+use fraiseql_model::manifest::{CalledFunction, Manifest};
 
 /// Returns what the database lacks, one sentence each; empty when the artifact can be served.
 pub(crate) fn missing(manifest: &Manifest, catalog: &Catalog) -> Vec<String> {
@@ -33,14 +33,52 @@ pub(crate) fn missing(manifest: &Manifest, catalog: &Catalog) -> Vec<String> {
             }
         }
     }
-    for name in manifest.functions.keys() {
-        let plain = name.split('(').next().unwrap_or(name);
-        if !catalog.functions.iter().any(|function| function.name.to_string() == plain) {
-            missing.push(format!("function {name} does not exist, or the role may not call it"));
-        }
-    }
+    missing.extend(manifest.functions.iter().filter_map(|(name, called)| uncallable(name, called, catalog)));
     missing.dedup();
     missing
+}
+
+/// Returns why a function cannot be called as the artifact calls it.
+fn uncallable(name: &str, called: &CalledFunction, catalog: &Catalog) -> Option<String> {
+    let plain = name.split('(').next().unwrap_or(name);
+    let overloads: Vec<&Function> =
+        catalog.functions.iter().filter(|function| function.name.to_string() == plain).collect();
+    if overloads.is_empty() {
+        return Some(format!("function {name} does not exist, or the role may not call it"));
+    }
+    let takes: Vec<&&Function> = overloads.iter().filter(|function| takes(function, called)).collect();
+    if takes.is_empty() {
+        let wanted: Vec<String> =
+            called.arguments.iter().map(|(parameter, sql_type)| format!("{parameter} {sql_type}")).collect();
+        let wanted = wanted.join(", ");
+        return Some(format!(
+            "function {plain} takes other arguments, the artifact calls it with ({wanted})"
+        ));
+    }
+    let returns = |function: &&&Function| function.returns.sql() == called.returns;
+    if takes.iter().any(returns) {
+        return None;
+    }
+    let found = takes.first().map(|function| function.returns.sql()).unwrap_or_default();
+    Some(format!("function {plain} returns {found}, the artifact expects {}", called.returns))
+}
+
+/// Returns true when a function takes what it is given, and needs nothing more. The first parameter
+/// may be the row of a computed field, which is not given by name.
+fn takes(function: &Function, called: &CalledFunction) -> bool {
+    let mut given = 0;
+    let fits = function.parameters.iter().enumerate().all(|(index, parameter)| {
+        let number = format!("${}", index + 1);
+        let name = if parameter.name.is_empty() { &number } else { &parameter.name };
+        match called.arguments.get(name) {
+            Some(sql_type) => {
+                given += 1;
+                *sql_type == parameter.sql_type.sql()
+            }
+            None => index == 0 || parameter.has_default || parameter.variadic,
+        }
+    });
+    fits && given == called.arguments.len()
 }
 
 /// Returns the PostgreSQL schemas that an artifact uses.

@@ -4,3 +4,4 @@ mod catalog;
 mod changes;
 mod pooler;
 mod sessions;
+mod tls;

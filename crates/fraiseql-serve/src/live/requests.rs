@@ -65,7 +65,7 @@ pub(crate) enum Whole {
 
 /// Runs a request that is no subscription.
 pub(crate) async fn once(serving: &Arc<Serving>, params: &Params<'_>) -> Whole {
-    let deadline = Instant::now() + serving.request_timeout;
+    let deadline = Instant::now() + serving.tuning().request_timeout;
     let request_id = serving.request_ids.generate();
     match pipeline::prepare_for(serving, params, request_id, deadline, |_kind, _document| Ok(())) {
         Ok((job, prepared)) => whole(&job, pipeline::run(&job, prepared).await, usize::MAX).await,

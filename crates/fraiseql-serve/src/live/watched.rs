@@ -109,7 +109,7 @@ impl Watched {
     async fn answer(&mut self, serving: &Arc<Serving>) -> Step {
         let live = &serving.live;
         let Ok(_permit) = live.hub.permits.acquire().await else { return Step::Retry };
-        let deadline = Instant::now() + serving.request_timeout;
+        let deadline = Instant::now() + serving.tuning().request_timeout;
         let request_id = serving.request_ids.generate();
         let params = Arc::clone(&self.params);
         let whole = match pipeline::prepare_for(serving, &params, request_id, deadline, |_kind, _document| {

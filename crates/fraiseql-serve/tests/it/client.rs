@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// No answer may take longer, so that a fault fails a test instead of hanging it.
@@ -98,11 +98,11 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
 }
 
 /// Reads one response; `None` when the connection ends before its head does.
-pub(crate) async fn receive(stream: &mut TcpStream) -> Option<Got> {
+pub(crate) async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> Option<Got> {
     tokio::time::timeout(LIMIT, read(stream)).await.expect("a response in time")
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Got> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Got> {
     let mut bytes = Vec::new();
     let head_end = loop {
         if let Some(end) = find(&bytes, b"\r\n\r\n") {
@@ -129,7 +129,7 @@ async fn read(stream: &mut TcpStream) -> Option<Got> {
     Some(got)
 }
 
-async fn read_chunks(stream: &mut TcpStream, mut rest: Vec<u8>, body: &mut Vec<u8>) -> bool {
+async fn read_chunks(stream: &mut (impl AsyncRead + Unpin), mut rest: Vec<u8>, body: &mut Vec<u8>) -> bool {
     loop {
         let Some(line) = find(&rest, b"\r\n") else {
             if more(stream, &mut rest).await {
@@ -151,7 +151,7 @@ async fn read_chunks(stream: &mut TcpStream, mut rest: Vec<u8>, body: &mut Vec<u
     }
 }
 
-async fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> bool {
+async fn more(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> bool {
     matches!(stream.read_buf(bytes).await, Ok(1..))
 }
 

@@ -116,3 +116,30 @@ impl Running {
         wait_until(SOON, || async { !self.events.with(part).is_empty() }).await;
     }
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_does_not_hold_the_drain_up() {
+    let database = database().await;
+    let mut server =
+        start_with(&database.url(), |options| options.drain_timeout = Duration::from_millis(300)).await;
+    let _deaf = begin(&server, "{ bigs { id payload } }").await;
+    wait_for_running(&database, "big", 1).await;
+    server.stop();
+    assert_eq!(server.ended().await, DrainReport { finished: 0, cut: 1 });
+    wait_for_running(&database, "big", 0).await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_is_told_to_close_while_others_still_come_in() {
+    let mut server = start_with(&database().await.url(), |options| options.drain_delay = SOON).await;
+    let mut kept = connect(server.address).await;
+    let ask = request("GET", "/health", &[], "");
+    kept.write_all(ask.as_bytes()).await.unwrap();
+    assert_eq!(receive(&mut kept).await.unwrap().header("connection"), None);
+    server.stop();
+    server.wait_for_event("Draining").await;
+    kept.write_all(ask.as_bytes()).await.unwrap();
+    assert_eq!(receive(&mut kept).await.unwrap().header("connection"), Some("close"));
+    server.handle.hasten();
+    server.ended().await;
+}

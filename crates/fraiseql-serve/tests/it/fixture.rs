@@ -14,8 +14,8 @@ use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_postgres::{Pool, PoolOptions, Target};
 use fraiseql_serve::{
-    DrainReport, Event, IdentityOptions, Observe, RequestPolicy, ServeOptions, Server, ServerHandle,
-    SubscriptionOptions, SubscriptionSource, UsageRecording,
+    DrainReport, Event, IdentityOptions, LifeOptions, Observe, RequestPolicy, ServeOptions, Server,
+    ServerHandle, SubscriptionOptions, SubscriptionSource, UsageRecording,
 };
 use fraiseql_testkit::{Database, wait_until};
 use tokio::sync::oneshot;
@@ -331,14 +331,14 @@ pub(crate) async fn start_with(url: &str, change: impl FnOnce(&mut ServeOptions)
     running
 }
 
-/// The same, without waiting until it is ready.
-pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptions)) -> Running {
+/// Returns what a server on that database is made of, and what it will tell.
+pub(crate) fn options(url: &str) -> (ServeOptions, Arc<Events>) {
     let options = PoolOptions { size: 4, connect_timeout: Duration::from_secs(5) };
     let pool = Pool::new(Target::parse(url).unwrap(), options);
     let events = Arc::new(Events::default());
-    let mut options = ServeOptions {
+    let options = ServeOptions {
         artifact: artifact(),
-        pool: pool.clone(),
+        pool,
         workers: 2,
         address: "127.0.0.1:0".parse().unwrap(),
         limits: Limits::default(),
@@ -353,9 +353,17 @@ pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptio
         subscriptions: subscriptions(),
         usage: UsageRecording::Off,
         identity: IdentityOptions::default(),
+        life: LifeOptions::default(),
         observer: Arc::clone(&events) as Arc<dyn Observe>,
     };
+    (options, events)
+}
+
+/// The same, without waiting until it is ready.
+pub(crate) async fn start_unready(url: &str, change: impl FnOnce(&mut ServeOptions)) -> Running {
+    let (mut options, events) = options(url);
     change(&mut options);
+    let pool = options.pool.clone();
     let server = Server::bind(options).await.unwrap();
     let (address, handle) = (server.local_addr(), server.handle());
     let (stop, stopped) = oneshot::channel::<()>();

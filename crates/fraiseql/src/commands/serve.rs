@@ -1,9 +1,14 @@
 //! `fraiseql serve`: one server for a compiled project.
 
 mod admin;
+mod control;
+mod life;
+mod reload;
+mod systemd;
 mod vetting;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use fraiseql_engine::{LimitMode, Limits};
@@ -12,8 +17,10 @@ use fraiseql_model::errors;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, Target};
 use fraiseql_serve::{
-    Origins, RequestPolicy, ServeOptions, Server, SubscriptionOptions, SubscriptionSource, UsageRecording,
+    DrainReport, LifeOptions, Origins, RequestPolicy, ServeOptions, Server, ServerHandle,
+    SubscriptionOptions, SubscriptionSource, Tuning, UsageRecording,
 };
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
@@ -23,13 +30,16 @@ use crate::log::Log;
 use crate::printer::Printer;
 use crate::project::{Project, open_artifact};
 
-use super::signals::Stop;
+use super::signals::Signals;
+use super::up::Watch;
 use crate::identity;
+use control::Control;
+pub(crate) use life::control_socket;
 use vetting::Vetting;
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(), Failure> {
-    let mut stop = Stop::listen()?;
+    let mut signals = Signals::listen()?;
     let project = Project::open(&arguments.project, &flags(&arguments))?;
     let artifact = open_artifact(&project.artifact())?;
     let settings = &project.settings;
@@ -50,36 +60,122 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
         verdict => verdict.map(|()| true)?,
     };
     let pool = pool(access.target(), settings);
-    let server = Server::bind(options(artifact, pool.clone(), settings, Arc::new(log.clone()))?).await?;
+    let mut options = options(artifact, pool.clone(), settings, Arc::new(log.clone()))?;
+    options.life = life::options(settings, &project.dir)?;
+    options.life.listener = life::handed_over()?;
+    let server = Server::bind(options).await?;
     let handle = server.handle();
     let admin = admin::bind(&handle, settings, &access, &log)?;
-    let (shutdown, ended) = (CancellationToken::new(), CancellationToken::new());
+    let ended = CancellationToken::new();
     let resolver = access.resolver();
-    let serving = server.run(shutdown.clone().cancelled_owned());
     let keeping = access.keep(pool.clone(), log.clone());
     let beside = async { tokio::join!(keeping, admin::run(admin, ended.clone())) };
-    let watching = vetting.later(!checked, &log);
-    tokio::pin!(serving, watching, beside);
-    let (mut watched, mut refused) = (false, Ok(()));
-    let report = loop {
-        tokio::select! {
-            report = &mut serving => break report?,
-            verdict = &mut watching, if !watched => {
-                watched = true;
-                if verdict.is_err() {
-                    refused = verdict;
-                    shutdown.cancel();
-                }
-            }
-            _never = &mut beside => {}
-            () = stop.next() => if shutdown.is_cancelled() { handle.hasten() } else { shutdown.cancel() },
-        }
-    };
+    let watching = vetting.later(!checked, &handle, &log);
+    let running = Running { arguments: &arguments, project: &project, handle: handle.clone(), log: &log };
+    let outcome = running.run(server, &mut signals, watching, beside).await;
     ended.cancel();
+    let (report, verdict) = outcome?;
     pool.close().await;
     resolver.release_all().await;
     log.line("info", &format!("stopped: {} connections finished, {} cut off", report.finished, report.cut));
-    refused
+    verdict
+}
+
+/// A server at work, and what may come in between.
+struct Running<'s> {
+    arguments: &'s args::Serve,
+    project: &'s Project,
+    handle: ServerHandle,
+    log: &'s Log,
+}
+
+impl Running<'_> {
+    /// Serves to the end, which comes early when `checking` fails. `beside` is not waited for.
+    async fn run(
+        &self,
+        server: Server,
+        signals: &mut Signals,
+        checking: impl Future<Output = Result<(), Failure>>,
+        beside: impl Future,
+    ) -> Result<(DrainReport, Result<(), Failure>), Failure> {
+        let (log, dir) = (self.log, &self.project.dir);
+        let settings = &self.project.settings;
+        let mut watch = match settings.text("server.reload") {
+            Some("files") => Some(Watch::of_compiled(dir)?),
+            _ => None,
+        };
+        let (sender, mut wishes) = mpsc::channel(1);
+        let control = life::control_socket(settings, dir).and_then(|path| listening(&path, log));
+        let controlling = async {
+            match &control {
+                Some(control) => control.serve(self.handle.clone(), sender).await,
+                None => std::future::pending().await,
+            }
+        };
+        let alive = systemd::watchdog(server.local_addr(), log);
+        let shutdown = CancellationToken::new();
+        let serving = server.run(shutdown.clone().cancelled_owned());
+        let Signals { stop, reload } = signals;
+        // Beside the server, not between its accepts: a reload may wait for requests to end.
+        let reloading = async {
+            let mut in_force = settings.clone();
+            loop {
+                let wish = tokio::select! {
+                    () = reload.next() => None,
+                    () = changed(&mut watch) => None,
+                    Some(wish) = wishes.recv() => Some(wish),
+                };
+                systemd::reloading(log);
+                let told = reload::run(self.arguments, &mut in_force, settings, &self.handle, log).await;
+                systemd::ready(log);
+                // Whoever asked may have left meanwhile.
+                if let Some(wish) = wish
+                    && wish.send(told).is_err()
+                {}
+            }
+        };
+        tokio::pin!(serving, checking, beside, controlling, alive, reloading);
+        let mut checked = None;
+        systemd::ready(log);
+        loop {
+            tokio::select! {
+                report = &mut serving => return Ok((report?, checked.unwrap_or(Ok(())))),
+                verdict = &mut checking, if checked.is_none() => {
+                    if verdict.is_err() {
+                        shutdown.cancel();
+                    }
+                    checked = Some(verdict);
+                }
+                _never = &mut beside => {}
+                () = &mut controlling => {}
+                () = &mut alive, if !shutdown.is_cancelled() => {}
+                () = &mut reloading, if !shutdown.is_cancelled() => {}
+                () = stop.next() => if shutdown.is_cancelled() { self.handle.hasten() } else {
+                    systemd::stopping(log);
+                    shutdown.cancel();
+                },
+            }
+        }
+    }
+}
+
+/// A server that cannot be controlled serves nevertheless: its folder may be read-only.
+fn listening(path: &Path, log: &Log) -> Option<Control> {
+    match Control::listen(path) {
+        Ok(control) => Some(control),
+        Err(failure) => {
+            let causes = failure.causes.join(": ");
+            log.line("warn", &format!("{}: cannot {}: {causes}", failure.code.code, failure.message));
+            None
+        }
+    }
+}
+
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Settings that have flags of their own.
@@ -114,7 +210,31 @@ pub(crate) fn options(
     settings: &Settings,
     observer: Arc<Log>,
 ) -> Result<ServeOptions, Failure> {
-    let production = is_production(settings);
+    let Tuning { limits, policy, body_bytes, request_timeout, graphiql, detailed_errors } = tuning(settings)?;
+    Ok(ServeOptions {
+        artifact,
+        pool,
+        workers: threads(settings),
+        address: address(settings)?,
+        limits,
+        policy,
+        body_bytes,
+        request_timeout,
+        drain_delay: settings.duration("server.drain_delay_ms"),
+        drain_timeout: settings.duration("server.drain_timeout_ms"),
+        graphiql,
+        version: env!("CARGO_PKG_VERSION"),
+        detailed_errors,
+        subscriptions: subscriptions(settings),
+        usage: usage(settings),
+        identity: identity::options(settings, is_production(settings))?,
+        life: LifeOptions::default(),
+        observer,
+    })
+}
+
+/// Makes of the settings what a reload may change.
+fn tuning(settings: &Settings) -> Result<Tuning, Failure> {
     let size = |key: &str| usize::try_from(settings.integer(key)).unwrap_or(usize::MAX);
     let limits = Limits {
         document_bytes: size("limits.document_bytes"),
@@ -130,24 +250,13 @@ pub(crate) fn options(
         rows_unlimited_as: size("limits.rows_unlimited_as"),
         mode: if settings.text("limits.mode") == Some("warn") { LimitMode::Warn } else { LimitMode::Enforce },
     };
-    Ok(ServeOptions {
-        artifact,
-        pool,
-        workers: threads(settings),
-        address: address(settings)?,
+    Ok(Tuning {
         limits,
         policy: policy(settings)?,
         body_bytes: size("limits.body_bytes"),
         request_timeout: settings.duration("server.request_timeout_ms"),
-        drain_delay: settings.duration("server.drain_delay_ms"),
-        drain_timeout: settings.duration("server.drain_timeout_ms"),
         graphiql: graphiql(settings),
-        version: env!("CARGO_PKG_VERSION"),
-        detailed_errors: !production,
-        subscriptions: subscriptions(settings),
-        usage: usage(settings),
-        identity: identity::options(settings, production)?,
-        observer,
+        detailed_errors: !is_production(settings),
     })
 }
 

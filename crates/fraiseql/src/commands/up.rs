@@ -31,7 +31,7 @@ use super::serve::{flags, graphiql, options, pool};
 use super::signals::Stop;
 use database::Embedded;
 use lock::Lock;
-use watch::Watch;
+pub(super) use watch::Watch;
 
 const SUPERVISION: Duration = Duration::from_millis(200);
 

@@ -6,6 +6,7 @@ mod explain;
 mod http;
 mod import;
 mod init;
+mod life;
 mod operations;
 mod outbox;
 mod process;

@@ -76,8 +76,13 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn spawn(mut command: Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn spawn(command: Command) -> Self {
+        Self::spawn_with(command, Stdio::null())
+    }
+
+    /// The same, with something for it to read.
+    pub fn spawn_with(mut command: Command, stdin: Stdio) -> Self {
+        let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let stdout = Collected::of(child.stdout.take().expect("it is piped"));
         let stderr = Collected::of(child.stderr.take().expect("it is piped"));

@@ -8,6 +8,8 @@ use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pooler, RoleFacts, Target, connect_control, role_facts};
 
+use fraiseql_serve::ServerHandle;
+
 use super::{is_away, is_production, pooler};
 use crate::commands::compile::catalog_at;
 use crate::database::Access;
@@ -52,22 +54,30 @@ impl Vetting {
         })
     }
 
-    /// Looks once the database is back, and says what it lacks. Fails only for a role with which the
-    /// server would not have started.
-    pub(super) async fn later(&self, needed: bool, log: &Log) -> Result<(), Failure> {
+    /// Looks once the database is back, and holds readiness back for as long as it lacks something.
+    /// Fails only for a role with which the server would not have started.
+    pub(super) async fn later(&self, needed: bool, handle: &ServerHandle, log: &Log) -> Result<(), Failure> {
         if !needed {
             return Ok(());
         }
+        let mut told = Vec::new();
         loop {
             tokio::time::sleep(RETRY).await;
             match self.start(log).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    handle.note_mismatch(Vec::new());
+                    return Ok(());
+                }
                 Err(failure) if is_away(&failure) => {}
                 Err(failure) if failure.code == &errors::ROL_TOO_MIGHTY => return Err(failure),
                 Err(failure) => {
-                    let causes = failure.causes.join("; ");
-                    log.line("error", &format!("{}: {}: {causes}", failure.code.code, failure.message));
-                    return Ok(());
+                    // Told once for each difference; somebody may be migrating the database right now.
+                    if failure.causes != told {
+                        let causes = failure.causes.join("; ");
+                        log.line("error", &format!("{}: {}: {causes}", failure.code.code, failure.message));
+                        handle.note_mismatch(failure.causes.clone());
+                        told = failure.causes;
+                    }
                 }
             }
         }

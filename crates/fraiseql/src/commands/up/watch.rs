@@ -25,11 +25,23 @@ pub(crate) struct Watch {
 impl Watch {
     /// Begins to watch.
     pub(crate) fn begin(dir: &Path) -> Result<Self, Failure> {
+        Self::of(dir, is_source)
+    }
+
+    /// Begins to watch what `serve` reads: the artifact and the settings.
+    pub(crate) fn of_compiled(dir: &Path) -> Result<Self, Failure> {
+        let served = ["schema.compiled.json", "fraiseql.toml"];
+        Self::of(dir, move |path| {
+            served.iter().any(|name| path.file_name().is_some_and(|file| file == *name))
+        })
+    }
+
+    fn of(dir: &Path, concerns: impl Fn(&Path) -> bool + Send + 'static) -> Result<Self, Failure> {
         let (sender, changes) = channel(1);
         let told = move |event: notify::Result<Event>| {
             let relevant = event.is_ok_and(|event| {
                 !matches!(event.kind, EventKind::Access(_))
-                    && event.paths.iter().any(|path| is_source(path.as_path()))
+                    && event.paths.iter().any(|path| concerns(path.as_path()))
             });
             // A full channel already says that something changed.
             if relevant && sender.try_send(()).is_err() {}
