@@ -155,6 +155,7 @@ fn area_title(area: &str) -> &'static str {
         "FQ-EXP" => "explaining an operation",
         "FQ-IMP" => "importing a project",
         "FQ-INT" => "introspection",
+        "FQ-AUTH" => "who asks",
         "FQ-USE" => "usage",
         "FQ-SEC" => "secrets",
         "FQ-ROL" => "roles of the database",

@@ -78,6 +78,7 @@ pub fn api_key_ddl(role: &str) -> String {
 
 /// One row, as the statement gives it.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     name: String,
     hash: String,

@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod explain;
 mod http;
+mod identity;
 mod import;
 mod init;
 mod life;

@@ -1,0 +1,114 @@
+//! API keys from `keys create` to a served request, and settings of identity that are refused.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::process::{LIMIT, Running, fraiseql};
+use crate::project::{MUSIC, Project, TABLES, database, execute};
+
+/// Asks with a key and returns the status.
+fn ask(port: u16, key: &str) -> u16 {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream.set_read_timeout(Some(LIMIT)).expect("a limit");
+    let body = r#"{"query":"{ artists { name } }"}"#;
+    write!(
+        stream,
+        "POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         authorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+#[track_caller]
+fn wait_for(port: u16, key: &str, status: u16) {
+    let started = Instant::now();
+    while ask(port, key) != status {
+        assert!(started.elapsed() < LIMIT, "{status} does not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn keys_are_made_rotated_and_revoked_while_a_server_runs() {
+    let database = database(TABLES);
+    let (project, url) = (Project::new(MUSIC), database.url());
+    project.compile(&url).ok();
+    let keys = |arguments: &[&str]| {
+        let arguments = [&["--json", "keys"], arguments, &["shop", "--database-url", &url]].concat();
+        let ended = project.run(&arguments);
+        let told: Value = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
+        (ended, told)
+    };
+    assert!(keys(&["list"]).0.stderr.contains("FQ-AUTH-016"));
+    execute(&url, &project.run(&["keys", "init", "--role", "postgres"]).ok());
+    let (_, made) = keys(&["create", "ci", "--role", "deploy", "--scope", "read", "--expires", "90d"]);
+    let (id, key) = (made["id"].as_str().expect("an id"), made["key"].as_str().expect("a key"));
+    let settings = ["--set", "identity.api_keys=true", "--set", "identity.api_key_cache_ms=20"];
+    let serve = ["serve", "shop", "--port", "0", "--database-url", &url];
+    let arguments = [&serve[..], &settings, &["--set", "identity.required=true"]].concat();
+    let mut server = Running::spawn(fraiseql(project.root(), arguments));
+    let port = server.port("listening on http://127.0.0.1:");
+    assert_eq!(ask(port, key), 200);
+    let (_, next) = keys(&["rotate", id]);
+    let next_key = next["key"].as_str().expect("a key");
+    assert_ne!(next_key, key);
+    assert_eq!((ask(port, key), ask(port, next_key)), (200, 200), "both hold for a while");
+    let (_, told) = keys(&["list"]);
+    let shown = told.to_string();
+    let secret = next_key.rsplit_once('_').expect("a secret").1;
+    assert!(!shown.contains(secret), "{shown}");
+    for row in told["keys"].as_array().expect("a list") {
+        assert_eq!(
+            (&row["name"], &row["roles"][0], &row["state"]),
+            (&"ci".into(), &"deploy".into(), &"active".into())
+        );
+    }
+    assert!(keys(&["revoke", id]).0.status.success());
+    wait_for(port, key, 401);
+    assert_eq!(ask(port, next_key), 200);
+    assert!(keys(&["revoke", id]).0.stderr.contains("FQ-AUTH-017"));
+    assert!(keys(&["rotate", id]).0.stderr.contains("FQ-AUTH-017"));
+    server.signal(Signal::TERM);
+    let ended = server.end();
+    assert!(!ended.stderr.contains(secret), "{}", ended.stderr);
+}
+
+/// Serves with these settings; it must refuse and say so.
+#[track_caller]
+fn check_refused(file: &str, settings: &[&str], expected: &[&str]) {
+    let database = database(TABLES);
+    let (project, url) = (Project::new(MUSIC), database.url());
+    project.compile(&url).ok();
+    project.write("fraiseql.toml", file);
+    let mut arguments = vec!["serve", "shop", "--port", "0", "--database-url", &url];
+    settings.iter().for_each(|setting| arguments.extend(["--set", *setting]));
+    let ended = project.run(&arguments);
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+    for part in expected {
+        assert!(ended.stderr.contains(part), "{part:?} is not in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_is_dangerous_is_refused() {
+    let secret = "identity.development_secret=0123456789abcdef0123456789abcdef";
+    let production = "server.profile=production";
+    check_refused("", &[secret, production], &["FQ-CFG-002", "whoever knows it can be anybody"]);
+    check_refused("", &["identity.development_secret=short"], &["FQ-CFG-002", "too short"]);
+    let issuer = "identity.issuers=https://login.example";
+    check_refused("", &[issuer], &["FQ-CFG-005", "identity.audiences"]);
+    let plain = ["identity.issuers=http://login.example", "identity.audiences=a", production];
+    check_refused("", &plain, &["FQ-CFG-002", "does not begin with https://"]);
+    check_refused("", &["identity.algorithms=RS256,HS256"], &["FQ-CFG-002", "HS256"]);
+    check_refused("", &["identity.introspection_url=https://a.example"], &["FQ-CFG-005", "client_id"]);
+    let file = "[identity]\nintrospection_url = \"https://a.example\"\nintrospection_secret = \"hunter2\"\n";
+    check_refused(file, &["identity.introspection_client_id=a"], &["FQ-CFG-002", "settings hold no secrets"]);
+}
