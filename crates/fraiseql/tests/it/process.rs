@@ -51,7 +51,8 @@ impl Ended {
     pub fn shown(&self, replaced: &[(&str, &str)]) -> String {
         let mut shown = format!("{}\n", self.status);
         for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
-            shown.push_str(&format!("-- {name}\n{text}"));
+            shown.push_str(&format!("-- {name}\n"));
+            text.split_inclusive('\n').for_each(|line| shown.push_str(&without_time(line)));
         }
         for (from, to) in replaced {
             shown = shown.replace(from, to);
@@ -64,6 +65,15 @@ impl Ended {
     pub fn ok(self) -> String {
         assert!(self.status.success(), "{}", self.shown(&[]));
         self.stdout
+    }
+}
+
+/// Replaces the time that a line of the log begins with: `2026-01-26T14:03:00.000Z`.
+fn without_time(line: &str) -> String {
+    let is_time = |head: &str| head.starts_with("20") && head.as_bytes()[10] == b'T' && head.ends_with('Z');
+    match line.split_at_checked(24) {
+        Some((head, rest)) if is_time(head) => format!("[TIME]{rest}"),
+        _ => line.to_owned(),
     }
 }
 

@@ -137,6 +137,7 @@ fn the_port_is_taken() {
     exit status: 5
     -- stdout
     -- stderr
+    [TIME] warn  the role postgres may do more than a service needs: it is a superuser, or may become one: nothing is forbidden to it (FQ-ROL-001)
     error[FQ-NET-001]: listen on 127.0.0.1:[PORT]: the port is taken
       = help: process [PID] ([NAME]) listens on port [PORT]: stop it, or choose another port with --port
     ");
@@ -348,6 +349,7 @@ fn the_database_lacks_what_the_artifact_reads() {
     exit status: 4
     -- stdout
     -- stderr
+    [TIME] warn  the role postgres may do more than a service needs: it is a superuser, or may become one: nothing is forbidden to it (FQ-ROL-001)
     error[FQ-ART-004]: serve the artifact: the database lacks 4 things
       = cause: relation public.album does not exist, or the role may not read it
       = cause: column public.artist.artist_id is "pg_catalog"."int8", the artifact expects "pg_catalog"."int4"
