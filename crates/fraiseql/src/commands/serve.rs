@@ -43,6 +43,8 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let project = Project::open(&arguments.project, &flags(&arguments))?;
     let artifact = open_artifact(&project.artifact())?;
     let settings = &project.settings;
+    // Before the database is asked: these are wrong whatever it says.
+    drop(identity::options(settings, is_production(settings))?);
     let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), true);
     let Some(access) = Access::open(settings, &|text| log.line("warn", text)).await? else {
         let message = "serve: no database is configured";
