@@ -154,8 +154,18 @@ class Bench:
         self.postmaster = int(pathlib.Path(pidfile).read_text().split()[0])
         return up
 
-    def url(self, database):
-        return f"postgresql://postgres@/{database}?host={urllib.parse.quote(self.socket, safe='')}"
+    def url(self, database, user="postgres"):
+        return f"postgresql://{user}@/{database}?host={urllib.parse.quote(self.socket, safe='')}"
+
+    def service(self, database):
+        """The URL of a role that may do what a service needs, which the production profile asks for."""
+        self.sql(
+            "DO $$ BEGIN CREATE ROLE bench LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO bench;"
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO bench",
+            database,
+        )
+        return self.url(database, "bench")
 
     def psql(self, *arguments, database="app", text=None):
         command = ["psql", "-h", self.socket, "-U", "postgres", "-d", database, "-XAtq", "-v", "ON_ERROR_STOP=1"]
@@ -189,7 +199,7 @@ class Bench:
     def serve(self, folder, database="app", *settings):
         """Starts `serve` on a compiled project; the pool has the 8 connections of the project's settings."""
         port = free_port()
-        command = [self.binary, "serve", str(folder), "--database-url", self.url(database), "--port", str(port)]
+        command = [self.binary, "serve", str(folder), "--database-url", self.service(database), "--port", str(port)]
         for setting in ("server.profile=production", *settings):
             command += ["--set", setting]
         with open(self.work / "serve.log", "ab") as log:

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact_format::format_of;
+use crate::artifact_format::{format_of, reason_without_position};
 use crate::catalog::QualifiedName;
 use crate::digest::json_sha256_hex;
 pub use crate::input_field::InputField;
@@ -175,14 +175,6 @@ impl Artifact {
     /// The digest of everything but the digest, which must be empty.
     fn content_digest(&self) -> String {
         json_sha256_hex(self)
-    }
-}
-
-fn reason_without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
     }
 }
 

@@ -15,6 +15,15 @@ pub(crate) fn format_of(bytes: &[u8]) -> Result<Option<u64>, serde_json::Error> 
     Ok(format)
 }
 
+/// Returns what the parser met, without the place, which is told beside it.
+pub(crate) fn reason_without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
 struct Head;
 
 impl<'de> Visitor<'de> for Head {
