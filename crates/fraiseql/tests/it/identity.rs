@@ -101,7 +101,7 @@ fn check_refused(file: &str, settings: &[&str], expected: &[&str]) {
 fn what_is_dangerous_is_refused() {
     let secret = "identity.development_secret=0123456789abcdef0123456789abcdef";
     let production = "server.profile=production";
-    check_refused("", &[secret, production], &["FQ-CFG-002", "whoever knows it can be anybody"]);
+    check_refused("", &[secret, production], &["FQ-SEC-001", "identity.development_secret"]);
     check_refused("", &["identity.development_secret=short"], &["FQ-CFG-002", "too short"]);
     let issuer = "identity.issuers=https://login.example";
     check_refused("", &[issuer], &["FQ-CFG-005", "identity.audiences"]);
