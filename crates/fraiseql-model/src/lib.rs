@@ -15,3 +15,4 @@ mod outcome;
 pub mod response;
 pub mod secret;
 pub mod settings;
+pub mod traffic;

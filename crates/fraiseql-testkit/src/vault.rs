@@ -43,7 +43,8 @@ impl Vault {
         let authority =
             self.run(&["write", "-field=certificate", "issuer/root/generate/internal", "common_name=test"]);
         self.run(&["write", "issuer/roles/any", "allow_any_name=true", "allow_ip_sans=true"]);
-        let words = ["write", "-format=json", "issuer/issue/any", "common_name=vault", "ip_sans=127.0.0.1", "ttl=1h"];
+        let words =
+            ["write", "-format=json", "issuer/issue/any", "common_name=vault", "ip_sans=127.0.0.1", "ttl=1h"];
         let issued: serde_json::Value = serde_json::from_str(&self.run(&words)).expect("JSON");
         let file = |name: &str, text: &str| {
             let path = self.dir.path().join(name);
