@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fraiseql_model::access::Access;
 use fraiseql_model::artifact::{
     ARTIFACT_FORMAT, AbstractType, Artifact, ColumnField, Field, Member, MutationField, ObjectType,
     QueryField,
@@ -15,7 +16,7 @@ use crate::family::Family;
 use crate::findings::Findings;
 use crate::object::{Binding, BoundObject};
 use crate::root::{BoundRoot, RootBinding};
-use crate::{manifest, nesting, public, syntax};
+use crate::{access, manifest, nesting, public, syntax};
 
 /// A schema to compile.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,8 @@ pub fn compile(source: Source<'_>, catalog: &Catalog, compiler_version: &str) ->
         if !findings.has_errors() {
             syntax::validate(findings, &document);
         }
-        (!findings.has_errors()).then(|| artifact(analysis, sdl, compiler_version))
+        let access = access::read(findings, analysis);
+        (!findings.has_errors()).then(|| artifact(analysis, sdl, access, compiler_version))
     });
     if !broken.is_empty() {
         syntax::drop_consequences(&mut findings, &document, &broken);
@@ -69,7 +71,7 @@ fn check_mutation(findings: &mut Findings, analysis: &Analysis<'_, '_>) {
     }
 }
 
-fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) -> Artifact {
+fn artifact(analysis: &Analysis<'_, '_>, sdl: String, access: Access, compiler_version: &str) -> Artifact {
     let objects =
         analysis.objects.iter().map(|object| (object.name.to_owned(), object_type(analysis, object)));
     let enums = analysis.enums.iter().filter_map(|(name, bound)| {
@@ -96,6 +98,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, compiler_version: &str) ->
         writes: nesting::rules(analysis),
         operations: Vec::new(),
         inputs: analysis.inputs.bindings(),
+        access,
     }
     .seal();
     artifact

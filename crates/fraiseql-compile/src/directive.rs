@@ -69,6 +69,10 @@ const fn ours(
     Spec { name, sites, arguments, public: false }
 }
 
+/// What a caller must have.
+const GUARD: &[(&str, Kind, bool)] =
+    &[("roles", Kind::Texts, false), ("scopes", Kind::Texts, false), ("signedIn", Kind::Flag, false)];
+
 const SPECS: &[Spec] = &[
     ours(
         "relation",
@@ -107,6 +111,8 @@ const SPECS: &[Spec] = &[
             ("discriminator", Kind::Text, false),
         ],
     ),
+    ours("auth", &[Site::Object, Site::Field], GUARD),
+    ours("authWrite", &[Site::Object, Site::Field], GUARD),
     ours("neverNull", &[Site::Field], &[]),
     ours("version", &[Site::Field], &[]),
     ours("function", &[Site::Field], &[("name", Kind::Text, false), ("schema", Kind::Text, false)]),

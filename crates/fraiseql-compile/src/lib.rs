@@ -4,6 +4,7 @@
 //! it, and generates filters, orders and writes. [`init`] goes the other way: it proposes the SDL for
 //! a database. [`DIRECTIVES`] documents the language in which the two speak.
 
+mod access;
 mod aggregate;
 mod alike;
 mod analysis;

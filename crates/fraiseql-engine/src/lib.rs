@@ -13,6 +13,7 @@ mod bind;
 mod collect;
 mod complete;
 mod connection;
+mod denial;
 mod descriptions;
 mod diff;
 mod document;
@@ -55,6 +56,7 @@ mod tokens;
 mod validate;
 mod variables;
 mod version;
+mod view;
 mod write;
 
 pub use asked::asked_fields;

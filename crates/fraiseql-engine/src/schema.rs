@@ -98,7 +98,7 @@ impl Schema {
         Self::bind(artifact, graphql)
     }
 
-    fn bind(artifact: Artifact, graphql: Valid<GraphqlSchema>) -> Result<Self, LoadError> {
+    pub(crate) fn bind(artifact: Artifact, graphql: Valid<GraphqlSchema>) -> Result<Self, LoadError> {
         let mut objects = artifact
             .objects
             .iter()

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::artifact_format::{format_of, reason_without_position};
 use crate::catalog::QualifiedName;
 use crate::digest::json_sha256_hex;
@@ -59,6 +60,9 @@ pub struct Artifact {
     /// Input types that the author wrote: their fields, by GraphQL name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, BTreeMap<String, InputField>>,
+    /// Who may use which part.
+    #[serde(default, skip_serializing_if = "Access::is_empty")]
+    pub access: Access,
 }
 
 /// An operation of the project's folder `operations`, checked against the schema.
@@ -612,6 +616,7 @@ mod tests {
             writes: BTreeMap::new(),
             operations: Vec::new(),
             inputs: BTreeMap::new(),
+            access: Default::default(),
         }
     }
 

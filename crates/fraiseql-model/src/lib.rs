@@ -1,5 +1,6 @@
 //! Pure nouns that the other crates talk about. No I/O, no clock, no randomness.
 
+pub mod access;
 pub mod artifact;
 mod artifact_format;
 pub mod catalog;

@@ -1,8 +1,8 @@
 //! Which release gets which share of the traffic, and what came of it: what the control plane
 //! tells the proxy, and what the proxy tells back. The wire format of both, as JSON.
 
+use core::net::SocketAddr;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use fraiseql_engine::{Document, Limits, LoadError, Schema, Variables, plan};
 use fraiseql_model::artifact::Artifact;
+use fraiseql_model::identity::Identity;
 use fraiseql_model::response::GraphqlError;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
@@ -21,6 +22,8 @@ use crate::usage::Asked;
 const ENTRIES_MAX: u64 = 10_000;
 /// The most bytes of each cache, as estimated.
 const BYTES_MAX: u64 = 64 << 20;
+/// The most views of a schema that are kept.
+const VIEWS_MAX: usize = 64;
 /// A parsed document takes about so many times the bytes of its text.
 const DOCUMENT_FACTOR: u64 = 16;
 
@@ -33,6 +36,8 @@ pub(crate) struct Generation {
     plans: Cache<PlanKey, Prepared, ByBytes>,
     next_document: AtomicU64,
     pub(crate) persisted: Persisted,
+    /// What callers may use, by the rules that they hold. Least recently used ones are made again.
+    views: Cache<Box<[bool]>, Arc<Generation>>,
 }
 
 /// A document that was parsed before.
@@ -112,9 +117,48 @@ impl Generation {
             plans: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
             next_document: AtomicU64::new(number + 1),
             persisted,
+            views: Cache::new(VIEWS_MAX),
         };
         generation.plan_persisted();
         Ok(generation)
+    }
+
+    /// Returns what a caller may use: this, or the part of it for the rules that the caller holds.
+    ///
+    /// Fails when the part contradicts itself, which only a faulty compiler can cause.
+    pub(crate) fn for_caller(self: &Arc<Self>, caller: &Identity) -> Result<Arc<Self>, LoadError> {
+        let access = &self.schema.artifact().access;
+        if access.is_empty() {
+            return Ok(Arc::clone(self));
+        }
+        let held = access.held(caller).into_boxed_slice();
+        self.views.get_or_insert_with(&held, || self.view(&held).map(Arc::new))
+    }
+
+    fn view(&self, held: &[bool]) -> Result<Self, LoadError> {
+        let entries = usize::try_from(ENTRIES_MAX).unwrap_or(usize::MAX);
+        let schema = self.schema.view(held)?;
+        let mut number = 0;
+        let persisted = self.persisted.of_view(&schema, |document, counts| {
+            number += 1;
+            Arc::new(KeptDocument {
+                number,
+                document,
+                asked: OnceLock::new(),
+                told: AtomicU32::new(0),
+                counts,
+            })
+        })?;
+        Ok(Self {
+            schema,
+            limits: self.limits,
+            tuning: self.tuning.clone(),
+            documents: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
+            plans: Cache::with_weighter(entries, BYTES_MAX, ByBytes),
+            next_document: AtomicU64::new(number + 1),
+            persisted,
+            views: Cache::new(1),
+        })
     }
 
     /// Plans every persisted operation that needs no variables; the others are planned by their

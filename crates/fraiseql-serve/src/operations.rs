@@ -120,6 +120,23 @@ impl Persisted {
         Ok(persisted)
     }
 
+    /// Parses those that a view of the schema still has; each is counted where it is counted here.
+    pub(crate) fn of_view(
+        &self,
+        view: &Schema,
+        mut keep: impl FnMut(Document, Option<Arc<OperationCounts>>) -> Arc<KeptDocument>,
+    ) -> Result<Self, LoadError> {
+        let documents = persisted_documents(view)?;
+        let mut persisted = Self::default();
+        for (operation, document) in view.artifact().operations.iter().zip(documents) {
+            let counts = self.by_id.get(&operation.id).and_then(|kept| kept.counts.clone());
+            let kept = keep(document, counts);
+            persisted.by_id.insert(operation.id.clone(), Arc::clone(&kept));
+            persisted.by_text.insert(operation.text.clone(), kept);
+        }
+        Ok(persisted)
+    }
+
     /// Returns all of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<KeptDocument>> {
         self.by_id.values()

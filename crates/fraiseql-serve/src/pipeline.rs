@@ -108,7 +108,11 @@ pub(crate) fn prepare_for<'r>(
     accept: impl FnOnce(OperationKind, &KeptDocument) -> Result<(), Answer>,
 ) -> Result<(Job<'r>, Prepared), Answer> {
     let refused = |errors| Answer::Refused(Refusal::Request, errors);
-    let generation = serving.generation.load_full();
+    let generation = serving
+        .generation
+        .load_full()
+        .for_caller(&params.identity)
+        .map_err(|error| refused(vec![GraphqlError::new(Code::Internal, error.to_string())]))?;
     let operation = params.operation.as_deref();
     let document = operations::resolve(serving, &generation, params).map_err(refused)?;
     let kind = document.document.operation(operation).map_err(|error| refused(vec![error]))?;

@@ -148,6 +148,7 @@ pub(crate) mod tests {
             writes: Default::default(),
             operations: Vec::new(),
             inputs: Default::default(),
+            access: Default::default(),
         };
         let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(1) };
         let observer: Arc<dyn Observe> = Arc::new(Deaf);

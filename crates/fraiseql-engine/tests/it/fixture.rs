@@ -103,6 +103,7 @@ pub(crate) fn schema() -> Schema {
         writes: BTreeMap::new(),
         operations: Vec::new(),
         inputs: BTreeMap::new(),
+        access: Default::default(),
     };
     Schema::load(artifact).expect("the fixture is sound")
 }

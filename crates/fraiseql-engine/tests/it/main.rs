@@ -1,5 +1,6 @@
 //! Tests of the engine at its boundary.
 
+mod access;
 mod aggregates;
 mod chinook;
 mod computed;

@@ -256,6 +256,7 @@ fn artifact_with(sdl: &str) -> Artifact {
         writes: BTreeMap::new(),
         operations: Vec::new(),
         inputs: BTreeMap::new(),
+        access: Default::default(),
     };
     artifact.seal().0
 }
