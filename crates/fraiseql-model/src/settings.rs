@@ -185,6 +185,7 @@ pub const SETTINGS: &[Setting] = &[
     identity::REQUIRED,
     identity::ROLES_CLAIM,
     identity::SCOPE_CLAIM,
+    identity::SESSION_CLAIMS,
     identity::TOKEN_BYTES,
     identity::UNKNOWN_KEY_INTERVAL_MS,
     setting(

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -36,15 +37,28 @@ pub struct Query<'a> {
 pub struct Session {
     connection: Option<Connection>,
     shelf: Shelf,
+    claims: Option<Claims>,
 }
+
+/// The only parameter of [`CLAIM`].
+type Claims = Arc<[Option<Bytes>; 1]>;
+
+/// Tells the transaction that it runs in who asks. Its end forgets it.
+const CLAIM: &str = "SELECT pg_catalog.set_config('fraiseql.claims', $1, true)";
 
 impl Session {
     pub(crate) fn new(connection: Connection, shelf: Shelf) -> Self {
-        Self { connection: Some(connection), shelf }
+        Self { connection: Some(connection), shelf, claims: None }
     }
 
     fn connection(&mut self) -> &mut Connection {
         self.connection.as_mut().expect("a session has its connection until it is dropped")
+    }
+
+    /// Gives every batch from now on these claims, as JSON, in `fraiseql.claims` for its transaction, in
+    /// the same round trip.
+    pub fn announce(&mut self, claims: Bytes) {
+        self.claims = Some(Arc::new([Some(claims)]));
     }
 
     /// Sends statements under one Sync: one round trip, and one transaction unless one is open.
@@ -58,15 +72,18 @@ impl Session {
             true => (hold(batch), HOLDING),
             false => (Cow::Borrowed(batch), 0),
         };
+        let claims = self.claims.clone();
+        let hidden = hidden + usize::from(claims.is_some());
         let connection = self.connection();
         if connection.pending > 0 {
             return Err(PostgresError::Protocol { what: "a batch before the last one was read" });
         }
-        let parsed = write_batch(connection, &batch)?;
+        let parsed = write_batch(connection, &with_claims(claims.as_ref(), &batch))?;
         connection.flush().await?;
         Ok(Rows {
             session: self,
             batch,
+            claims,
             hidden,
             parsed,
             parses: 0,
@@ -104,6 +121,15 @@ impl Drop for Session {
             self.shelf.give_back(connection);
         }
     }
+}
+
+/// Puts the claims before a batch, if there are any.
+fn with_claims<'b>(claims: Option<&'b Claims>, batch: &'b [Query<'b>]) -> Cow<'b, [Query<'b>]> {
+    let Some(claims) = claims else { return Cow::Borrowed(batch) };
+    let mut claimed = Vec::with_capacity(1 + batch.len());
+    claimed.push(Query { sql: CLAIM, params: &claims[..] });
+    claimed.extend_from_slice(batch);
+    Cow::Owned(claimed)
 }
 
 /// Writes a batch and its Sync; returns which statements are parsed in it.
@@ -149,7 +175,9 @@ fn write_query(connection: &mut Connection, query: &Query<'_>, lookup: &Lookup) 
 pub struct Rows<'s> {
     session: &'s mut Session,
     batch: Cow<'s, [Query<'s>]>,
-    /// How many statements of the batch are ours: those that hold it read-only.
+    /// What was sent before the batch.
+    claims: Option<Claims>,
+    /// How many statements are ours: those that tell who asks and hold the batch read-only.
     hidden: usize,
     /// Which statements were parsed in this batch.
     parsed: Vec<bool>,
@@ -162,7 +190,7 @@ pub struct Rows<'s> {
     failed: Option<SqlError>,
 }
 
-impl Rows<'_> {
+impl<'s> Rows<'s> {
     /// Returns the next row, or `None` once the server is ready again.
     ///
     /// Fails with the batch's SQL error, or when the connection broke.
@@ -230,7 +258,7 @@ impl Rows<'_> {
     ) -> Result<bool, PostgresError> {
         let start = into.len();
         into.extend_from_slice(before);
-        if self.session.connection().take_only_column(null, into) {
+        if self.statement >= self.hidden && self.session.connection().take_only_column(null, into) {
             self.received = true;
             return Ok(true);
         }
@@ -255,18 +283,24 @@ impl Rows<'_> {
     async fn retry(&mut self) -> Result<(), PostgresError> {
         self.forget_all();
         let connection = self.session.connection();
-        self.parsed = write_batch(connection, &self.batch)?;
+        self.parsed = write_batch(connection, &with_claims(self.claims.as_ref(), &self.batch))?;
         connection.flush().await?;
         (self.parses, self.statement, self.retried) = (0, 0, true);
         Ok(())
     }
 
     fn forget_all(&mut self) {
-        let connection = self.session.connection();
-        for query in self.batch.iter() {
-            let name = connection.statements.forget(query.sql);
+        for sql in self.texts() {
+            let connection = self.session.connection();
+            let name = connection.statements.forget(sql);
             connection.unwanted.extend(name);
         }
+    }
+
+    /// The statements as they were sent.
+    fn texts(&self) -> Vec<&'s str> {
+        let claim = self.claims.as_ref().map(|_| CLAIM);
+        claim.into_iter().chain(self.batch.iter().map(|query| query.sql)).collect()
     }
 
     /// A stale statement that could not be tried again must not be met a second time.
@@ -278,8 +312,9 @@ impl Rows<'_> {
 
     /// Statements whose Parse the server never completed must be parsed again next time.
     fn forget_unparsed(&mut self) {
-        let asked = self.batch.iter().zip(&self.parsed).filter(|(_, parsed)| **parsed);
-        let missing: Vec<&str> = asked.skip(self.parses).map(|(query, _)| query.sql).collect();
+        let texts = self.texts();
+        let asked = texts.iter().zip(&self.parsed).filter(|(_, parsed)| **parsed);
+        let missing: Vec<&str> = asked.skip(self.parses).map(|(sql, _)| *sql).collect();
         for sql in missing {
             let connection = self.session.connection();
             let name = connection.statements.forget(sql);

@@ -81,6 +81,8 @@ pub(crate) struct Identities {
     development: Option<DecodingKey>,
     introspection: Option<Introspection>,
     api_keys: Option<Duration>,
+    /// True when the database is told the caller's claims.
+    pub(crate) session_claims: bool,
     accepted: Cache<[u8; 32], Arc<Known>>,
     refused: Cache<[u8; 32], (u64, Denial)>,
     lookups: Semaphore,
@@ -123,6 +125,7 @@ impl Identities {
             development: secret.map(|secret| DecodingKey::from_secret(secret.as_bytes())),
             introspection: introspection.transpose()?,
             api_keys: options.api_keys,
+            session_claims: options.session_claims,
             accepted: Cache::new(options.cache_entries.max(1)),
             refused: Cache::new(REFUSED_ENTRIES),
             lookups: Semaphore::new(LOOKUPS_MAX),

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fraiseql_engine::{OperationKind, Variables};
+use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use fraiseql_postgres::{PostgresError, Session};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Refusal};
@@ -41,6 +44,8 @@ pub(crate) struct Job<'r> {
     pub(crate) variables: Variables,
     pub(crate) faults: Faults,
     pub(crate) deadline: Instant,
+    /// What the database is told of the caller, as JSON, when it is told.
+    claims: Option<Bytes>,
 }
 
 /// Answers a request. `record` learns what it was.
@@ -121,22 +126,37 @@ pub(crate) fn prepare_for<'r>(
     let variables = limits::coerce(serving, &generation, &document, params, &request_id).map_err(refused)?;
     let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;
     let faults = Faults::new(request_id, Arc::clone(&serving.observer), serving.tuning().detailed_errors);
-    Ok((Job { serving, generation, document, operation, variables, faults, deadline }, prepared))
+    let claims = serving.identities.session_claims.then(|| claims(&params.identity));
+    Ok((Job { serving, generation, document, operation, variables, faults, deadline, claims }, prepared))
 }
 
 impl Job<'_> {
     /// Returns a session, or what to answer when there is none in time.
     pub(crate) async fn session(&self) -> Result<Session, Answer> {
-        self.serving.pool.acquire(self.deadline).await.map_err(|error| {
+        let mut session = self.serving.pool.acquire(self.deadline).await.map_err(|error| {
             if matches!(error, PostgresError::Timeout) {
                 self.serving.metrics.acquire_timeouts.increment();
             }
             self.unavailable(&error)
-        })
+        })?;
+        if let Some(claims) = &self.claims {
+            session.announce(claims.clone());
+        }
+        Ok(session)
     }
 
     /// Returns the answer of a request that could not run at all.
     pub(crate) fn unavailable(&self, error: &PostgresError) -> Answer {
         Answer::refused(Refusal::Unavailable, self.faults.translate(error, None))
     }
+}
+
+/// The claims of the token, and over them what was made of it: `sub`, `roles` and `scopes`.
+fn claims(caller: &Identity) -> Bytes {
+    let mut told = caller.claims.clone();
+    told.remove("sub");
+    told.extend(caller.subject.as_ref().map(|subject| ("sub".to_owned(), json!(subject))));
+    told.insert("roles".to_owned(), json!(caller.roles));
+    told.insert("scopes".to_owned(), json!(caller.scopes));
+    Bytes::from(Value::Object(told).to_string())
 }

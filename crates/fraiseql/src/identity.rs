@@ -50,6 +50,7 @@ pub(crate) fn options(settings: &Settings, production: bool) -> Result<IdentityO
         api_keys: settings
             .boolean("identity.api_keys")
             .then(|| settings.duration("identity.api_key_cache_ms")),
+        session_claims: settings.boolean("identity.session_claims"),
     })
 }
 

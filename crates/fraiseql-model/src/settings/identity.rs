@@ -152,6 +152,14 @@ pub(super) const TOKEN_BYTES: Setting = setting(
     "The largest token.",
 );
 
+pub(super) const SESSION_CLAIMS: Setting = setting(
+    "identity.session_claims",
+    "FRAISEQL_IDENTITY_SESSION_CLAIMS",
+    Kind::Boolean,
+    Some("false"),
+    "The database is told who asks: `current_setting('fraiseql.claims', true)` is the token's claims as JSON, with `sub`, `roles` and `scopes`, for policies of row-level security. In the same round trip as the statement.",
+);
+
 pub(super) const UNKNOWN_KEY_INTERVAL_MS: Setting = setting(
     "identity.unknown_key_interval_ms",
     "FRAISEQL_IDENTITY_UNKNOWN_KEY_INTERVAL_MS",

@@ -42,6 +42,8 @@ pub struct IdentityOptions {
     pub introspection: Option<IntrospectionOptions>,
     /// Takes API keys of the table, and holds what was looked up for so long.
     pub api_keys: Option<Duration>,
+    /// Gives the database the caller's claims in `fraiseql.claims`.
+    pub session_claims: bool,
 }
 
 /// Signatures by public keys that are allowed.
@@ -85,6 +87,7 @@ impl Default for IdentityOptions {
             development_secret: None,
             introspection: None,
             api_keys: None,
+            session_claims: false,
         }
     }
 }

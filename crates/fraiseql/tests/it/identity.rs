@@ -12,19 +12,31 @@ use crate::project::{MUSIC, Project, TABLES, database, execute};
 
 /// Asks with a key and returns the status.
 fn ask(port: u16, key: &str) -> u16 {
+    let answer = post(port, Some(key), "{ artists { name } }");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+/// Asks with a key, or with none, and returns the body.
+fn told(port: u16, key: Option<&str>, query: &str) -> String {
+    let answer = post(port, key, query);
+    answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+}
+
+fn post(port: u16, key: Option<&str>, query: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     stream.set_read_timeout(Some(LIMIT)).expect("a limit");
-    let body = r#"{"query":"{ artists { name } }"}"#;
+    let body = serde_json::json!({ "query": query }).to_string();
+    let credential = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
     write!(
         stream,
         "POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         authorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n{body}",
+         {credential}content-length: {}\r\n\r\n{body}",
         body.len()
     )
     .expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    answer
 }
 
 #[track_caller]
@@ -111,4 +123,67 @@ fn what_is_dangerous_is_refused() {
     check_refused("", &["identity.introspection_url=https://a.example"], &["FQ-CFG-005", "client_id"]);
     let file = "[identity]\nintrospection_url = \"https://a.example\"\nintrospection_secret = \"hunter2\"\n";
     check_refused(file, &["identity.introspection_client_id=a"], &["FQ-CFG-002", "settings hold no secrets"]);
+}
+
+/// Notes that PostgreSQL shows to their owners only.
+const NOTES: &str = r#"
+CREATE TABLE note (id int PRIMARY KEY, owner text NOT NULL, body text, secret text);
+INSERT INTO note VALUES (1, 'ada', 'of ada', 's1'), (2, 'bob', 'of bob', 's2');
+ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON note USING (owner = nullif(current_setting('fraiseql.claims', true), '')::json ->> 'sub');
+DO $$ BEGIN CREATE ROLE note_reader LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+GRANT SELECT, UPDATE ON note TO note_reader;
+"#;
+
+const NOTES_SCHEMA: &str = r#"
+type Query { notes: [Note!]! }
+type Note @relation(name: "note") @write(update: true) @authWrite(roles: ["editor"]) {
+  id: Int!
+  body: String
+  secret: String @auth(roles: ["editor"])
+}
+"#;
+
+#[test]
+fn roles_open_fields_and_policies_choose_rows() {
+    let database = database(NOTES);
+    let (project, url) = (Project::new(NOTES_SCHEMA), database.url());
+    project.compile(&url).ok();
+    execute(&url, &project.run(&["keys", "init", "--role", "note_reader"]).ok());
+    let made = |arguments: &[&str]| {
+        let arguments =
+            [&["--json", "keys", "create"], arguments, &["shop", "--database-url", &url]].concat();
+        let told: Value = serde_json::from_str(&project.run(&arguments).ok()).expect("JSON");
+        told["key"].as_str().expect("a key").to_owned()
+    };
+    let (ada, bob) = (made(&["ada", "--role", "editor"]), made(&["bob"]));
+    let (ada, bob) = (Some(ada.as_str()), Some(bob.as_str()));
+    let reader = url.replacen("postgres@", "note_reader@", 1);
+    assert_ne!(reader, url, "the URL names its user");
+    let settings = ["--set", "identity.api_keys=true", "--set", "identity.session_claims=true"];
+    let serve = ["serve", "shop", "--port", "0", "--database-url", &reader];
+    let mut server = Running::spawn(fraiseql(project.root(), [&serve[..], &settings].concat()));
+    let port = server.port("listening on http://127.0.0.1:");
+    // One list is streamed, two are framed: both are told who asks.
+    let (one, two) = ("{ notes { body } }", "{ a: notes { id } b: notes { body } }");
+    assert_eq!(told(port, ada, one), r#"{"data":{"notes":[{"body":"of ada"}]}}"#);
+    assert_eq!(told(port, bob, one), r#"{"data":{"notes":[{"body":"of bob"}]}}"#);
+    assert_eq!(told(port, bob, two), r#"{"data":{"a":[{"id":2}],"b":[{"body":"of bob"}]}}"#);
+    assert_eq!(told(port, None, one), r#"{"data":{"notes":[]}}"#, "nothing is left of those before");
+    assert_eq!(told(port, ada, "{ notes { secret } }"), r#"{"data":{"notes":[{"secret":"s1"}]}}"#);
+    for denied in [
+        "{ notes { secret } }",
+        "{ notes(where: {secret: {eq: \"s2\"}}) { id } }",
+        "mutation { updateNotes(where: {}, set: {body: \"x\"}) { affectedRows } }",
+    ] {
+        let refused = told(port, bob, denied);
+        assert!(refused.contains("GRAPHQL_VALIDATION_FAILED") && !refused.contains("s2\""), "{refused}");
+    }
+    let types = "{ __schema { types { name fields { name } } } }";
+    assert!(told(port, ada, types).contains("secret") && !told(port, bob, types).contains("secret"));
+    let write = "mutation { updateNotes(where: {}, set: {body: \"new\"}) { affectedRows } }";
+    assert_eq!(told(port, ada, write), r#"{"data":{"updateNotes":{"affectedRows":1}}}"#);
+    assert_eq!(told(port, bob, one), r#"{"data":{"notes":[{"body":"of bob"}]}}"#);
+    server.signal(Signal::TERM);
+    server.end();
 }
