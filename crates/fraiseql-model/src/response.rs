@@ -104,6 +104,8 @@ codes! {
     BadUserInput = "BAD_USER_INPUT",
     /// A limit on what a client may send.
     LimitExceeded = "LIMIT_EXCEEDED",
+    /// Requests came too often.
+    RateLimited = "RATE_LIMITED",
     /// A unique constraint refused a write.
     UniqueViolation = "UNIQUE_VIOLATION",
     /// A foreign key refused a write.

@@ -11,6 +11,7 @@ use crate::secret::SecretRef;
 mod given;
 mod identity;
 mod life;
+mod rate_limit;
 mod secrets;
 
 pub use given::{Given, Origin, SettingError};
@@ -288,6 +289,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     life::MAINTENANCE_BODY_FILE,
     life::MAINTENANCE_RETRY_AFTER_S,
+    rate_limit::ADDRESS_BURST,
+    rate_limit::ADDRESS_PER_MINUTE,
+    rate_limit::CALLER_BURST,
+    rate_limit::CALLER_PER_MINUTE,
+    rate_limit::ENTRIES,
+    rate_limit::TRUSTED_PROXIES,
     secrets::SECRETS_COMMAND,
     secrets::SECRETS_COMMAND_TIMEOUT_MS,
     secrets::SECRETS_REFRESH_MS,

@@ -3,6 +3,7 @@
 //! They run one after another under one deadline and have no transaction in common. Every answer is
 //! kept until the last one is known, so there is a limit on the bytes of all of them together.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant as Started;
 
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, errors_json};
 use crate::body::{Chunk, Reply};
 use crate::fault::Faults;
-use crate::graphql::{finish, refuse};
+use crate::graphql::{finish, refuse, refuse_rate};
 use crate::media::ResponseType;
 use crate::observe::RequestKind;
 use crate::params::Params;
@@ -38,7 +39,7 @@ pub(crate) fn is_batch(body: &[u8]) -> bool {
 pub(crate) async fn respond(
     serving: &Arc<Serving>,
     body: &[u8],
-    identity: &Arc<Identity>,
+    (identity, address): (&Arc<Identity>, Option<IpAddr>),
     media: ResponseType,
     deadline: Instant,
     mut record: Record,
@@ -47,6 +48,12 @@ pub(crate) async fn respond(
         Ok(requests) => requests,
         Err(error) => return refuse(record, StatusCode::BAD_REQUEST, media, &[error]),
     };
+    // One of them is paid for already.
+    let more = requests.len().saturating_sub(1) as u64;
+    let paid = serving.rates.charge_address(address, more);
+    if let Err(overdraft) = paid.and_then(|()| serving.rates.charge_caller(identity, more)) {
+        return refuse_rate(record, media, overdraft);
+    }
     let mut joined = BytesMut::from(&b"["[..]);
     let mut rows = 0;
     for (index, params) in requests.into_iter().enumerate() {

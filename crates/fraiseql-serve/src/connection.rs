@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::live::session;
 use crate::live::socket::Slot;
+use crate::rate::Peer;
 use crate::route;
 use crate::serving::Serving;
 use crate::tls;
@@ -73,6 +74,7 @@ pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) 
         // A socket that takes no options has been closed by its client.
         return Ending::Closed;
     }
+    let peer = stream.peer_addr().map(|address| Peer(address.ip()));
     let shaken = tokio::select! {
         shaken = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, tls::accept(serving.life.tls.as_ref(), stream)) => shaken,
         () = stop.now.cancelled() => return Ending::Cut,
@@ -84,8 +86,12 @@ pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) 
     let service = {
         let (serving, used, slot) = (Arc::clone(&serving), Arc::clone(&used), slot.clone());
         let asked = Arc::clone(&asked);
+        let peer = peer.as_ref().map(|peer| *peer).map_err(drop);
         service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(slot.clone());
+            if let Ok(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
             if !used.swap(true, Ordering::Relaxed) {
                 asked.notify_one();
             }

@@ -24,6 +24,7 @@ use crate::media::{self, ResponseType};
 use crate::observe::RequestKind;
 use crate::params::Params;
 use crate::pipeline::{self, Way};
+use crate::rate::{Overdraft, Peer};
 use crate::record::Record;
 use crate::serving::Serving;
 use crate::stream::{Outcome, Reading};
@@ -61,11 +62,18 @@ pub(crate) async fn respond(
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::FORBIDDEN, media, &errors);
     }
+    let address = serving.rates.address(request.extensions().get::<Peer>(), request.headers());
+    if let Err(overdraft) = serving.rates.charge_address(address, 1) {
+        return refuse_rate(record, media, overdraft);
+    }
     let caller = match serving.identities.caller(&serving.pool, request.headers()).await {
         Ok(caller) => caller,
         Err(denial) => return refuse_caller(record, media, denial),
     };
     let admitted = Admitted::new(caller, events, request.headers());
+    if let Err(overdraft) = serving.rates.charge_caller(admitted.identity(), 1) {
+        return refuse_rate(record, media, overdraft);
+    }
     if request.method() == Method::GET {
         let uri = request.uri().clone();
         let params = Params::from_query(uri.query().unwrap_or(""));
@@ -88,7 +96,8 @@ pub(crate) async fn respond(
         Err(error) => return unread(error, serving.tuning().body_bytes, media, record),
     };
     if batch::is_batch(&bytes) {
-        return batch::respond(serving, &bytes, admitted.identity(), media, deadline, record).await;
+        let asker = (admitted.identity(), address);
+        return batch::respond(serving, &bytes, asker, media, deadline, record).await;
     }
     match Params::from_body(&bytes).map(|params| params.asked_by(admitted.identity())) {
         Ok(params) if events.are_for(serving, &params) => {
@@ -184,6 +193,13 @@ pub(crate) fn refuse_caller(record: Record, media: ResponseType, denial: Denial)
         _ => (WWW_AUTHENTICATE, denial.challenge()),
     };
     response.headers_mut().insert(name, value);
+    response
+}
+
+/// Ends a request of somebody who asks too often.
+pub(crate) fn refuse_rate(record: Record, media: ResponseType, overdraft: Overdraft) -> Response<Reply> {
+    let mut response = refuse(record, StatusCode::TOO_MANY_REQUESTS, media, &[overdraft.error()]);
+    overdraft.tell(response.headers_mut());
     response
 }
 

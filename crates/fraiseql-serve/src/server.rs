@@ -30,6 +30,7 @@ use crate::observe::{Event, Observe};
 use crate::operations::Registered;
 use crate::policy::RequestPolicy;
 use crate::probe;
+use crate::rate::{RateOptions, Rates};
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
 use crate::tls;
@@ -83,6 +84,8 @@ pub struct ServeOptions {
     pub usage: UsageRecording,
     /// How callers are known.
     pub identity: IdentityOptions,
+    /// How often who may ask.
+    pub rates: RateOptions,
     /// TLS, the mode, a socket that somebody else holds.
     pub life: LifeOptions,
     /// Is told what happens.
@@ -222,6 +225,7 @@ impl Server {
             request_ids: RequestIds::new(),
             live,
             identities,
+            rates: Rates::new(options.rates),
             usage: Usage::new(options.usage),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),

@@ -21,6 +21,7 @@ use crate::metrics::{Gauges, Metrics};
 use crate::observe::{Event, Observe};
 use crate::operations::Registered;
 use crate::process;
+use crate::rate::Rates;
 use crate::request_id::RequestIds;
 use crate::tuning::Tuning;
 use crate::usage::Usage;
@@ -38,6 +39,7 @@ pub(crate) struct Serving {
     pub(crate) life: Life,
     pub(crate) live: Live,
     pub(crate) identities: Identities,
+    pub(crate) rates: Rates,
     pub(crate) usage: Usage,
     /// Open client connections.
     pub(crate) connections: AtomicUsize,
@@ -92,6 +94,7 @@ impl Serving {
             gauge::render(&source(), &mut page);
         }
         self.identities.render(&mut page);
+        self.rates.render(&mut page);
         self.life.render(&mut page);
         process::render(&mut page);
         page.finish()
@@ -122,6 +125,7 @@ pub(crate) mod tests {
     use crate::live::SubscriptionOptions;
     use crate::mode::{Mode, Notice};
     use crate::policy::RequestPolicy;
+    use crate::rate::RateOptions;
     use crate::usage::UsageRecording;
 
     struct Deaf;
@@ -175,6 +179,7 @@ pub(crate) mod tests {
             request_ids: RequestIds::new(),
             live: Live::new(SubscriptionOptions::default(), 1),
             identities: Identities::new(&IdentityOptions::default(), &observer).unwrap(),
+            rates: Rates::new(RateOptions::default()),
             usage: Usage::new(UsageRecording::Off),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),

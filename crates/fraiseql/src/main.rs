@@ -13,6 +13,7 @@ mod manifest_check;
 mod operation_files;
 mod printer;
 mod project;
+mod rates;
 mod schema_source;
 mod secrets;
 mod settings_file;

@@ -369,6 +369,50 @@ warning[FQ-SDL-016]: public.album has no index on artist_id
 }
 
 #[test]
+fn guards_that_guard_nothing() {
+    insta::assert_snapshot!(check(r#"interface Named { label: String @auth(roles: ["x"]) }
+type Album implements Named @relation(name: "album") @auth @authWrite(roles: ["x"]) { albumId: Int! label: String @column(name: "title") @auth(signedIn: false) }
+extend type Query { albums: [Album!]! @authWrite(roles: "x") }"#), @r#"
+    error[FQ-SDL-004]: @auth cannot stand on Named.label, a field of an interface
+     --> schema.graphql:3:19
+      |
+    3 | interface Named { label: String @auth(roles: ["x"]) }
+      |                   ^^^^^
+      = why: whoever may not use the field of one of its types may not use it here
+      = help: write it on the field of each type that it is meant for
+
+    error[FQ-SDL-005]: @auth asks for nothing
+     --> schema.graphql:4:54
+      |
+    4 | type Album implements Named @relation(name: "album") @auth @authWrite(roles: ["x"]) { albumId: Int! label: String @column(name: "title") @auth(signedIn: false) }
+      |                                                      ^^^^^
+      = help: say for whom: @auth(roles: ["editor"])
+
+    error[FQ-SDL-005]: @authWrite says nothing here
+     --> schema.graphql:4:60
+      |
+    4 | type Album implements Named @relation(name: "album") @auth @authWrite(roles: ["x"]) { albumId: Int! label: String @column(name: "title") @auth(signedIn: false) }
+      |                                                            ^^^^^^^^^^^^^^^^^^^^^^^^
+      = why: no writes are generated for Album
+      = help: add @write(...), or take @authWrite away
+
+    error[FQ-SDL-005]: @auth asks for nothing
+     --> schema.graphql:4:138
+      |
+    4 | type Album implements Named @relation(name: "album") @auth @authWrite(roles: ["x"]) { albumId: Int! label: String @column(name: "title") @auth(signedIn: false) }
+      |                                                                                                                                          ^^^^^^^^^^^^^^^^^^^^^^
+      = help: say for whom: @auth(roles: ["editor"])
+
+    error[FQ-SDL-005]: @authWrite says nothing on Query.albums
+     --> schema.graphql:5:39
+      |
+    5 | extend type Query { albums: [Album!]! @authWrite(roles: "x") }
+      |                                       ^^^^^^^^^^^^^^^^^^^^^^
+      = help: use @auth
+    "#);
+}
+
+#[test]
 fn directives_that_say_nothing() {
     insta::assert_snapshot!(check(r#"type A @relation(nam: "artist", key: []) @wirte { artistId: Int! @relation(name: "x") @column @column(name: 3) }
 type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
@@ -442,7 +486,7 @@ type C @relation(name: "artist_names", key: ["artist_id", "nope"]) @write(insert
       |
     4 | type B @relation(name: "artist") @relation(name: "artist") @write { artistId: Int! @deprecated(reason: 5) @foo }
       |                                                                                                            ^^^
-      = help: a field may have @json, @column, @reference, @neverNull, @version, @function and @deprecated
+      = help: a field may have @json, @column, @reference, @neverNull, @version, @function, @auth, @authWrite and @deprecated
 
     error[FQ-SDL-007]: public.artist_names has no column "nope"
      --> schema.graphql:5:40

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::pending;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,7 @@ pub(crate) async fn run(serving: Arc<Serving>, socket: Socket, stop: &Stop) -> E
         tasks: JoinSet::new(),
         next_serial: 0,
         asker: socket.asker,
+        address: socket.address,
         identity: Arc::default(),
         denied: Box::pin(pending()),
         acknowledged: false,
@@ -91,6 +93,7 @@ struct Session {
     next_serial: u64,
     /// Who asks by the headers of the upgrade.
     asker: Option<(Credential<'static>, Caller)>,
+    address: Option<IpAddr>,
     /// Who asks, once the client was acknowledged.
     identity: Arc<Identity>,
     /// Tells when the caller must stop.
@@ -228,6 +231,11 @@ impl Session {
         }
         if self.operations.len() >= self.serving.live.options.per_connection {
             return self.say(refuse(Code::LimitExceeded, TOO_MANY_HERE)).await;
+        }
+        let rates = &self.serving.rates;
+        let paid = rates.charge_address(self.address, 1);
+        if let Err(overdraft) = paid.and_then(|()| rates.charge_caller(&params.identity, 1)) {
+            return self.say(protocol::error(&id, &[overdraft.error()])).await;
         }
         let kind = match requests::kind(&self.serving, &params) {
             Ok(kind) => kind,

@@ -1,5 +1,6 @@
 //! The way from an HTTP request to a WebSocket: RFC 6455, section 4.2. What is said on it is `session`'s business.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fraiseql_model::response::{Code, GraphqlError};
@@ -13,11 +14,12 @@ use hyper::{Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::body::Reply;
-use crate::graphql::{refuse, refuse_caller};
+use crate::graphql::{refuse, refuse_caller, refuse_rate};
 use crate::identity::{Caller, Credential, Denial};
 use crate::live::protocol::PROTOCOL;
 use crate::media::ResponseType;
 use crate::observe::RequestKind;
+use crate::rate::Peer;
 use crate::record::Record;
 use crate::serving::Serving;
 
@@ -32,6 +34,8 @@ pub(crate) struct Socket {
     pub(crate) speaks: bool,
     /// What the headers brought to show who asks, and who that is.
     pub(crate) asker: Option<(Credential<'static>, Caller)>,
+    /// Where it comes from.
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl Slot {
@@ -76,6 +80,10 @@ pub(crate) async fn respond(
         response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return response;
     }
+    let address = serving.rates.address(request.extensions().get::<Peer>(), headers);
+    if let Err(overdraft) = serving.rates.charge_address(address, 1) {
+        return refuse_rate(record, ResponseType::Json, overdraft);
+    }
     let speaks = has_word(headers, &SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
     let asker = match asker(serving, headers).await {
         Ok(asker) => asker,
@@ -84,7 +92,7 @@ pub(crate) async fn respond(
     let Some(slot) = request.extensions().get::<Slot>().cloned() else {
         return refuse(record, StatusCode::BAD_REQUEST, "this connection cannot become a WebSocket");
     };
-    slot.put(Socket { upgrade: hyper::upgrade::on(&mut request), speaks, asker });
+    slot.put(Socket { upgrade: hyper::upgrade::on(&mut request), speaks, asker, address });
     let mut response = Response::new(Reply::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();

@@ -14,8 +14,8 @@ use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_postgres::{Pool, PoolOptions, Target};
 use fraiseql_serve::{
-    DrainReport, Event, IdentityOptions, LifeOptions, Observe, RequestPolicy, ServeOptions, Server,
-    ServerHandle, SubscriptionOptions, SubscriptionSource, UsageRecording,
+    DrainReport, Event, IdentityOptions, LifeOptions, Observe, RateOptions, RequestPolicy, ServeOptions,
+    Server, ServerHandle, SubscriptionOptions, SubscriptionSource, UsageRecording,
 };
 use fraiseql_testkit::{Database, wait_until};
 use tokio::sync::oneshot;
@@ -354,6 +354,7 @@ pub(crate) fn options(url: &str) -> (ServeOptions, Arc<Events>) {
         subscriptions: subscriptions(),
         usage: UsageRecording::Off,
         identity: IdentityOptions::default(),
+        rates: RateOptions::default(),
         life: LifeOptions::default(),
         observer: Arc::clone(&events) as Arc<dyn Observe>,
     };

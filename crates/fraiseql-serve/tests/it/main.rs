@@ -19,6 +19,7 @@ mod modes;
 mod pages;
 mod persisted;
 mod protocol;
+mod rates;
 mod reload;
 mod socket;
 mod sources;

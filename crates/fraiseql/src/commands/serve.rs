@@ -32,7 +32,7 @@ use crate::project::{Project, open_artifact};
 
 use super::signals::Signals;
 use super::up::Watch;
-use crate::identity;
+use crate::{identity, rates};
 use control::Control;
 pub(crate) use life::control_socket;
 use vetting::Vetting;
@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let artifact = open_artifact(&project.artifact())?;
     let settings = &project.settings;
     // Before the database is asked: these are wrong whatever it says.
-    drop(identity::options(settings, is_production(settings))?);
+    drop((identity::options(settings, is_production(settings))?, rates::options(settings)?));
     let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), true);
     let Some(access) = Access::open(settings, &|text| log.line("warn", text)).await? else {
         let message = "serve: no database is configured";
@@ -230,6 +230,7 @@ pub(crate) fn options(
         subscriptions: subscriptions(settings),
         usage: usage(settings),
         identity: identity::options(settings, is_production(settings))?,
+        rates: rates::options(settings)?,
         life: LifeOptions::default(),
         observer,
     })

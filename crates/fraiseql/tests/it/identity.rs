@@ -119,6 +119,7 @@ fn what_is_dangerous_is_refused() {
     check_refused("", &[issuer], &["FQ-CFG-005", "identity.audiences"]);
     let plain = ["identity.issuers=http://login.example", "identity.audiences=a", production];
     check_refused("", &plain, &["FQ-CFG-002", "does not begin with https://"]);
+    check_refused("", &["rate_limit.trusted_proxies=10.0.0/8"], &["FQ-CFG-002", "10.0.0/8"]);
     check_refused("", &["identity.algorithms=RS256,HS256"], &["FQ-CFG-002", "HS256"]);
     check_refused("", &["identity.introspection_url=https://a.example"], &["FQ-CFG-005", "client_id"]);
     let file = "[identity]\nintrospection_url = \"https://a.example\"\nintrospection_secret = \"hunter2\"\n";
@@ -184,6 +185,14 @@ fn roles_open_fields_and_policies_choose_rows() {
     let write = "mutation { updateNotes(where: {}, set: {body: \"new\"}) { affectedRows } }";
     assert_eq!(told(port, ada, write), r#"{"data":{"updateNotes":{"affectedRows":1}}}"#);
     assert_eq!(told(port, bob, one), r#"{"data":{"notes":[{"body":"of bob"}]}}"#);
+    server.signal(Signal::TERM);
+    server.end();
+    let rates = ["--set", "rate_limit.caller_per_minute=1", "--set", "rate_limit.caller_burst=2"];
+    let mut server = Running::spawn(fraiseql(project.root(), [&serve[..], &settings, &rates].concat()));
+    let port = server.port("listening on http://127.0.0.1:");
+    let status = |key: Option<&str>| post(port, key, one).split(' ').nth(1).map(str::to_owned);
+    let asked = [ada, ada, ada, bob, None, None, None].map(|key| status(key).expect("a status"));
+    assert_eq!(asked, ["200", "200", "429", "200", "200", "200", "200"], "each caller has a bucket");
     server.signal(Signal::TERM);
     server.end();
 }
