@@ -24,7 +24,7 @@ use crate::media::{self, ResponseType};
 use crate::observe::RequestKind;
 use crate::params::Params;
 use crate::pipeline::{self, Way};
-use crate::rate::{Overdraft, Peer};
+use crate::rate::Overdraft;
 use crate::record::Record;
 use crate::serving::Serving;
 use crate::stream::{Outcome, Reading};
@@ -62,7 +62,7 @@ pub(crate) async fn respond(
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::FORBIDDEN, media, &errors);
     }
-    let address = serving.rates.address(request.extensions().get::<Peer>(), request.headers());
+    let address = record.address;
     if let Err(overdraft) = serving.rates.charge_address(address, 1) {
         return refuse_rate(record, media, overdraft);
     }
@@ -71,6 +71,7 @@ pub(crate) async fn respond(
         Err(denial) => return refuse_caller(record, media, denial),
     };
     let admitted = Admitted::new(caller, events, request.headers());
+    record.caller = Some(Arc::clone(admitted.identity()));
     if let Err(overdraft) = serving.rates.charge_caller(admitted.identity(), 1) {
         return refuse_rate(record, media, overdraft);
     }

@@ -1,6 +1,6 @@
 //! What is worth knowing while serving, as one enum. Logs are readers of it; nothing here prints.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fraiseql_engine::OperationKind;
@@ -8,6 +8,7 @@ use fraiseql_model::response::Code;
 
 use crate::mode::Mode;
 use crate::tls::TlsFault;
+use crate::trace::TraceContext;
 
 /// Takes events. Called on the request path: must be quick and must not block.
 pub trait Observe: Send + Sync {
@@ -167,6 +168,12 @@ pub struct FinishedRequest<'a> {
     pub bytes: u64,
     /// True when we cut the answer off after it had begun.
     pub aborted: bool,
+    /// The subject of a known caller.
+    pub caller: Option<&'a str>,
+    /// Where it came from: the peer, or whom a trusted proxy names.
+    pub address: Option<IpAddr>,
+    /// The trace that it belongs to, if the client named one.
+    pub trace: Option<&'a TraceContext>,
 }
 
 /// What a request asked for.

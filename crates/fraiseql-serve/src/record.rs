@@ -1,8 +1,10 @@
 //! What is known of one request, counted and told once when it ends, however it ends.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::{Method, Uri};
 
@@ -10,6 +12,7 @@ use crate::metrics::OperationCounts;
 use crate::observe::{Event, FinishedRequest, RequestKind};
 use crate::request_id::RequestId;
 use crate::serving::Serving;
+use crate::trace::TraceContext;
 use crate::usage::Client;
 
 /// The status of a request whose client went away before it was answered; no client sees it.
@@ -34,6 +37,10 @@ pub(crate) struct Record {
     pub(crate) rows: u64,
     /// Where a persisted operation is counted.
     pub(crate) counts: Option<Arc<OperationCounts>>,
+    /// Who asks.
+    pub(crate) caller: Option<Arc<Identity>>,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) trace: Option<TraceContext>,
     finished: bool,
 }
 
@@ -53,6 +60,9 @@ impl Record {
             codes_before: 0,
             rows: 0,
             counts: None,
+            caller: None,
+            address: None,
+            trace: None,
             finished: false,
         }
     }
@@ -117,6 +127,9 @@ impl Record {
             rows: self.rows,
             bytes,
             aborted,
+            caller: self.caller.as_ref().and_then(|caller| caller.subject.as_deref()),
+            address: self.address,
+            trace: self.trace.as_ref(),
         }));
     }
 }

@@ -20,9 +20,11 @@ use crate::compress::Coding;
 use crate::health::Readiness;
 use crate::live::socket;
 use crate::observe::Event;
+use crate::rate::Peer;
 use crate::record::Record;
 use crate::request_id::RequestId;
 use crate::serving::Serving;
+use crate::trace::TraceContext;
 use crate::{compress, cors, exposition, graphiql, graphql, request_id, sqlstate};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
@@ -48,7 +50,9 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
         Some(response) => response,
         None => {
             let (method, uri) = (request.method().clone(), request.uri().clone());
-            let record = Record::new(serving, id.clone(), method, uri);
+            let mut record = Record::new(serving, id.clone(), method, uri);
+            record.trace = TraceContext::of_headers(request.headers());
+            record.address = serving.rates.address(request.extensions().get::<Peer>(), request.headers());
             match shielded(counted(serving, request, record)).await {
                 Ok(response) => dress(serving, response, coding, allowances),
                 Err(message) => dress(serving, panicked(serving, &id, &message), coding, allowances),

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use fraiseql_serve::{Event, FinishedRequest, Observe};
 use serde_json::{Value, json};
 
+use crate::ecs;
 use crate::printer::Printer;
 
 /// How lines are written.
@@ -37,13 +38,7 @@ impl Log {
 
     fn write(&self, level: &str, message: &str, details: &Value) {
         let line = match self.format {
-            Format::Json => {
-                let mut line = json!({ "@timestamp": now(), "log.level": level, "message": message });
-                if let (Value::Object(line), Value::Object(details)) = (&mut line, details) {
-                    line.extend(details.clone());
-                }
-                line.to_string()
-            }
+            Format::Json => ecs::line(now(), level, message, details).to_string(),
             Format::Text => {
                 let details = details.as_object().into_iter().flatten();
                 let details: String = details.map(|(key, value)| format!(" {key}={value}")).collect();
@@ -83,13 +78,16 @@ impl Log {
         if !self.requests && !failed {
             return;
         }
+        let level = if failed { "error" } else { "info" };
+        if self.format == Format::Json {
+            return self.printer.log(&ecs::request(now(), level, request).to_string());
+        }
         let codes: Vec<&str> = request.codes.iter().map(|code| code.as_str()).collect();
         let details = json!({
             "id": request.request_id, "operation": request.operation, "kind": request.kind.as_str(),
             "status": request.status, "ms": millis(request.duration), "rows": request.rows,
             "bytes": request.bytes, "codes": codes, "aborted": request.aborted,
         });
-        let level = if failed { "error" } else { "info" };
         self.write(level, &format!("{} {}", request.method, request.path), &details);
     }
 }

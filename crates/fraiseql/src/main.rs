@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod database;
+mod ecs;
 mod endpoint;
 mod failure;
 mod files;

@@ -19,7 +19,6 @@ use crate::identity::{Caller, Credential, Denial};
 use crate::live::protocol::PROTOCOL;
 use crate::media::ResponseType;
 use crate::observe::RequestKind;
-use crate::rate::Peer;
 use crate::record::Record;
 use crate::serving::Serving;
 
@@ -80,7 +79,7 @@ pub(crate) async fn respond(
         response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return response;
     }
-    let address = serving.rates.address(request.extensions().get::<Peer>(), headers);
+    let address = record.address;
     if let Err(overdraft) = serving.rates.charge_address(address, 1) {
         return refuse_rate(record, ResponseType::Json, overdraft);
     }

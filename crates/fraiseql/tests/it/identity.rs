@@ -30,6 +30,7 @@ fn post(port: u16, key: Option<&str>, query: &str) -> String {
     write!(
         stream,
         "POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\
          {credential}content-length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -187,12 +188,37 @@ fn roles_open_fields_and_policies_choose_rows() {
     assert_eq!(told(port, bob, one), r#"{"data":{"notes":[{"body":"of bob"}]}}"#);
     server.signal(Signal::TERM);
     server.end();
-    let rates = ["--set", "rate_limit.caller_per_minute=1", "--set", "rate_limit.caller_burst=2"];
+    let rates = [
+        "--set",
+        "rate_limit.caller_per_minute=1",
+        "--set",
+        "rate_limit.caller_burst=2",
+        "--set",
+        "log.format=json",
+    ];
     let mut server = Running::spawn(fraiseql(project.root(), [&serve[..], &settings, &rates].concat()));
     let port = server.port("listening on http://127.0.0.1:");
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let status = |key: Option<&str>| post(port, key, one).split(' ').nth(1).map(str::to_owned);
     let asked = [ada, ada, ada, bob, None, None, None].map(|key| status(key).expect("a status"));
     assert_eq!(asked, ["200", "200", "429", "200", "200", "200", "200"], "each caller has a bucket");
     server.signal(Signal::TERM);
-    server.end();
+    let log = server.end().stderr;
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let requests: Vec<&Value> =
+        lines.iter().filter(|line| line["event.dataset"] == "fraiseql.request").collect();
+    assert_eq!(requests.len(), 7, "{log}");
+    assert_eq!(
+        (&requests[0]["user.id"], &requests[0]["client.ip"], &requests[0]["trace.id"]),
+        (&"ada".into(), &"127.0.0.1".into(), &trace.into())
+    );
+    assert_eq!(
+        (&requests[2]["error.code"], &requests[2]["event.outcome"]),
+        (&"RATE_LIMITED".into(), &"failure".into())
+    );
+    assert_eq!((&requests[4]["user.id"], &requests[4]["fraiseql.rows"]), (&Value::Null, &0.into()));
+    assert!(
+        lines.iter().all(|line| line["ecs.version"] == "8.11.0" && line["@timestamp"].is_string()),
+        "{log}"
+    );
 }
