@@ -35,6 +35,7 @@ pub struct Document {
     exceeded: Vec<Limit>,
     /// Variables that name a type in `__type(name:)`: the answer depends on their values.
     pub(crate) type_names: BTreeSet<Name>,
+    introspects: bool,
 }
 
 /// Nesting of parentheses, braces and brackets that the parser follows; selections are limited
@@ -72,8 +73,13 @@ impl Document {
         let executable = syntax
             .to_executable(&schema.graphql)
             .map_err(|invalid| errors_of(&invalid.errors, Code::ValidationFailed))?;
-        let type_names = type_names(&syntax);
-        Ok(Self { executable: Valid::assume_valid(executable), exceeded, type_names })
+        let Introspection { type_names, introspects } = introspection(&syntax);
+        Ok(Self { executable: Valid::assume_valid(executable), exceeded, type_names, introspects })
+    }
+
+    /// Returns true when some operation or fragment of it asks for `__schema` or `__type`.
+    pub fn introspects(&self) -> bool {
+        self.introspects
     }
 
     /// Returns the limits that it passes where they only warn.
@@ -125,28 +131,38 @@ fn check_text(text: &str, limits: &Limits) -> Result<Vec<Limit>, GraphqlError> {
     Ok([bytes, told].concat())
 }
 
-fn type_names(document: &ast::Document) -> BTreeSet<Name> {
-    fn walk(selections: &[ast::Selection], names: &mut BTreeSet<Name>) {
+/// What a document asks of the schema itself.
+#[derive(Default)]
+struct Introspection {
+    type_names: BTreeSet<Name>,
+    introspects: bool,
+}
+
+fn introspection(document: &ast::Document) -> Introspection {
+    fn walk(selections: &[ast::Selection], found: &mut Introspection) {
         for selection in selections {
             match selection {
                 ast::Selection::Field(field) if field.name == "__type" => {
-                    names.extend(field.arguments.iter().filter_map(|name| name.value.as_variable().cloned()));
+                    found.introspects = true;
+                    let variables = field.arguments.iter().filter_map(|name| name.value.as_variable());
+                    found.type_names.extend(variables.cloned());
                 }
-                // Only a root field is `__type`.
-                ast::Selection::Field(_) | ast::Selection::FragmentSpread(_) => {}
-                ast::Selection::InlineFragment(fragment) => walk(&fragment.selection_set, names),
+                ast::Selection::Field(field) => found.introspects |= field.name == "__schema",
+                // Only a root field is `__type` or `__schema`.
+                ast::Selection::FragmentSpread(_) => {}
+                ast::Selection::InlineFragment(fragment) => walk(&fragment.selection_set, found),
             }
         }
     }
-    let mut names = BTreeSet::new();
+    let mut found = Introspection::default();
     for definition in &document.definitions {
         match definition {
-            ast::Definition::OperationDefinition(operation) => walk(&operation.selection_set, &mut names),
-            ast::Definition::FragmentDefinition(fragment) => walk(&fragment.selection_set, &mut names),
+            ast::Definition::OperationDefinition(operation) => walk(&operation.selection_set, &mut found),
+            ast::Definition::FragmentDefinition(fragment) => walk(&fragment.selection_set, &mut found),
             _ => {}
         }
     }
-    names
+    found
 }
 
 fn errors_of(list: &DiagnosticList, code: Code) -> Vec<GraphqlError> {

@@ -162,6 +162,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("0"),
         "How many requests one HTTP request may carry as a JSON array; 0 refuses arrays.",
     ),
+    identity::GRAPHQL_INTROSPECTION,
     setting(
         "graphql.operations",
         "FRAISEQL_GRAPHQL_OPERATIONS",

@@ -65,7 +65,7 @@ pub use life::{LifeOptions, Reload};
 pub use live::{SubscriptionOptions, SubscriptionSource};
 pub use mode::{Mode, Notice, StillWriting};
 pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
-pub use policy::{BadOrigin, Origins, RequestPolicy};
+pub use policy::{BadOrigin, IntrospectionPolicy, Origins, RequestPolicy};
 pub use rate::{BadNetwork, Rate, RateOptions};
 pub use server::{DrainReport, ServeOptions, Server, ServerHandle};
 pub use tls::{TlsFault, TlsOptions, TlsVersion};

@@ -26,6 +26,9 @@ use crate::{limits, mutation, operations, query};
 const NOT_LIVE: &str = "a subscription has many answers: send it over a WebSocket with the subprotocol \
                         graphql-transport-ws, or with the header Accept: text/event-stream";
 
+/// What a caller is told who may not ask for the schema.
+const NOT_INTROSPECTED: &str = "the schema is not told to this caller (graphql.introspection)";
+
 /// Where a request came in, which decides what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -122,6 +125,10 @@ pub(crate) fn prepare_for<'r>(
     let document = operations::resolve(serving, &generation, params).map_err(refused)?;
     let kind = document.document.operation(operation).map_err(|error| refused(vec![error]))?;
     accept(kind, &document)?;
+    let may_introspect = || serving.tuning().policy.introspection.admits(&params.identity);
+    if document.document.introspects() && document.counts.is_none() && !may_introspect() {
+        return Err(refused(vec![GraphqlError::new(Code::ValidationFailed, NOT_INTROSPECTED)]));
+    }
     serving.life.mode.admit(kind)?;
     let variables = limits::coerce(serving, &generation, &document, params, &request_id).map_err(refused)?;
     let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;

@@ -1,5 +1,7 @@
 //! What of a request is allowed beyond what GraphQL itself says. Made once, from settings.
 
+use fraiseql_model::identity::Identity;
+
 /// How requests are let in and answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPolicy {
@@ -10,6 +12,8 @@ pub struct RequestPolicy {
     pub automatic_persisted: bool,
     /// How many GraphQL requests one HTTP request may carry as an array; 0 refuses arrays.
     pub batch_max: usize,
+    /// Who may ask for the schema itself.
+    pub introspection: IntrospectionPolicy,
     /// Pages of these origins may ask.
     pub origins: Origins,
     /// Answers are compressed for clients that want it.
@@ -19,7 +23,36 @@ pub struct RequestPolicy {
 impl Default for RequestPolicy {
     fn default() -> Self {
         let origins = Origins::default();
-        Self { persisted_only: false, automatic_persisted: false, batch_max: 0, origins, compression: true }
+        let introspection = IntrospectionPolicy::Everybody;
+        Self {
+            persisted_only: false,
+            automatic_persisted: false,
+            batch_max: 0,
+            introspection,
+            origins,
+            compression: true,
+        }
+    }
+}
+
+/// Who may ask for `__schema` and `__type`; persisted operations may always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntrospectionPolicy {
+    /// Whoever may ask at all.
+    Everybody,
+    /// Callers who are known.
+    Known,
+    /// Nobody.
+    Nobody,
+}
+
+impl IntrospectionPolicy {
+    pub(crate) fn admits(self, caller: &Identity) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Known => caller.subject.is_some(),
+            Self::Nobody => false,
+        }
     }
 }
 

@@ -61,6 +61,14 @@ pub(super) const DEVELOPMENT_SECRET: Setting = Setting {
     )
 };
 
+pub(super) const GRAPHQL_INTROSPECTION: Setting = setting(
+    "graphql.introspection",
+    "FRAISEQL_GRAPHQL_INTROSPECTION",
+    Kind::Choice(&["auto", "on", "known", "off"]),
+    Some("auto"),
+    "Who may ask for `__schema` and `__type`: anybody (`on`), verified callers (`known`), nobody (`off`). `auto` is `known` with `server.profile = \"production\"` and `on` otherwise. Persisted operations may always.",
+);
+
 pub(super) const INTROSPECTION_CACHE_MS: Setting = setting(
     "identity.introspection_cache_ms",
     "FRAISEQL_IDENTITY_INTROSPECTION_CACHE_MS",

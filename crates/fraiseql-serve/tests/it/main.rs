@@ -14,6 +14,7 @@ mod hostile;
 mod http;
 mod http2;
 mod identity;
+mod introspection;
 mod metrics;
 mod modes;
 mod pages;

@@ -17,8 +17,8 @@ use fraiseql_model::errors;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, Target};
 use fraiseql_serve::{
-    DrainReport, LifeOptions, Origins, RequestPolicy, ServeOptions, Server, ServerHandle,
-    SubscriptionOptions, SubscriptionSource, Tuning, UsageRecording,
+    DrainReport, IntrospectionPolicy, LifeOptions, Origins, RequestPolicy, ServeOptions, Server,
+    ServerHandle, SubscriptionOptions, SubscriptionSource, Tuning, UsageRecording,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -311,9 +311,20 @@ fn policy(settings: &Settings) -> Result<RequestPolicy, Failure> {
         persisted_only: settings.text("graphql.operations") == Some("persisted"),
         automatic_persisted: settings.boolean("graphql.automatic_persisted"),
         batch_max: usize::try_from(settings.integer("graphql.batch_max")).unwrap_or(usize::MAX),
+        introspection: introspection(settings),
         origins,
         compression: settings.boolean("server.compression"),
     })
+}
+
+fn introspection(settings: &Settings) -> IntrospectionPolicy {
+    match settings.text("graphql.introspection") {
+        Some("on") => IntrospectionPolicy::Everybody,
+        Some("known") => IntrospectionPolicy::Known,
+        Some("off") => IntrospectionPolicy::Nobody,
+        _ if is_production(settings) => IntrospectionPolicy::Known,
+        _ => IntrospectionPolicy::Everybody,
+    }
 }
 
 pub(crate) fn is_production(settings: &Settings) -> bool {
