@@ -23,9 +23,13 @@ fn told(port: u16, key: Option<&str>, query: &str) -> String {
 }
 
 fn post(port: u16, key: Option<&str>, query: &str) -> String {
+    post_body(port, key, &serde_json::json!({ "query": query }))
+}
+
+fn post_body(port: u16, key: Option<&str>, body: &Value) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     stream.set_read_timeout(Some(LIMIT)).expect("a limit");
-    let body = serde_json::json!({ "query": query }).to_string();
+    let body = body.to_string();
     let credential = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
     write!(
         stream,
@@ -150,7 +154,13 @@ type Note @relation(name: "note") @write(update: true) @authWrite(roles: ["edito
 fn roles_open_fields_and_policies_choose_rows() {
     let database = database(NOTES);
     let (project, url) = (Project::new(NOTES_SCHEMA), database.url());
+    project.write("operations/secrets.graphql", "query Secrets { notes { secret } }\n");
     project.compile(&url).ok();
+    let listed = project.run(&["--json", "operations", "list", "shop"]).ok();
+    let (_, id) = listed.split_once("sha256:").expect("an id");
+    let by_id = |port: u16, key: Option<&str>| {
+        post_body(port, key, &serde_json::json!({ "documentId": format!("sha256:{}", &id[..64]) }))
+    };
     execute(&url, &project.run(&["keys", "init", "--role", "note_reader"]).ok());
     let made = |arguments: &[&str]| {
         let arguments =
@@ -181,6 +191,8 @@ fn roles_open_fields_and_policies_choose_rows() {
         let refused = told(port, bob, denied);
         assert!(refused.contains("GRAPHQL_VALIDATION_FAILED") && !refused.contains("s2\""), "{refused}");
     }
+    assert!(by_id(port, ada).contains(r#"{"secret":"s1"}"#));
+    assert!(by_id(port, bob).contains("PERSISTED_OPERATION_NOT_FOUND"), "{}", by_id(port, bob));
     let types = "{ __schema { types { name fields { name } } } }";
     assert!(told(port, ada, types).contains("secret") && !told(port, bob, types).contains("secret"));
     let write = "mutation { updateNotes(where: {}, set: {body: \"new\"}) { affectedRows } }";
