@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fraiseql_postgres::{PostgresError, Target, connect_control};
+use fraiseql_process::ProcessId;
 use rustix::fs::OFlags;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::error::{ClusterError, file};
-use crate::process::ProcessId;
 use crate::programs::Programs;
 use crate::server::Server;
 

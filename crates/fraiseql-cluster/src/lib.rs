@@ -20,6 +20,5 @@ mod watcher;
 pub use cluster::{Cluster, ClusterOptions, Progress};
 pub use error::ClusterError;
 pub use place::default_data_dir;
-pub use process::{ProcessId, is_alive};
 pub use programs::Programs;
 pub use scratch::{Scratch, ScratchOptions};

@@ -4,13 +4,14 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use fraiseql_process::ProcessId;
+
 use crate::account::Account;
 use crate::cluster::ensure_database;
 use crate::error::{ClusterError, file};
 use crate::initdb::{self, Durability};
 use crate::launch::{Launch, url};
 use crate::place;
-use crate::process::ProcessId;
 use crate::programs::Programs;
 use crate::server::Server;
 use crate::watcher::Watcher;

@@ -3,9 +3,8 @@
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
+use fraiseql_process::{ProcessId, is_alive};
 use rustix::process::Signal;
-
-use crate::process::{ProcessId, is_alive};
 
 /// How a server is made to end, and how long each step may take: sessions are ended and a
 /// checkpoint is written; without a checkpoint, which costs a recovery at the next start; killed.

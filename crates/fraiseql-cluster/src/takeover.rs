@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fraiseql_process::ProcessId;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
@@ -13,7 +14,7 @@ use crate::account::Account;
 use crate::error::{ClusterError, file};
 use crate::launch::{Answer, PORT, SOCKET, ask, url};
 use crate::pidfile::{self, PidFile, Status};
-use crate::process::{ProcessId, Serves, serving};
+use crate::process::{Serves, serves, serving};
 
 /// A server that runs in a data directory.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ pub(crate) async fn clear(
 /// Returns true when the pid is in use, but not by a living server of the data directory.
 fn is_stranger(pid: u32, data_dir: &Path, account: &Account) -> bool {
     match ProcessId::of(pid) {
-        Some(holder) => holder.serves(data_dir, account) == Serves::Other,
+        Some(holder) => serves(holder, data_dir, account) == Serves::Other,
         // Nobody took the exit status of a server that was killed: it is a zombie.
         None => Path::new("/proc").join(pid.to_string()).exists(),
     }
@@ -114,7 +115,10 @@ async fn end(data_dir: &Path, processes: &[ProcessId]) -> Result<(), ClusterErro
             return Ok(());
         }
     }
-    let pid = processes.iter().find(|process| crate::is_alive(**process)).map_or(0, |process| process.pid);
+    let pid = processes
+        .iter()
+        .find(|process| fraiseql_process::is_alive(**process))
+        .map_or(0, |process| process.pid);
     Err(ClusterError::InUse { data_dir: data_dir.to_owned(), pid })
 }
 
@@ -122,5 +126,5 @@ async fn end(data_dir: &Path, processes: &[ProcessId]) -> Result<(), ClusterErro
 fn postmaster(data_dir: &Path, account: &Account) -> Option<(PidFile, ProcessId)> {
     let found = PidFile::read(data_dir)?;
     let process = ProcessId::of(found.pid)?;
-    (process.serves(data_dir, account) != Serves::Other).then_some((found, process))
+    (serves(process, data_dir, account) != Serves::Other).then_some((found, process))
 }

@@ -127,6 +127,11 @@ registry! {
     SEC_VALUE = "FQ-SEC-006", Usage, "a secret that cannot be used for what it is for";
     SEC_COMMAND = "FQ-SEC-007", Machine, "the command for secrets failed";
 
+    REL_UNKNOWN = "FQ-REL-001", Usage, "no release of that name";
+    REL_CHANGED = "FQ-REL-002", Machine, "a release was changed after it was made";
+    REL_EVIDENCE = "FQ-REL-003", Usage, "a report that proves nothing";
+    REL_SECRET = "FQ-REL-004", Usage, "a secret would become part of a release";
+
     ROL_TOO_MIGHTY = "FQ-ROL-001", Database, "the service logs in with a role that may do too much";
     AUTH_REQUIRED = "FQ-AUTH-001", Usage, "a request without a token where one is needed";
     AUTH_MALFORMED = "FQ-AUTH-002", Usage, "a token that is none";

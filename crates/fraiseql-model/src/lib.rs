@@ -13,6 +13,7 @@ mod input_field;
 pub mod manifest;
 pub mod names;
 mod outcome;
+pub mod release;
 pub mod response;
 pub mod secret;
 pub mod settings;

@@ -55,6 +55,11 @@ pub(crate) enum Command {
     /// Make, list, rotate and revoke API keys for machines
     #[command(subcommand)]
     Keys(crate::commands::keys::Keys),
+    /// Make releases of the project, and tell what was proven of them
+    #[command(subcommand)]
+    Release(crate::commands::release::Release),
+    /// List the releases, the newest first, or remove old ones
+    Releases(crate::commands::release::List),
     /// Look at the persisted operations
     #[command(subcommand)]
     Operations(Operations),
@@ -85,6 +90,29 @@ pub(crate) struct ProjectArguments {
     /// Any setting, for example --set server.port=4001
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+/// Which project, and which settings, where something else than the project is named first.
+#[derive(Debug, Args)]
+pub(crate) struct InProject {
+    /// The project's folder
+    #[arg(long = "project", short = 'C', value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// The section [env.NAME] of fraiseql.toml to use
+    #[arg(long, env = "FRAISEQL_ENV", value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Connection string of the database
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// Any setting, for example --set server.port=4001
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+impl From<InProject> for ProjectArguments {
+    fn from(InProject { dir, env, database_url, set }: InProject) -> Self {
+        Self { dir, env, database_url, set }
+    }
 }
 
 /// Arguments of `explain`.

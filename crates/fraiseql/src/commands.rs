@@ -9,6 +9,7 @@ pub(crate) mod keys;
 mod mode;
 mod operations;
 mod outbox;
+pub(crate) mod release;
 mod schema;
 mod secret;
 mod serve;
@@ -38,6 +39,8 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Schema(Schema::Introspect(arguments)) => schema::introspect(arguments, printer).await,
         Command::Schema(Schema::Diff(arguments)) => schema::diff(arguments, printer).await,
         Command::Explain(arguments) => explain::run(arguments, printer).await,
+        Command::Release(command) => release::run(command, printer).await,
+        Command::Releases(arguments) => release::list(&arguments, printer),
         Command::Keys(command) => keys::run(command, printer).await,
         Command::Mode(arguments) => mode::run(&arguments, printer).await,
         Command::Usage(arguments) => usage::run(arguments, printer).await,

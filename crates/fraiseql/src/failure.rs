@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use fraiseql_agent::AgentError;
 use fraiseql_cluster::ClusterError;
 use fraiseql_model::errors::{self, ErrorCode};
 use fraiseql_postgres::PostgresError;
@@ -94,6 +95,12 @@ impl From<ClusterError> for Failure {
             ClusterError::Postgres(error) => error.into(),
             error => Self::of(error.code(), &error, error.hint()),
         }
+    }
+}
+
+impl From<AgentError> for Failure {
+    fn from(error: AgentError) -> Self {
+        Self::of(error.code(), &error, Some(error.hint()))
     }
 }
 

@@ -2,6 +2,7 @@
 //! a library could decide.
 
 mod args;
+mod clock;
 mod commands;
 mod database;
 mod ecs;
@@ -15,6 +16,7 @@ mod operation_files;
 mod printer;
 mod project;
 mod rates;
+mod release_files;
 mod schema_source;
 mod secrets;
 mod settings_file;

@@ -34,6 +34,16 @@ impl Project {
         Ok(Self { dir, settings })
     }
 
+    /// Returns the folder for what this machine keeps of the project.
+    pub(crate) fn state(&self) -> PathBuf {
+        Self::state_of(&self.dir)
+    }
+
+    /// Does as [`Self::state`] for a project that is not opened.
+    pub(crate) fn state_of(dir: &Path) -> PathBuf {
+        dir.join(".fraiseql")
+    }
+
     /// Returns the path of the schema.
     pub(crate) fn schema(&self) -> PathBuf {
         self.dir.join("schema.graphql")

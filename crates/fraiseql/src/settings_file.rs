@@ -57,6 +57,38 @@ pub(crate) fn load(
     Ok(settings)
 }
 
+/// Fails when a secret stands in the file itself, in whichever section: the file becomes part of a release.
+pub(crate) fn refuse_written_secrets(path: &Path, source: &str) -> Result<(), Failure> {
+    let document = Document::parse(source).map_err(|error| {
+        Failure::new(&errors::CFG_SYNTAX, format!("read {}", path.display())).because(&error)
+    })?;
+    let mut found = Vec::new();
+    let mut keep = |value: FileValue| {
+        let key = value
+            .key
+            .strip_prefix("env.")
+            .and_then(|rest| rest.split_once('.'))
+            .map_or(value.key.as_str(), |(_, key)| key);
+        let setting = SETTINGS.iter().find(|setting| setting.key == key);
+        if let Some(setting) = setting.filter(|setting| setting.holds_secret(&value.text)) {
+            let line = line_and_column(source, value.span.start).0;
+            // Without its place as a span: the line would be shown, and the secret with it.
+            let message = format!("{}:{line}: \"{}\" holds a secret", value.span.file, value.key);
+            let hint =
+                format!("refer to it: {key} = \"env://NAME\" or \"secret://...\"; or set {}", setting.env);
+            found.push(Diagnostic::error(&errors::REL_SECRET, message).hint(hint));
+        }
+    };
+    let file = path.display().to_string();
+    for (key, item) in document.iter() {
+        flatten(key, item, &file, &mut keep);
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(summed(found, "", &errors::REL_SECRET, "make a release, which holds no secrets"))
+}
+
 /// In production no secret stands in the file or on the command line, where others can read it.
 fn refuse_plain_secrets(settings: &Settings) -> Result<(), Failure> {
     let plain = settings.plain_secrets();

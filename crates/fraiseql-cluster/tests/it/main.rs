@@ -9,10 +9,9 @@ mod starting;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fraiseql_cluster::{
-    Cluster, ClusterError, ClusterOptions, ProcessId, Programs, Progress, Scratch, ScratchOptions, is_alive,
-};
+use fraiseql_cluster::{Cluster, ClusterError, ClusterOptions, Programs, Progress, Scratch, ScratchOptions};
 use fraiseql_postgres::{Target, connect_control};
+use fraiseql_process::{ProcessId, is_alive};
 use rustix::process::Signal;
 
 /// Of another major version, when FRAISEQL_TEST_BIN_DIR names its programs.

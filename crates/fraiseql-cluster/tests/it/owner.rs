@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fraiseql_cluster::{ProcessId, Progress, Scratch, ScratchOptions, is_alive};
+use fraiseql_cluster::{Progress, Scratch, ScratchOptions};
+use fraiseql_process::{ProcessId, is_alive};
 
 use crate::{folder, programs, rows, start};
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use fraiseql_cluster::{Cluster, ProcessId, Progress, is_alive};
+use fraiseql_cluster::{Cluster, Progress};
 use fraiseql_postgres::{Target, connect_control};
+use fraiseql_process::{ProcessId, is_alive};
 use rustix::process::Signal;
 use tokio::sync::Notify;
 

@@ -167,11 +167,17 @@ impl Settings {
         let exposed = |setting: &'static Setting| {
             let (text, origin) = self.values.get(setting.key)?;
             let open = matches!(origin, Origin::File { .. } | Origin::Environment { .. } | Origin::Flag(_));
-            let is_url = setting.key.ends_with("url");
-            let plain = !SecretRef::is_meant(text) && (!is_url || has_password(text));
-            (setting.secret && open && plain).then_some((setting, origin))
+            (open && setting.holds_secret(text)).then_some((setting, origin))
         };
         SETTINGS.iter().filter_map(exposed).collect()
+    }
+}
+
+impl Setting {
+    /// Returns true when this value of it is a secret itself and no reference to one.
+    pub fn holds_secret(&self, text: &str) -> bool {
+        let is_url = self.key.ends_with("url");
+        self.secret && !SecretRef::is_meant(text) && (!is_url || has_password(text))
     }
 }
 

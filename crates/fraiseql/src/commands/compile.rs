@@ -29,7 +29,7 @@ pub(crate) struct Built {
 /// Compiles a project.
 pub(crate) async fn run(arguments: args::Compile, printer: &Printer) -> Result<(), Failure> {
     let project = Project::open(&arguments.project, &[])?;
-    let catalog = catalog(&project, &arguments, printer).await?;
+    let catalog = project_catalog(&project, arguments.offline, printer).await?;
     if arguments.snapshot {
         files::write(&project.snapshot(), &snapshot_bytes(&catalog)?)?;
         printer.say(&format!("wrote {}", project.snapshot().display()));
@@ -63,30 +63,27 @@ pub(crate) fn snapshot_bytes(catalog: &Catalog) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-async fn catalog(
+/// Returns the catalog to compile the project against: of its database, or saved.
+pub(crate) async fn project_catalog(
     project: &Project,
-    arguments: &args::Compile,
+    offline: bool,
     printer: &Printer,
 ) -> Result<Catalog, Failure> {
-    if !arguments.offline
-        && let Some(target) = control_target(&project.settings, &|text| printer.say(text)).await?
-    {
+    if !offline && let Some(target) = control_target(&project.settings, &|text| printer.say(text)).await? {
         return catalog_at(&target, &project.settings.list("database.schemas")).await;
     }
-    if !arguments.offline
-        && let Some(url) = super::up::running_url(&project.dir).await
-    {
+    if !offline && let Some(url) = super::up::running_url(&project.dir).await {
         printer.say("using the embedded database that `fraiseql up` runs");
         return live_catalog(&url, &project.settings.list("database.schemas")).await;
     }
     let path = project.snapshot();
     if path.exists() {
-        if !arguments.offline {
+        if !offline {
             printer.say(&format!("no database is configured: using the catalog saved in {}", path.display()));
         }
         return open_snapshot(&path);
     }
-    if !arguments.offline && !project.settings.list("embedded.seed").is_empty() {
+    if !offline && !project.settings.list("embedded.seed").is_empty() {
         printer.say("no database is configured: loading the project's data into a scratch database");
         return super::up::scratch_catalog(project, printer).await;
     }

@@ -13,6 +13,7 @@ mod outbox;
 mod process;
 mod project;
 mod refusing;
+mod release;
 mod reload;
 mod roles;
 mod schema;

@@ -1,0 +1,50 @@
+//! The time of day, asked here and nowhere else, and how people and files read it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Returns the seconds since 1970-01-01 UTC.
+pub(crate) fn now_s() -> u64 {
+    since_epoch().as_secs()
+}
+
+/// Returns a time in UTC as people read it, to the second.
+pub(crate) fn shown(at_s: u64) -> String {
+    let text = rfc3339(at_s, 0);
+    text[..19].replace('T', " ")
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is told and written down has the time of day")]
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Returns the time in UTC as RFC 3339 with milliseconds.
+pub(crate) fn now() -> String {
+    let since = since_epoch();
+    rfc3339(since.as_secs(), since.subsec_millis())
+}
+
+/// Days to a date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+fn rfc3339(seconds: u64, millis: u32) -> String {
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_are_written_as_dates() {
+        assert_eq!(super::rfc3339(0, 0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(super::rfc3339(951_827_696, 7), "2000-02-29T12:34:56.007Z");
+        assert_eq!(super::rfc3339(1_735_689_599, 999), "2024-12-31T23:59:59.999Z");
+        assert_eq!(super::shown(951_827_696), "2000-02-29 12:34:56");
+    }
+}
