@@ -38,7 +38,7 @@ pub struct StoredRelease {
     pub id: ReleaseId,
     /// What it is made of.
     pub release: Release,
-    /// When it was made here, in seconds since 1970-01-01 UTC.
+    /// When it was made here, in seconds since the epoch of Unix.
     pub built_at_s: u64,
     /// Who made it.
     pub built_by: String,

@@ -167,7 +167,7 @@ impl Release {
 pub struct Attestation {
     /// Which release, and no other.
     pub release: ReleaseId,
-    /// When, in seconds since 1970-01-01 UTC.
+    /// When, in seconds since the epoch of Unix.
     pub at_s: u64,
     /// Who says so.
     pub by: String,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Returns the seconds since 1970-01-01 UTC.
+/// Returns the seconds since the epoch of Unix.
 pub(crate) fn now_s() -> u64 {
     since_epoch().as_secs()
 }
