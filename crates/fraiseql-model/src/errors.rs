@@ -132,6 +132,13 @@ registry! {
     REL_EVIDENCE = "FQ-REL-003", Usage, "a report that proves nothing";
     REL_SECRET = "FQ-REL-004", Usage, "a secret would become part of a release";
 
+    PXY_CONTRADICTION = "FQ-PXY-001", Internal, "weights that contradict themselves";
+    PXY_STALE = "FQ-PXY-002", Internal, "weights older than those that hold";
+    PXY_NOTHING_BEFORE = "FQ-PXY-003", Usage, "no earlier release to roll back to";
+    PXY_DAMAGED = "FQ-PXY-004", Machine, "what the proxy has on disk is damaged";
+    PXY_AWAY = "FQ-PXY-005", Machine, "no proxy of the project runs";
+    PXY_REPLACEMENT = "FQ-PXY-006", Machine, "the program that was to take the proxy's place does not serve";
+
     ROL_TOO_MIGHTY = "FQ-ROL-001", Database, "the service logs in with a role that may do too much";
     AUTH_REQUIRED = "FQ-AUTH-001", Usage, "a request without a token where one is needed";
     AUTH_MALFORMED = "FQ-AUTH-002", Usage, "a token that is none";

@@ -136,6 +136,16 @@ codes! {
     Internal = "INTERNAL_SERVER_ERROR",
 }
 
+impl Code {
+    /// Returns true for what is no fault of the client: ours, the schema's or the database's.
+    pub fn is_fault(self) -> bool {
+        matches!(
+            self,
+            Self::Internal | Self::Timeout | Self::Unavailable | Self::NullInNonNull | Self::PermissionDenied
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -11,6 +11,7 @@ use crate::secret::SecretRef;
 mod given;
 mod identity;
 mod life;
+mod proxy;
 mod rate_limit;
 mod secrets;
 
@@ -290,6 +291,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     life::MAINTENANCE_BODY_FILE,
     life::MAINTENANCE_RETRY_AFTER_S,
+    proxy::ANSWER_TIMEOUT_MS,
+    proxy::CHOOSE_HEADER,
+    proxy::PROBE_INTERVAL_MS,
+    proxy::PROBE_TIMEOUT_MS,
+    proxy::STICKY,
     rate_limit::ADDRESS_BURST,
     rate_limit::ADDRESS_PER_MINUTE,
     rate_limit::CALLER_BURST,
@@ -337,13 +343,7 @@ pub const SETTINGS: &[Setting] = &[
         "GraphiQL at `/`; `auto` is on in development and off in production.",
     ),
     life::SERVER_MODE,
-    setting(
-        "server.port",
-        "FRAISEQL_SERVER_PORT",
-        Kind::Integer { min: 0, max: 65_535 },
-        Some("4000"),
-        "The port to listen on; 0 takes a free one.",
-    ),
+    life::SERVER_PORT,
     setting(
         "server.profile",
         "FRAISEQL_SERVER_PROFILE",

@@ -37,6 +37,8 @@ pub struct Generation {
     pub stamp: Stamp,
     /// The release that gets all traffic when nobody says otherwise. One of `arms`.
     pub stable: String,
+    /// The release that a rollback leads to while all traffic is on the stable one: another one of `arms`.
+    pub previous: Option<String>,
     /// The releases that can be reached, each once.
     pub arms: Vec<Arm>,
     /// How long weights other than "all to stable" hold without being renewed; `None`: for ever.
@@ -167,6 +169,11 @@ impl Generation {
         if !self.arms.iter().any(|arm| arm.release == self.stable) {
             return Err(format!("the stable release {} is none of the arms", self.stable));
         }
+        if let Some(previous) = &self.previous
+            && (*previous == self.stable || !self.arms.iter().any(|arm| arm.release == *previous))
+        {
+            return Err(format!("the previous release {previous} is no other one of the arms"));
+        }
         let mut releases: Vec<&str> = self.arms.iter().map(|arm| arm.release.as_str()).collect();
         releases.sort_unstable();
         let mut names: Vec<&str> =
@@ -180,6 +187,24 @@ impl Generation {
         Ok(())
     }
 
+    /// Returns true when all traffic is on the stable release.
+    pub fn is_on_stable(&self) -> bool {
+        self.arms.iter().all(|arm| arm.weight == 0 || arm.release == self.stable)
+    }
+
+    /// Returns what a rollback leads to: while traffic is shared, all of it on the stable release; else
+    /// all on the previous one, which is stable then. `None` when there is no previous one. The stamp
+    /// is the next of the same epoch.
+    pub fn rolled_back(&self) -> Option<Self> {
+        let mut generation = self.clone();
+        if self.is_on_stable() {
+            generation.stable = generation.previous.take()?;
+        }
+        generation = generation.on_stable();
+        generation.stamp.number += 1;
+        Some(generation)
+    }
+
     /// Returns the same with all traffic on the stable release: what holds when a lease has ended.
     #[must_use]
     pub fn on_stable(&self) -> Self {
@@ -190,6 +215,52 @@ impl Generation {
         generation.lease_ms = None;
         generation
     }
+}
+
+/// Who made the generation that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GenerationOrigin {
+    /// The control plane.
+    Control,
+    /// The proxy itself, because a lease has ended.
+    LeaseEnded,
+    /// An operator who asked the proxy to roll back.
+    Operator,
+}
+
+/// What the proxy says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyState {
+    /// The process, which changes when the proxy is replaced.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Where clients reach it.
+    pub address: SocketAddr,
+    /// What holds; `None` until there was one.
+    pub generation: Option<Generation>,
+    /// Who made it.
+    pub origin: GenerationOrigin,
+    /// How long the lease still holds, when there is one, in milliseconds.
+    pub lease_left_ms: Option<u64>,
+    /// What it knows of the instances.
+    pub backends: Vec<BackendState>,
+}
+
+/// What the proxy says of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackendState {
+    /// The name of the instance.
+    pub name: String,
+    /// The release that it serves.
+    pub release: String,
+    /// Whether it gets requests.
+    pub health: BackendHealth,
+    /// Requests and sockets of it that are open now.
+    pub in_flight: u64,
 }
 
 #[cfg(test)]
@@ -207,6 +278,7 @@ mod tests {
             format: GENERATION_FORMAT,
             stamp: Stamp { epoch: 1, number: 7 },
             stable: "blue".to_owned(),
+            previous: None,
             arms: weights.iter().map(arm).collect(),
             lease_ms: Some(15_000),
             sticky: Sticky::Cookie("user".to_owned()),
@@ -238,6 +310,23 @@ mod tests {
         let stable = generation(&[("blue", 75), ("green", 25)]).on_stable();
         assert_eq!(stable.arms.iter().map(|arm| arm.weight).collect::<Vec<_>>(), [100, 0]);
         assert_eq!((stable.lease_ms, stable.check()), (None, Ok(())));
+    }
+
+    #[test]
+    fn a_rollback_leads_to_stable_and_then_to_the_release_before() {
+        let canary = generation(&[("blue", 75), ("green", 25)]);
+        let back = canary.rolled_back().unwrap();
+        assert_eq!((back.stable.as_str(), back.is_on_stable(), back.stamp.number), ("blue", true, 8));
+        assert_eq!(back.rolled_back(), None, "there is nothing before it");
+
+        let promoted = Generation { stable: "green".to_owned(), previous: Some("blue".to_owned()), ..canary }
+            .on_stable();
+        let back = promoted.rolled_back().unwrap();
+        assert_eq!((back.stable.as_str(), back.previous.as_deref()), ("blue", None));
+        assert_eq!(back.arms.iter().map(|arm| arm.weight).collect::<Vec<_>>(), [100, 0]);
+        assert_eq!((back.check(), promoted.check()), (Ok(()), Ok(())));
+        let wrong = Generation { previous: Some("green".to_owned()), ..promoted };
+        assert!(wrong.check().unwrap_err().contains("no other one of the arms"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use fraiseql_engine::Limit;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::mpsc;
@@ -34,6 +34,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pieces of a streamed response that wait for the client.
 const PIECES_WAITING: usize = 2;
 
+/// Tells a proxy that wants to know how many faults an answer has, whatever its status.
+const X_FRAISEQL_ERRORS: HeaderName = HeaderName::from_static("x-fraiseql-errors");
 /// When to come back while nobody can tell who asks.
 const RETRY_AFTER_S: &str = "1";
 
@@ -226,8 +228,13 @@ pub(crate) fn finish(
     media: ResponseType,
     reply: Reply,
 ) -> Response<Reply> {
+    let faults = record.reported();
     record.finish(status.as_u16(), reply.bytes().unwrap_or(0));
-    response(status, media, reply)
+    let mut response = response(status, media, reply);
+    if let Some(faults) = faults {
+        response.headers_mut().insert(X_FRAISEQL_ERRORS, HeaderValue::from(faults));
+    }
+    response
 }
 
 fn response(status: StatusCode, media: ResponseType, reply: Reply) -> Response<Reply> {

@@ -41,6 +41,8 @@ pub(crate) struct Record {
     pub(crate) caller: Option<Arc<Identity>>,
     pub(crate) address: Option<IpAddr>,
     pub(crate) trace: Option<TraceContext>,
+    /// The proxy in front wants to know how many faults the answer has.
+    pub(crate) reporting: bool,
     finished: bool,
 }
 
@@ -63,6 +65,7 @@ impl Record {
             caller: None,
             address: None,
             trace: None,
+            reporting: false,
             finished: false,
         }
     }
@@ -74,6 +77,12 @@ impl Record {
             error.extensions.limit.into_iter().for_each(|limit| self.serving.metrics.limit_refused(limit));
             self.codes.push(error.extensions.code);
         }
+    }
+
+    /// Returns how many faults to report; `None` when nobody wants to know, or there are none.
+    pub(crate) fn reported(&self) -> Option<usize> {
+        let faults = self.codes.iter().filter(|code| code.is_fault()).count();
+        (self.reporting && faults > 0).then_some(faults)
     }
 
     /// Notes an error that comes too late for the answer.

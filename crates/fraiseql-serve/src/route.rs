@@ -28,6 +28,8 @@ use crate::trace::TraceContext;
 use crate::{compress, cors, exposition, graphiql, graphql, request_id, sqlstate};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
+/// A proxy wants to know how many faults the answer has.
+const X_FRAISEQL_REPORT: HeaderName = HeaderName::from_static("x-fraiseql-report");
 const JSON: &str = "application/json; charset=utf-8";
 const NOT_FOUND: &str =
     "{\"error\":\"not found\",\"endpoints\":[\"/graphql\",\"/health\",\"/health/ready\",\"/metrics\"]}";
@@ -51,6 +53,7 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
         None => {
             let (method, uri) = (request.method().clone(), request.uri().clone());
             let mut record = Record::new(serving, id.clone(), method, uri);
+            record.reporting = request.headers().contains_key(X_FRAISEQL_REPORT);
             record.trace = TraceContext::of_headers(request.headers());
             record.address = serving.rates.address(request.extensions().get::<Peer>(), request.headers());
             match shielded(counted(serving, request, record)).await {

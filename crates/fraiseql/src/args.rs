@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Compile(Compile),
     /// Serve a compiled project
     Serve(Serve),
+    /// Pass requests on to the instances that an agent has started
+    Proxy(Proxy),
     /// Run everything: a database, the compiler, the server; reload when a file changes
     Up(Serve),
     /// Look at the settings in force
@@ -258,6 +260,23 @@ pub(crate) struct Serve {
     /// The address to listen on
     #[arg(long)]
     pub(crate) address: Option<String>,
+}
+
+/// Arguments of `proxy`.
+#[derive(Debug, Args)]
+pub(crate) struct Proxy {
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+    /// The port to listen on; 0 takes a free one
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// The address to listen on
+    #[arg(long)]
+    pub(crate) address: Option<String>,
+    /// Say `ready` on standard output once it serves: for whoever has started it
+    #[arg(long, hide = true)]
+    pub(crate) tell_ready: bool,
 }
 
 /// Commands on settings.

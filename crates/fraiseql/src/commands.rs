@@ -9,6 +9,7 @@ pub(crate) mod keys;
 mod mode;
 mod operations;
 mod outbox;
+mod proxy;
 pub(crate) mod release;
 mod schema;
 mod secret;
@@ -31,6 +32,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Import(arguments) => import::run(&arguments, printer),
         Command::Compile(arguments) => compile::run(arguments, printer).await,
         Command::Serve(arguments) => serve::run(arguments, printer).await,
+        Command::Proxy(arguments) => proxy::run(&arguments, printer).await,
         Command::Up(arguments) => up::run(arguments, printer).await,
         Command::Config(Config::Show(arguments)) => config::show(&arguments, printer),
         Command::Secret(Secret::Check(arguments)) => secret::check(&arguments, printer).await,

@@ -6,6 +6,7 @@ use fraiseql_agent::AgentError;
 use fraiseql_cluster::ClusterError;
 use fraiseql_model::errors::{self, ErrorCode};
 use fraiseql_postgres::PostgresError;
+use fraiseql_proxy::ProxyError;
 use fraiseql_serve::ServeError;
 
 /// The end of a command that did not succeed.
@@ -100,6 +101,12 @@ impl From<ClusterError> for Failure {
 
 impl From<AgentError> for Failure {
     fn from(error: AgentError) -> Self {
+        Self::of(error.code(), &error, Some(error.hint()))
+    }
+}
+
+impl From<ProxyError> for Failure {
+    fn from(error: ProxyError) -> Self {
         Self::of(error.code(), &error, Some(error.hint()))
     }
 }

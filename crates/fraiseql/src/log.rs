@@ -35,6 +35,11 @@ impl Log {
         self.write(level, message, &json!({}));
     }
 
+    /// Writes a line of our own with facts beside it.
+    pub(crate) fn details(&self, level: &str, message: &str, details: &Value) {
+        self.write(level, message, details);
+    }
+
     fn write(&self, level: &str, message: &str, details: &Value) {
         let line = match self.format {
             Format::Json => ecs::line(now(), level, message, details).to_string(),

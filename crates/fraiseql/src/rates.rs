@@ -20,15 +20,20 @@ pub(crate) fn options(settings: &Settings) -> Result<RateOptions, Failure> {
         };
         (per_minute > 0).then_some(Rate { per_minute, burst })
     };
-    let networks = RateOptions::networks(&settings.list("rate_limit.trusted_proxies"));
-    let trusted_proxies = networks.map_err(|error| {
-        let hint = "write rate_limit.trusted_proxies as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32";
-        Failure::new(&errors::CFG_BAD_VALUE, error.to_string()).hint(hint)
-    })?;
     Ok(RateOptions {
         address: rate("address"),
         caller: rate("caller"),
-        trusted_proxies,
+        trusted_proxies: trusted_proxies(settings)?,
         entries: usize::try_from(settings.integer("rate_limit.entries")).unwrap_or(usize::MAX),
+    })
+}
+
+/// Returns the load balancers whose word on the client counts. Fails when one is neither an address
+/// nor a network.
+pub(crate) fn trusted_proxies(settings: &Settings) -> Result<Vec<ipnet::IpNet>, Failure> {
+    let networks = RateOptions::networks(&settings.list("rate_limit.trusted_proxies"));
+    networks.map_err(|error| {
+        let hint = "write rate_limit.trusted_proxies as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32";
+        Failure::new(&errors::CFG_BAD_VALUE, error.to_string()).hint(hint)
     })
 }

@@ -34,6 +34,14 @@ pub(super) const SERVER_MODE: Setting = setting(
     "What the service does: everything, queries only, or nothing but answer 503.",
 );
 
+pub(super) const SERVER_PORT: Setting = setting(
+    "server.port",
+    "FRAISEQL_SERVER_PORT",
+    Kind::Integer { min: 0, max: 65_535 },
+    Some("4000"),
+    "The port to listen on; 0 takes a free one.",
+);
+
 pub(super) const SERVER_RELOAD: Setting = setting(
     "server.reload",
     "FRAISEQL_SERVER_RELOAD",

@@ -34,7 +34,7 @@ use super::signals::Signals;
 use super::up::Watch;
 use crate::{identity, rates};
 use control::Control;
-pub(crate) use life::control_socket;
+pub(crate) use life::{control_socket, handed_over};
 use vetting::Vetting;
 
 /// Serves until it is told to stop.
@@ -64,7 +64,7 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let pool = pool(access.target(), settings);
     let mut options = options(artifact, pool.clone(), settings, Arc::new(log.clone()))?;
     options.life = life::options(settings, &project.dir)?;
-    options.life.listener = life::handed_over()?;
+    options.life.listener = handed_over()?;
     let server = Server::bind(options).await?;
     let handle = server.handle();
     let admin = admin::bind(&handle, settings, &access, &log)?;

@@ -1,5 +1,6 @@
 //! The binary as its users meet it: what they type, what they see, what survives a `kill -9`.
 
+mod control;
 mod crash;
 mod disk;
 mod explain;
@@ -12,6 +13,7 @@ mod operations;
 mod outbox;
 mod process;
 mod project;
+mod proxy;
 mod refusing;
 mod release;
 mod reload;
