@@ -139,6 +139,19 @@ registry! {
     PXY_AWAY = "FQ-PXY-005", Machine, "no proxy of the project runs";
     PXY_REPLACEMENT = "FQ-PXY-006", Machine, "the program that was to take the proxy's place does not serve";
 
+    FLO_WRITE = "FQ-FLO-001", Machine, "the journal cannot be read or written";
+    FLO_IN_USE = "FQ-FLO-002", Machine, "another agent works on the same state";
+    FLO_NO_ROOM = "FQ-FLO-003", Machine, "no room to write down what comes of a step";
+    FLO_NOT_LOCAL = "FQ-FLO-004", Machine, "the state is on a network file system";
+    FLO_MALFORMED = "FQ-FLO-005", Machine, "the journal is damaged, or of a newer version";
+
+    DEP_BUSY = "FQ-DEP-001", Usage, "a rollout is under way";
+    DEP_STABLE = "FQ-DEP-002", Usage, "the release is stable already";
+    DEP_AGAIN = "FQ-DEP-003", Usage, "the release was rolled back before";
+    DEP_POLICY = "FQ-DEP-004", Usage, "a rollout that contradicts itself";
+    DEP_NOTHING = "FQ-DEP-005", Usage, "no rollout is under way";
+    DEP_FAILED = "FQ-DEP-006", Project, "the release was rolled back";
+
     ROL_TOO_MIGHTY = "FQ-ROL-001", Database, "the service logs in with a role that may do too much";
     AUTH_REQUIRED = "FQ-AUTH-001", Usage, "a request without a token where one is needed";
     AUTH_MALFORMED = "FQ-AUTH-002", Usage, "a token that is none";
