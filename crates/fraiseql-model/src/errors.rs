@@ -132,6 +132,8 @@ registry! {
     REL_EVIDENCE = "FQ-REL-003", Usage, "a report that proves nothing";
     REL_SECRET = "FQ-REL-004", Usage, "a secret would become part of a release";
 
+    AGT_AWAY = "FQ-AGT-001", Machine, "no agent of the project runs";
+
     PXY_CONTRADICTION = "FQ-PXY-001", Internal, "weights that contradict themselves";
     PXY_STALE = "FQ-PXY-002", Internal, "weights older than those that hold";
     PXY_NOTHING_BEFORE = "FQ-PXY-003", Usage, "no earlier release to roll back to";

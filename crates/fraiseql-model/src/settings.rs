@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::names::nearest;
 use crate::secret::SecretRef;
 
+mod agent;
 mod given;
 mod identity;
 mod life;
@@ -68,6 +69,10 @@ const fn setting(
 pub const SETTINGS: &[Setting] = &[
     secrets::ADMIN_ADDRESS,
     secrets::ADMIN_PORT,
+    agent::INSTANCES,
+    agent::LIVENESS_INTERVAL_MS,
+    agent::LIVENESS_THRESHOLD,
+    agent::LIVENESS_TIMEOUT_MS,
     secrets::AWS_ENDPOINT,
     secrets::AWS_PROFILE,
     secrets::AWS_REGION,
@@ -306,13 +311,7 @@ pub const SETTINGS: &[Setting] = &[
     secrets::SECRETS_COMMAND_TIMEOUT_MS,
     secrets::SECRETS_REFRESH_MS,
     secrets::SECRETS_START_TIMEOUT_MS,
-    setting(
-        "server.address",
-        "FRAISEQL_SERVER_ADDRESS",
-        Kind::Text,
-        Some("127.0.0.1"),
-        "The address to listen on.",
-    ),
+    life::SERVER_ADDRESS,
     setting(
         "server.compression",
         "FRAISEQL_SERVER_COMPRESSION",
@@ -335,22 +334,10 @@ pub const SETTINGS: &[Setting] = &[
         Some("10000"),
         "After that: how long running requests may take before they are cut off.",
     ),
-    setting(
-        "server.graphiql",
-        "FRAISEQL_SERVER_GRAPHIQL",
-        Kind::Choice(&["auto", "on", "off"]),
-        Some("auto"),
-        "GraphiQL at `/`; `auto` is on in development and off in production.",
-    ),
+    life::SERVER_GRAPHIQL,
     life::SERVER_MODE,
     life::SERVER_PORT,
-    setting(
-        "server.profile",
-        "FRAISEQL_SERVER_PROFILE",
-        Kind::Choice(&["development", "production"]),
-        Some("development"),
-        "What is on by default.",
-    ),
+    life::SERVER_PROFILE,
     life::SERVER_RELOAD,
     setting(
         "server.request_timeout_ms",
@@ -359,13 +346,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("30000"),
         "How long a request may take; then its statement is cancelled in PostgreSQL.",
     ),
-    setting(
-        "server.threads",
-        "FRAISEQL_SERVER_THREADS",
-        Kind::Integer { min: 0, max: 1_024 },
-        Some("0"),
-        "Threads that serve requests, each with an event loop of its own; 0 for one for each core.",
-    ),
+    life::SERVER_THREADS,
     setting(
         "subscriptions.buffer_results",
         "FRAISEQL_SUBSCRIPTIONS_BUFFER_RESULTS",

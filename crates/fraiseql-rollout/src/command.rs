@@ -202,7 +202,7 @@ fn deploy(
     if !again && service.rolled_back.iter().any(|known| known == release) {
         return Err(CommandError::RolledBackBefore { release: named() });
     }
-    let policy = Policy { instances: policy.instances, ..policy.clone() };
+    let policy = Policy { old_instances: service.instances, ..policy.clone() };
     let plan = policy.route(service.stable.is_some());
     let stage = Stage::order(&plan, 0).first().copied().unwrap_or(Stage::Grow);
     let rollout = Rollout {

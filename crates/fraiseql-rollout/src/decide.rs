@@ -70,6 +70,7 @@ pub(crate) fn return_from(stable: &str, previous: &Previous, now_ms: u64) -> Rol
     let policy = crate::policy::Policy {
         strategy: crate::policy::Strategy::BlueGreen,
         instances: previous.instances,
+        old_instances: previous.instances,
         ..crate::policy::Policy::default()
     };
     Rollout {
@@ -299,7 +300,7 @@ impl Deciding<'_> {
                 .as_ref()
                 .is_some_and(|traffic| traffic.shares.get(old).is_some_and(|share| *share > 0));
             let kept = self.service.previous.as_ref().is_some_and(|previous| previous.release == *old);
-            let whole = ready >= rollout.policy.instances;
+            let whole = ready >= rollout.policy.old_instances;
             let late = waited >= rollout.policy.progress_ms && ready > 0;
             // What serves, or is kept to serve, takes everything back at once, ready or not: waiting
             // would leave the traffic where it fails.
@@ -328,7 +329,7 @@ impl Deciding<'_> {
         let now_ms = self.seen.now_ms;
         service.stable.clone_from(&self.rollout.old);
         service.previous = None;
-        service.instances = self.rollout.policy.instances;
+        service.instances = self.rollout.policy.old_instances;
         let (step, stage) = match self.rollout.phase {
             Phase::Going { step, stage, .. } | Phase::Returning { step, stage, .. } => (step, stage),
         };

@@ -34,8 +34,10 @@ impl fmt::Display for Strategy {
 pub struct Policy {
     /// How traffic gets to the new release.
     pub strategy: Strategy,
-    /// Instances of a release that gets all traffic.
+    /// Instances of the new release when it has all traffic.
     pub instances: u32,
+    /// Instances that the old release has; a deployment sets it from what runs.
+    pub old_instances: u32,
     /// Of a canary: the shares in percent, the last of them 100.
     pub shares: Vec<u8>,
     /// Of a rolling update: how many instances are replaced at a time.
@@ -90,11 +92,12 @@ impl Policy {
         if !has_old {
             return Route { steps: vec![Step { old: 0, new: all, share: 100 }], surge: true };
         }
-        let whole = Step { old: all, new: all, share: 100 };
+        let old = self.old_instances.max(1);
+        let whole = Step { old, new: all, share: 100 };
         match self.strategy {
             Strategy::BlueGreen => Route { steps: vec![whole], surge: true },
             Strategy::Canary => {
-                let part = |share: &u8| Step { old: all, new: of(all, *share), share: *share };
+                let part = |share: &u8| Step { old, new: of(all, *share), share: *share };
                 let mut steps: Vec<Step> =
                     self.shares.iter().filter(|share| **share < 100).map(part).collect();
                 steps.push(whole);
@@ -106,7 +109,8 @@ impl Policy {
                 let mut new = 0;
                 while new < all {
                     new = (new + batch).min(all);
-                    steps.push(Step { old: all - new, new, share: percent(new, all) });
+                    let left = if new == all { 0 } else { old.saturating_sub(new).max(1) };
+                    steps.push(Step { old: left, new, share: percent(new, all) });
                 }
                 // Alone it must not go before its successor has come.
                 Route { steps, surge: batch == all }
@@ -149,6 +153,7 @@ impl Default for Policy {
         Self {
             strategy: Strategy::Canary,
             instances: 1,
+            old_instances: 1,
             shares: vec![5, 25, 100],
             batch: 1,
             step_ms: 20 * MINUTE,
@@ -178,7 +183,7 @@ mod tests {
         expected: &[(u32, u32, u8)],
         surge: bool,
     ) {
-        let policy = Policy { strategy, instances, batch, ..Policy::default() };
+        let policy = Policy { strategy, instances, old_instances: instances, batch, ..Policy::default() };
         policy.check().unwrap();
         let plan = policy.route(has_old);
         let steps: Vec<_> = plan.steps.iter().map(|step| (step.old, step.new, step.share)).collect();
@@ -194,6 +199,12 @@ mod tests {
         check(Strategy::Rolling, 5, 2, true, &[(3, 2, 40), (1, 4, 80), (0, 5, 100)], false);
         // One instance alone: a second one comes first.
         check(Strategy::Rolling, 1, 1, true, &[(0, 1, 100)], true);
+        // What runs already stays as it is.
+        let grown = Policy { instances: 4, old_instances: 2, ..Policy::default() }.route(true);
+        assert_eq!(
+            grown.steps.iter().map(|step| (step.old, step.new)).collect::<Vec<_>>(),
+            [(2, 1), (2, 1), (2, 4)]
+        );
         // The first release has nobody to share with.
         check(Strategy::Canary, 2, 1, false, &[(0, 2, 100)], true);
     }

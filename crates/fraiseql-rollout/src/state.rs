@@ -6,7 +6,7 @@ use std::fmt;
 use fraiseql_model::traffic::{ArmCounts, TrafficGate};
 use serde::{Deserialize, Serialize};
 
-use crate::judge::Blame;
+use crate::judge::{Blame, Tally, since, tally};
 use crate::policy::{Policy, Route};
 
 /// The version of [`Service`] that this program writes, and the newest that it reads.
@@ -296,6 +296,17 @@ impl Rollout {
     /// Returns its way.
     pub fn route(&self) -> Route {
         self.policy.route(self.old.is_some())
+    }
+
+    /// Returns what came of the requests of the new and of the old release since the present share began.
+    pub fn tallies(&self, counts: &[ArmCounts]) -> (Tally, Tally) {
+        let find =
+            |counts: &[ArmCounts], release: &str| counts.iter().find(|arm| arm.release == release).cloned();
+        let of = |release: &str| {
+            let now = find(counts, release).unwrap_or_default();
+            since(find(&self.mark, release).as_ref(), &now).map(|counts| tally(&counts)).unwrap_or_default()
+        };
+        (of(&self.new), self.old.as_deref().map(of).unwrap_or_default())
     }
 
     /// Returns true when the new release is the stable one already.

@@ -80,7 +80,7 @@ pub fn wanted(service: &Service) -> Wanted {
 
 fn reached(rollout: &Rollout, service: &Service) -> Reached {
     let plan = rollout.route();
-    let all = rollout.policy.instances;
+    let all = rollout.policy.old_instances;
     match &rollout.phase {
         Phase::Going { step, stage, .. } => {
             let mut reached = going(&plan, all, *step, *stage);

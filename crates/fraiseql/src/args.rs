@@ -35,6 +35,30 @@ pub(crate) enum Command {
     Compile(Compile),
     /// Serve a compiled project
     Serve(Serve),
+    /// Look after instances and proxy, and run rollouts
+    Agent(Agent),
+    /// Make a release of the project the one that serves
+    Deploy(crate::commands::deploy::Deploy),
+    /// Tell what runs, what is under way, and what it waits for
+    Status(crate::commands::rollout::StatusArguments),
+    /// Let a rollout stay where it is
+    Hold(crate::commands::rollout::OnlyProject),
+    /// Let a rollout that is held go on
+    Resume(crate::commands::rollout::OnlyProject),
+    /// Go on to the next share without waiting
+    Promote(crate::commands::rollout::OnlyProject),
+    /// Take a rollout back to the stable release
+    Abort(crate::commands::rollout::OnlyProject),
+    /// Go back to the release before; works with the agent and the database dead
+    Rollback(crate::commands::rollout::OnlyProject),
+    /// Refuse requests, let them wait, or let them through
+    Maintenance(crate::commands::rollout::Maintenance),
+    /// List rollouts, or tell one of them step by step
+    History(crate::commands::rollout::History),
+    /// Stop instances, proxy and agent
+    Down(crate::commands::rollout::OnlyProject),
+    /// Send a little traffic
+    Load(crate::commands::load::Load),
     /// Pass requests on to the instances that an agent has started
     Proxy(Proxy),
     /// Run everything: a database, the compiler, the server; reload when a file changes
@@ -260,6 +284,17 @@ pub(crate) struct Serve {
     /// The address to listen on
     #[arg(long)]
     pub(crate) address: Option<String>,
+}
+
+/// Arguments of `agent`.
+#[derive(Debug, Args)]
+pub(crate) struct Agent {
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+    /// The port of the service; 0 takes a free one
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
 }
 
 /// Arguments of `proxy`.

@@ -7,6 +7,46 @@ pub(crate) fn now_s() -> u64 {
     since_epoch().as_secs()
 }
 
+/// Returns the milliseconds since the epoch of Unix.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns the time of day in UTC, to the second.
+pub(crate) fn shown_time(at_s: u64) -> String {
+    rfc3339(at_s, 0)[11..19].to_owned()
+}
+
+/// Reads a time such as `90s`, `20m`, `24h`, `7d` or `500ms`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a time such as 500ms, 90s, 20m, 24h or 7d".to_owned();
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(digits);
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_error| wrong())?;
+    number.checked_mul(unit_ms).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// Returns a duration as people read it: the two largest units.
+pub(crate) fn shown_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{seconds} s"),
+        60..3_600 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ if (seconds / 60).is_multiple_of(60) => format!("{} h", seconds / 3_600),
+        _ => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+    }
+}
+
 /// Returns a time in UTC as people read it, to the second.
 pub(crate) fn shown(at_s: u64) -> String {
     let text = rfc3339(at_s, 0);
@@ -46,5 +86,23 @@ mod tests {
         assert_eq!(super::rfc3339(951_827_696, 7), "2000-02-29T12:34:56.007Z");
         assert_eq!(super::rfc3339(1_735_689_599, 999), "2024-12-31T23:59:59.999Z");
         assert_eq!(super::shown(951_827_696), "2000-02-29 12:34:56");
+    }
+
+    #[test]
+    fn durations_are_read_and_shown() {
+        for (text, shown) in [
+            ("0s", "0 ms"),
+            ("500ms", "500 ms"),
+            ("90s", "1 min 30 s"),
+            ("20m", "20 min"),
+            ("24h", "24 h"),
+            ("90m", "1 h 30 min"),
+            ("2d", "48 h"),
+        ] {
+            assert_eq!(super::shown_duration(super::duration(text).unwrap()), shown);
+        }
+        for text in ["", "5", "m", "5 m", "-1s", "1.5h", "99999999999999999999s", "9999999999999999999d"] {
+            assert!(super::duration(text).is_err(), "{text}");
+        }
     }
 }

@@ -1,16 +1,20 @@
 //! One file for each command.
 
+mod agent;
 mod compile;
 mod config;
+pub(crate) mod deploy;
 mod explain;
 mod import;
 mod init;
 pub(crate) mod keys;
+pub(crate) mod load;
 mod mode;
 mod operations;
 mod outbox;
 mod proxy;
 pub(crate) mod release;
+pub(crate) mod rollout;
 mod schema;
 mod secret;
 mod serve;
@@ -19,6 +23,7 @@ mod up;
 mod usage;
 
 use clap::CommandFactory;
+use fraiseql_rollout::Command as Order;
 
 use crate::args::{Arguments, Command, Config, Operations, Schema, Secret};
 use crate::failure::Failure;
@@ -32,6 +37,18 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Import(arguments) => import::run(&arguments, printer),
         Command::Compile(arguments) => compile::run(arguments, printer).await,
         Command::Serve(arguments) => serve::run(arguments, printer).await,
+        Command::Agent(arguments) => agent::run(&arguments, printer).await,
+        Command::Deploy(arguments) => deploy::run(&arguments, printer).await,
+        Command::Status(arguments) => rollout::status(&arguments, printer).await,
+        Command::Hold(arguments) => rollout::tell(&Order::Hold, &arguments.project, printer).await,
+        Command::Resume(arguments) => rollout::tell(&Order::Resume, &arguments.project, printer).await,
+        Command::Promote(arguments) => rollout::tell(&Order::Promote, &arguments.project, printer).await,
+        Command::Abort(arguments) => rollout::tell(&Order::Abort, &arguments.project, printer).await,
+        Command::Rollback(arguments) => rollout::rollback(&arguments.project, printer).await,
+        Command::Maintenance(arguments) => rollout::maintenance(&arguments, printer).await,
+        Command::History(arguments) => rollout::history(&arguments, printer),
+        Command::Down(arguments) => rollout::down(&arguments.project, printer).await,
+        Command::Load(arguments) => load::run(&arguments, printer).await,
         Command::Proxy(arguments) => proxy::run(&arguments, printer).await,
         Command::Up(arguments) => up::run(arguments, printer).await,
         Command::Config(Config::Show(arguments)) => config::show(&arguments, printer),

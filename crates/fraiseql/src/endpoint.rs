@@ -56,7 +56,12 @@ impl Endpoint {
     ///
     /// Fails when there is no answer in time, or it is not JSON; GraphQL errors are an answer.
     pub(crate) async fn ask(&self, query: &str) -> Result<Value, Failure> {
-        match tokio::time::timeout(TIMEOUT, self.exchange(query)).await {
+        self.send(&serde_json::json!({ "query": query })).await
+    }
+
+    /// Does as [`Self::ask`] for a whole request.
+    pub(crate) async fn send(&self, request: &Value) -> Result<Value, Failure> {
+        match tokio::time::timeout(TIMEOUT, self.exchange(request.to_string())).await {
             Ok(answered) => answered,
             Err(_elapsed) => {
                 Err(self.failed(&format!("there was no answer within {} seconds", TIMEOUT.as_secs())))
@@ -64,11 +69,10 @@ impl Endpoint {
         }
     }
 
-    async fn exchange(&self, query: &str) -> Result<Value, Failure> {
+    async fn exchange(&self, body: String) -> Result<Value, Failure> {
         let port = self.uri.port_u16().unwrap_or(if self.tls { 443 } else { 80 });
         let connected = TcpStream::connect((self.host.as_str(), port)).await;
         let stream = connected.map_err(|error| self.failed("it cannot be reached").because(&error))?;
-        let body = serde_json::json!({ "query": query }).to_string();
         let (status, bytes) = if self.tls {
             let name = ServerName::try_from(self.host.clone())
                 .map_err(|error| self.failed("its name is no host name").because(&error))?;

@@ -4,9 +4,11 @@ use std::error::Error;
 
 use fraiseql_agent::AgentError;
 use fraiseql_cluster::ClusterError;
+use fraiseql_flow::FlowError;
 use fraiseql_model::errors::{self, ErrorCode};
 use fraiseql_postgres::PostgresError;
 use fraiseql_proxy::ProxyError;
+use fraiseql_rollout::ExecutorError;
 use fraiseql_serve::ServeError;
 
 /// The end of a command that did not succeed.
@@ -102,6 +104,22 @@ impl From<ClusterError> for Failure {
 impl From<AgentError> for Failure {
     fn from(error: AgentError) -> Self {
         Self::of(error.code(), &error, Some(error.hint()))
+    }
+}
+
+impl From<FlowError> for Failure {
+    fn from(error: FlowError) -> Self {
+        Self::of(error.code(), &error, Some(error.hint()))
+    }
+}
+
+impl From<ExecutorError> for Failure {
+    fn from(error: ExecutorError) -> Self {
+        match error {
+            ExecutorError::Journal(error) => error.into(),
+            ExecutorError::Fenced(_) => Self::of(&errors::PXY_STALE, &error, None),
+            error => Self::of(&errors::FLO_MALFORMED, &error, None),
+        }
     }
 }
 

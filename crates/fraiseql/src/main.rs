@@ -1,6 +1,7 @@
 //! The binary: arguments, settings, wiring, printing, exit codes. Nothing is decided here that
 //! a library could decide.
 
+mod agent;
 mod args;
 mod clock;
 mod commands;

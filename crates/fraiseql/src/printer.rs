@@ -38,6 +38,13 @@ impl Printer {
         write_all(&mut std::io::stdout().lock(), &format!("{value}\n"));
     }
 
+    /// Begins a page anew on a terminal; elsewhere what follows is one page more.
+    pub(crate) fn clear(&self) {
+        if std::io::stdout().is_terminal() {
+            write_all(&mut std::io::stdout().lock(), "\x1b[H\x1b[2J");
+        }
+    }
+
     /// Says something to a person.
     pub(crate) fn say(&self, text: &str) {
         if !self.json {

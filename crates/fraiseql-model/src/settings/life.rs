@@ -97,3 +97,35 @@ pub(super) const TLS_MIN_VERSION: Setting = setting(
     Some("1.2"),
     "The oldest version of TLS that clients may speak.",
 );
+
+pub(super) const SERVER_PROFILE: Setting = setting(
+    "server.profile",
+    "FRAISEQL_SERVER_PROFILE",
+    Kind::Choice(&["development", "production"]),
+    Some("development"),
+    "What is on by default.",
+);
+
+pub(super) const SERVER_ADDRESS: Setting = setting(
+    "server.address",
+    "FRAISEQL_SERVER_ADDRESS",
+    Kind::Text,
+    Some("127.0.0.1"),
+    "The address to listen on.",
+);
+
+pub(super) const SERVER_GRAPHIQL: Setting = setting(
+    "server.graphiql",
+    "FRAISEQL_SERVER_GRAPHIQL",
+    Kind::Choice(&["auto", "on", "off"]),
+    Some("auto"),
+    "GraphiQL at `/`; `auto` is on in development and off in production.",
+);
+
+pub(super) const SERVER_THREADS: Setting = setting(
+    "server.threads",
+    "FRAISEQL_SERVER_THREADS",
+    Kind::Integer { min: 0, max: 1_024 },
+    Some("0"),
+    "Threads that serve requests, each with an event loop of its own; 0 for one for each core.",
+);

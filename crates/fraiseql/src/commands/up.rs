@@ -29,8 +29,8 @@ use crate::try_queries::try_queries;
 use super::compile::{catalog_at, compiled};
 use super::serve::{flags, graphiql, options, pool};
 use super::signals::Stop;
-use database::Embedded;
-use lock::Lock;
+pub(super) use database::Embedded;
+pub(super) use lock::Lock;
 pub(super) use watch::Watch;
 
 const SUPERVISION: Duration = Duration::from_millis(200);

@@ -55,10 +55,11 @@ pub(crate) fn notice(settings: &Settings, dir: &Path) -> Result<Notice, Failure>
 }
 
 fn tls(settings: &Settings, dir: &Path) -> Result<Option<TlsOptions>, Failure> {
-    let path = |key: &str| settings.text(key).map(|file| dir.join(file));
+    // Behind a proxy that speaks it, an agent sets them to nothing.
+    let path = |key: &str| settings.text(key).filter(|file| !file.is_empty()).map(|file| dir.join(file));
     let (certificate, key) = match (path("tls.certificate"), path("tls.key")) {
         (Some(certificate), Some(key)) => (certificate, key),
-        (None, None) if settings.text("tls.client_ca").is_none() => return Ok(None),
+        (None, None) if path("tls.client_ca").is_none() => return Ok(None),
         (certificate, _) => {
             let lacking = if certificate.is_none() { "tls.certificate" } else { "tls.key" };
             let message = format!("speak TLS: {lacking} is not set");

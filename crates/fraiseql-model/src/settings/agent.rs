@@ -1,0 +1,35 @@
+//! The settings of `[agent]`: how instances are looked after.
+
+use super::{Kind, Setting, setting};
+
+pub(super) const INSTANCES: Setting = setting(
+    "agent.instances",
+    "FRAISEQL_AGENT_INSTANCES",
+    Kind::Integer { min: 1, max: 1_000 },
+    Some("1"),
+    "How many instances the first release has; later ones have as many unless `deploy --instances` says otherwise.",
+);
+
+pub(super) const LIVENESS_INTERVAL_MS: Setting = setting(
+    "agent.liveness_interval_ms",
+    "FRAISEQL_AGENT_LIVENESS_INTERVAL_MS",
+    Kind::Integer { min: 50, max: 600_000 },
+    Some("10000"),
+    "How often an instance is asked whether it lives.",
+);
+
+pub(super) const LIVENESS_THRESHOLD: Setting = setting(
+    "agent.liveness_threshold",
+    "FRAISEQL_AGENT_LIVENESS_THRESHOLD",
+    Kind::Integer { min: 1, max: 100 },
+    Some("3"),
+    "After so many silent answers in a row an instance is killed and started again.",
+);
+
+pub(super) const LIVENESS_TIMEOUT_MS: Setting = setting(
+    "agent.liveness_timeout_ms",
+    "FRAISEQL_AGENT_LIVENESS_TIMEOUT_MS",
+    Kind::Integer { min: 50, max: 600_000 },
+    Some("5000"),
+    "How long an instance may take to say that it lives.",
+);
