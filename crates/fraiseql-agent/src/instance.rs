@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -222,6 +222,15 @@ impl Instance {
         if let Some(process) = self.process() {
             process.signal(Signal::KILL);
         }
+    }
+
+    /// Adds why it is ended to what it wrote: that is where people look.
+    pub(crate) fn note(&self, why: &str) {
+        let written = self.open_log().and_then(|mut log| {
+            writeln!(log, "ended by the agent: {why}").map_err(file("write", &self.log()))
+        });
+        // It is ended whether its log has room or not.
+        drop(written);
     }
 
     /// Asks it once to stop.

@@ -10,6 +10,7 @@ mod junit;
 mod keeper;
 mod probe;
 mod releases;
+mod report;
 mod supervisor;
 mod written;
 
@@ -20,4 +21,5 @@ pub use instance::Launch;
 pub use junit::{TestReport, read_junit};
 pub use keeper::ProxyKeeper;
 pub use releases::{Kept, Releases, StoredRelease};
+pub use report::{LoadReport, read_load, read_sarif};
 pub use supervisor::{InstanceEvent, InstanceView, LaunchOf, Supervisor, SupervisorOptions};

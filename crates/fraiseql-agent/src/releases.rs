@@ -146,6 +146,19 @@ impl Releases {
         Ok(Kept::New(stored))
     }
 
+    /// Takes over a release of another state directory, with its program: the same identifier.
+    ///
+    /// Fails as [`Self::keep`] does, and when a file of it has changed.
+    pub fn adopt(&self, other: &StoredRelease) -> Result<Kept, AgentError> {
+        other.verify()?;
+        let mut files = BTreeMap::new();
+        for path in other.release.files.keys() {
+            let place = other.project().join(path);
+            files.insert(path.clone(), fs::read(&place).map_err(file("read", &place))?);
+        }
+        self.keep(&other.release, &files, &other.program(), (other.built_at_s, &other.built_by))
+    }
+
     /// Returns all, the newest first.
     pub fn list(&self) -> Result<Vec<StoredRelease>, AgentError> {
         let mut found = Vec::new();

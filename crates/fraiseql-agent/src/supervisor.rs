@@ -33,6 +33,8 @@ pub struct SupervisorOptions {
     pub readiness_timeout: Duration,
     /// How long an instance may take to stop before it is killed.
     pub stop_timeout: Duration,
+    /// The most bytes of memory of its own; one that uses more is killed and started again.
+    pub memory_max: Option<u64>,
 }
 
 /// Something that happened to an instance.
@@ -167,6 +169,14 @@ impl Supervisor {
                 instance.kill();
                 instance.health.silent.store(0, Ordering::Release);
                 self.tell(name, "does not answer any more, and is started again", true);
+                return;
+            }
+            let used = instance.usage().map_or(0, |usage| usage.memory_bytes);
+            if let Some(most) = self.options.memory_max.filter(|most| used > *most) {
+                let what = format!("it used {} MiB of memory, and may use {}", used >> 20, most >> 20);
+                instance.kill();
+                instance.note(&what);
+                self.tell(name, &format!("is started again: {what}"), true);
                 return;
             }
             self.probe(name);

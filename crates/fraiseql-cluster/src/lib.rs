@@ -4,6 +4,7 @@
 
 mod account;
 mod cluster;
+mod custody;
 mod error;
 mod initdb;
 mod launch;
@@ -18,6 +19,7 @@ mod takeover;
 mod watcher;
 
 pub use cluster::{Cluster, ClusterOptions, Progress};
+pub use custody::Custody;
 pub use error::ClusterError;
 pub use place::default_data_dir;
 pub use programs::Programs;

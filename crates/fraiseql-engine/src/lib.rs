@@ -73,7 +73,7 @@ pub use limits::{Limit, LimitMode, Limits, WARN_FACTOR, check_values};
 pub use persisted::persisted_documents;
 pub use plan::*;
 pub use planner::{plan, plan_singles};
-pub use reads::{Reads, reads};
+pub use reads::{Reads, reads, writes};
 pub use schema::{LoadError, Schema};
 pub use shape::{ResponseShape, ShapeKind};
 pub use variables::Variables;

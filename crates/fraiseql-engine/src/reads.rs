@@ -24,7 +24,7 @@ pub fn reads(schema: &Schema, statement: &Statement) -> Reads {
         artifact.objects.values().map(|object| object.relation.to_string()).collect();
     known.extend(artifact.manifest.reads.keys().cloned());
     let mut found = Reads::default();
-    for (name, called) in qualified_names(&statement.sql) {
+    for Named { name, called, .. } in qualified_names(&statement.sql) {
         if called {
             found.functions.insert(name);
         } else if known.contains(&name) {
@@ -34,9 +34,34 @@ pub fn reads(schema: &Schema, statement: &Statement) -> Reads {
     found
 }
 
-/// Returns each `"a"."b"` of a statement as `a.b`, and whether it is called. What is of
-/// `pg_catalog` reads nothing that changes.
-fn qualified_names(sql: &str) -> Vec<(String, bool)> {
+/// Returns what the statements of a mutation write to: the relations behind INSERT INTO, UPDATE and
+/// DELETE FROM, and every function that is called, whatever it does.
+pub fn writes<'s>(statements: impl IntoIterator<Item = &'s Statement>) -> Reads {
+    let mut found = Reads::default();
+    for Named { name, called, written } in statements.into_iter().flat_map(|one| qualified_names(&one.sql)) {
+        if written {
+            found.relations.insert(name);
+        } else if called {
+            found.functions.insert(name);
+        }
+    }
+    found
+}
+
+/// What stands before the name of a relation that is written to.
+const WRITING: [&str; 3] = ["INSERT INTO ", "UPDATE ", "DELETE FROM "];
+
+/// A qualified name in a statement.
+#[derive(Debug, PartialEq, Eq)]
+struct Named {
+    name: String,
+    called: bool,
+    written: bool,
+}
+
+/// Returns each `"a"."b"` of a statement as `a.b`, whether it is called, and whether it is written to.
+/// What is of `pg_catalog` reads nothing that changes.
+fn qualified_names(sql: &str) -> Vec<Named> {
     let mut names = Vec::new();
     let mut rest = sql;
     while let Some(start) = rest.find(['"', '\'']) {
@@ -44,6 +69,7 @@ fn qualified_names(sql: &str) -> Vec<(String, bool)> {
             rest = quoted(&rest[start..], '\'').1;
             continue;
         }
+        let written = WRITING.iter().any(|word| rest[..start].ends_with(word));
         let (first, behind) = quoted(&rest[start..], '"');
         rest = behind;
         let Some(second) = behind.strip_prefix('.').filter(|second| second.starts_with('"')) else {
@@ -52,7 +78,9 @@ fn qualified_names(sql: &str) -> Vec<(String, bool)> {
         let (second, behind) = quoted(second, '"');
         rest = behind;
         if first != "pg_catalog" {
-            names.push((format!("{first}.{second}"), behind.starts_with('(')));
+            // `INSERT INTO "a"."b" (` has a blank before its bracket, a call has none.
+            let called = behind.starts_with('(');
+            names.push(Named { name: format!("{first}.{second}"), called, written });
         }
     }
     names
@@ -82,7 +110,31 @@ mod tests {
     #[track_caller]
     fn check(sql: &str, expected: &[(&str, bool)]) {
         let expected: Vec<_> = expected.iter().map(|(name, called)| ((*name).to_owned(), *called)).collect();
-        assert_eq!(qualified_names(sql), expected);
+        let found: Vec<_> =
+            qualified_names(sql).into_iter().map(|named| (named.name, named.called)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[track_caller]
+    fn check_writes(sql: &str, relations: &[&str], functions: &[&str]) {
+        let found = writes(&[Statement { sql: sql.into(), params: Vec::new() }]);
+        let texts = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
+        assert_eq!((texts(&found.relations), texts(&found.functions)), {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            (owned(relations), owned(functions))
+        });
+    }
+
+    #[test]
+    fn what_is_written_is_told_from_what_is_read() {
+        check_writes(r#"INSERT INTO "s"."a" ("x") SELECT "y" FROM "s"."b""#, &["s.a"], &[]);
+        check_writes(r#"UPDATE "s"."a" AS "0" SET "x" = "0"."y" WHERE true"#, &["s.a"], &[]);
+        check_writes(
+            r#"WITH "d" AS (DELETE FROM "s"."a" AS "0" RETURNING 1) SELECT "s"."f"(1) FROM "s"."b""#,
+            &["s.a"],
+            &["s.f"],
+        );
+        check_writes(r#"SELECT 'INSERT INTO "s"."a"' FROM "s"."b""#, &[], &[]);
     }
 
     #[test]

@@ -119,6 +119,19 @@ registry! {
 
     USE_MISSING = "FQ-USE-001", Database, "the database has no table for usage";
 
+    MIG_UNSAFE = "FQ-MIG-001", Project, "a migration that would keep clients waiting, or fail";
+    MIG_SQL = "FQ-MIG-002", Project, "a migration that is not SQL";
+    MIG_VERSION = "FQ-MIG-003", Usage, "a version of PostgreSQL whose locks are not known";
+    MIG_NAME = "FQ-MIG-004", Usage, "a name that a migration cannot have";
+    MIG_NONE = "FQ-MIG-005", Usage, "there are no migrations";
+    MIG_REFUSED = "FQ-MIG-006", Project, "a statement that cannot run in its section";
+    MIG_FAILED = "FQ-MIG-007", Database, "a statement of a migration has failed";
+    MIG_DRIFT = "FQ-MIG-008", Project, "a migration that has run was changed afterwards";
+    MIG_BUSY = "FQ-MIG-009", Database, "another runner is at work";
+    MIG_BLOCKED = "FQ-MIG-010", Database, "a lock that was not to be had";
+    MIG_INDEX = "FQ-MIG-011", Database, "an invalid index that is not ours";
+    MIG_UNDO = "FQ-MIG-012", Usage, "there is nothing to take back";
+
     SEC_PLAIN = "FQ-SEC-001", Usage, "a secret stands where others can read it";
     SEC_AWAY = "FQ-SEC-002", Machine, "a store of secrets cannot be reached";
     SEC_SEALED = "FQ-SEC-003", Machine, "Vault is sealed";
@@ -134,12 +147,28 @@ registry! {
 
     AGT_AWAY = "FQ-AGT-001", Machine, "no agent of the project runs";
 
+    INC_UNKNOWN = "FQ-INC-001", Usage, "no incident of that number";
+    INC_TEXT = "FQ-INC-002", Usage, "a text that an incident cannot have";
+    INC_OVER = "FQ-INC-003", Usage, "the incident is resolved already";
+    INC_FILE = "FQ-INC-004", Machine, "what is known of an incident cannot be read or written";
+
+    PRE_FAILED = "FQ-PRE-001", Project, "a check before the deployment fails";
+    PRE_CHECK = "FQ-PRE-002", Usage, "no check of that name";
+    PRE_WAIVER = "FQ-PRE-003", Usage, "a waiver that cannot be given";
+    PRE_FILE = "FQ-PRE-004", Machine, "the waivers cannot be read";
+
+    RBK_STEP = "FQ-RBK-001", Project, "a step of the runbook failed";
+    RBK_NAME = "FQ-RBK-002", Usage, "a step that cannot be written down";
+    RBK_FILE = "FQ-RBK-003", Machine, "the record of a runbook cannot be read or written";
+
     PXY_CONTRADICTION = "FQ-PXY-001", Internal, "weights that contradict themselves";
     PXY_STALE = "FQ-PXY-002", Internal, "weights older than those that hold";
     PXY_NOTHING_BEFORE = "FQ-PXY-003", Usage, "no earlier release to roll back to";
     PXY_DAMAGED = "FQ-PXY-004", Machine, "what the proxy has on disk is damaged";
     PXY_AWAY = "FQ-PXY-005", Machine, "no proxy of the project runs";
     PXY_REPLACEMENT = "FQ-PXY-006", Machine, "the program that was to take the proxy's place does not serve";
+    PXY_DRIVER_LACKS = "FQ-PXY-007", Usage, "a plan that the one who shares out traffic cannot carry out";
+    PXY_HAPROXY = "FQ-PXY-008", Machine, "HAProxy does not do what it is told";
 
     FLO_WRITE = "FQ-FLO-001", Machine, "the journal cannot be read or written";
     FLO_IN_USE = "FQ-FLO-002", Machine, "another agent works on the same state";
@@ -153,6 +182,8 @@ registry! {
     DEP_POLICY = "FQ-DEP-004", Usage, "a rollout that contradicts itself";
     DEP_NOTHING = "FQ-DEP-005", Usage, "no rollout is under way";
     DEP_FAILED = "FQ-DEP-006", Project, "the release was rolled back";
+    DEP_UNTRIED = "FQ-DEP-007", Usage, "the release was never stable in the environment before";
+    DEP_UNAPPROVED = "FQ-DEP-008", Usage, "the release was not approved";
 
     ROL_TOO_MIGHTY = "FQ-ROL-001", Database, "the service logs in with a role that may do too much";
     AUTH_REQUIRED = "FQ-AUTH-001", Usage, "a request without a token where one is needed";
@@ -173,11 +204,33 @@ registry! {
     AUTH_KEYS_TABLE = "FQ-AUTH-016", Database, "the database has no table for API keys";
     AUTH_KEY_UNKNOWN = "FQ-AUTH-017", Usage, "no API key has this id";
 
+    BAK_REPOSITORY = "FQ-BAK-001", Usage, "there is no repository of backups, or it cannot be read";
+    BAK_OTHER_CLUSTER = "FQ-BAK-002", Usage, "the repository belongs to another PostgreSQL cluster";
+    BAK_CONFLICT = "FQ-BAK-003", Machine, "WAL of that name was archived with other content";
+    BAK_DAMAGED = "FQ-BAK-004", Machine, "a backup or archived WAL is damaged";
+    BAK_GAP = "FQ-BAK-005", Machine, "archived WAL is missing";
+    BAK_ARCHIVING = "FQ-BAK-006", Database, "the server does not archive its WAL into the repository";
+    BAK_PROGRAM = "FQ-BAK-007", Machine, "a program of PostgreSQL is missing or failed";
+    BAK_NO_BACKUP = "FQ-BAK-008", Usage, "no verified backup ended before the target";
+    BAK_NOT_REACHED = "FQ-BAK-009", Usage, "the archived WAL does not reach the target";
+    BAK_TARGET = "FQ-BAK-010", Usage, "a target that cannot be understood";
+    BAK_BUSY = "FQ-BAK-011", Machine, "another command works on the repository";
+    BAK_UNFINISHED = "FQ-BAK-012", Machine, "a restore was interrupted and not finished";
+    BAK_VERIFY = "FQ-BAK-013", Machine, "the restored database failed a check";
+    BAK_POINT = "FQ-BAK-014", Usage, "a restore point that is not there, or is there already";
+    BAK_RUNNING = "FQ-BAK-015", Machine, "the database that is to be replaced still runs";
+    BAK_UNSUPPORTED = "FQ-BAK-016", Usage, "a server that cannot be backed up in this way";
+    BAK_STORAGE = "FQ-BAK-017", Machine, "the bucket of the backups does not answer, or refuses";
+    BAK_KEY = "FQ-BAK-018", Usage, "the encryption key of the backups is missing or another one";
+
+    LIM_QUEUE = "FQ-LIM-001", Database, "more is asked at the same time than the database can do";
+
     NET_PORT_TAKEN = "FQ-NET-001", Machine, "the port is taken";
     NET_BIND = "FQ-NET-002", Machine, "the address cannot be bound";
     NET_TLS = "FQ-NET-003", Machine, "certificate or key cannot be used";
     NET_ACTIVATION = "FQ-NET-004", Machine, "the socket that was handed over cannot be used";
     NET_CONTROL = "FQ-NET-005", Machine, "the server's control socket cannot be used";
+    NET_UNHEALTHY = "FQ-NET-006", Machine, "the server does not answer, or is not well";
 
     RUN_ALREADY = "FQ-RUN-001", Machine, "the project is running already";
     RUN_SEED = "FQ-RUN-002", Project, "the project's data cannot be loaded";

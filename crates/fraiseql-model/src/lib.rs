@@ -18,3 +18,4 @@ pub mod response;
 pub mod secret;
 pub mod settings;
 pub mod traffic;
+pub mod traffic_driver;

@@ -200,6 +200,17 @@ pub enum Evidence {
         /// SHA-256 of the report.
         report_sha256: String,
     },
+    /// It has served a load, and what that was like is what later releases are compared with.
+    Baseline {
+        /// Requests that were sent.
+        requests: u64,
+        /// Of these, how many failed.
+        failed: u64,
+        /// The time that 99 % of them did not exceed, in microseconds.
+        p99_us: u64,
+        /// SHA-256 of the report.
+        report_sha256: String,
+    },
 }
 
 impl Evidence {
@@ -209,6 +220,7 @@ impl Evidence {
             Self::Tests { .. } => "tests",
             Self::Approval { .. } => "approval",
             Self::Scan { .. } => "scan",
+            Self::Baseline { .. } => "baseline",
         }
     }
 }
@@ -225,6 +237,10 @@ impl fmt::Display for Evidence {
                 let found: Vec<String> =
                     findings.iter().map(|(severity, count)| format!("{count} {severity}")).collect();
                 write!(f, "scanned: {}", found.join(", "))
+            }
+            Self::Baseline { requests, failed, p99_us, .. } => {
+                let (whole, tenths) = (p99_us / 1_000, p99_us % 1_000 / 100);
+                write!(f, "{requests} requests, {failed} failed, p99 {whole}.{tenths} ms")
             }
         }
     }

@@ -9,10 +9,16 @@ use crate::names::nearest;
 use crate::secret::SecretRef;
 
 mod agent;
+mod backup;
+mod cache;
+mod embedded;
 mod given;
 mod identity;
 mod life;
+mod monitoring;
+mod promotion;
 mod proxy;
+mod queue;
 mod rate_limit;
 mod secrets;
 
@@ -73,9 +79,29 @@ pub const SETTINGS: &[Setting] = &[
     agent::LIVENESS_INTERVAL_MS,
     agent::LIVENESS_THRESHOLD,
     agent::LIVENESS_TIMEOUT_MS,
+    agent::MEMORY_MAX_MIB,
     secrets::AWS_ENDPOINT,
     secrets::AWS_PROFILE,
     secrets::AWS_REGION,
+    backup::AGE_MAX_H,
+    backup::ARCHIVE_TIMEOUT_S,
+    backup::ENCRYPTION_KEY,
+    backup::KEEP_COUNT,
+    backup::KEEP_DAYS,
+    backup::PARALLEL,
+    backup::REPOSITORY,
+    backup::S3_ACCESS_KEY,
+    backup::S3_ENDPOINT,
+    backup::S3_REGION,
+    backup::S3_SECRET_KEY,
+    cache::ENTRY_BYTES,
+    cache::MAX_AGE_MS,
+    cache::MEMORY_BYTES,
+    cache::MODE,
+    cache::REDIS_PREFIX,
+    cache::REDIS_TIMEOUT_MS,
+    cache::REDIS_URL,
+    cache::STALE_MAX_MS,
     Setting {
         secret: true,
         ..setting(
@@ -126,6 +152,8 @@ pub const SETTINGS: &[Setting] = &[
         Some("none"),
         "What `database.url` leads to: PostgreSQL (or a pooler that keeps sessions), or a pooler such as PgBouncer in transaction mode.",
     ),
+    queue::DATABASE_QUEUE_MAX,
+    queue::DATABASE_QUEUE_WAIT_MS,
     setting(
         "database.schemas",
         "FRAISEQL_DATABASE_SCHEMAS",
@@ -133,27 +161,9 @@ pub const SETTINGS: &[Setting] = &[
         Some("public"),
         "PostgreSQL schemas that `init` reads.",
     ),
-    setting(
-        "embedded.bin_dir",
-        "FRAISEQL_EMBEDDED_BIN_DIR",
-        Kind::Text,
-        None,
-        "Folder with `postgres` and `initdb` for the embedded PostgreSQL.",
-    ),
-    setting(
-        "embedded.data_dir",
-        "FRAISEQL_EMBEDDED_DATA_DIR",
-        Kind::Text,
-        None,
-        "Data directory of the embedded PostgreSQL; chosen and recorded in `.fraiseql/` when not set.",
-    ),
-    setting(
-        "embedded.seed",
-        "FRAISEQL_EMBEDDED_SEED",
-        Kind::List,
-        Some(""),
-        "SQL files, relative to the project, that fill a new embedded database once.",
-    ),
+    embedded::BIN_DIR,
+    embedded::DATA_DIR,
+    embedded::SEED,
     setting(
         "graphql.automatic_persisted",
         "FRAISEQL_GRAPHQL_AUTOMATIC_PERSISTED",
@@ -296,8 +306,16 @@ pub const SETTINGS: &[Setting] = &[
     ),
     life::MAINTENANCE_BODY_FILE,
     life::MAINTENANCE_RETRY_AFTER_S,
+    monitoring::ALERTMANAGER_URL,
+    monitoring::PROMETHEUS_URL,
+    promotion::APPROVALS_MIN,
+    promotion::FROM,
+    proxy::ACCESS_LOG,
     proxy::ANSWER_TIMEOUT_MS,
     proxy::CHOOSE_HEADER,
+    proxy::DRIVER,
+    proxy::HAPROXY_BACKEND,
+    proxy::HAPROXY_SOCKET,
     proxy::PROBE_INTERVAL_MS,
     proxy::PROBE_TIMEOUT_MS,
     proxy::STICKY,

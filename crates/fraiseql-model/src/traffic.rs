@@ -259,8 +259,11 @@ pub struct BackendState {
     pub release: String,
     /// Whether it gets requests.
     pub health: BackendHealth,
-    /// Requests and sockets of it that are open now.
+    /// Requests of it that run now.
     pub in_flight: u64,
+    /// Its sockets and event streams that are open now. They stay until it is told to stop, and ends them.
+    #[serde(default)]
+    pub streams: u64,
 }
 
 #[cfg(test)]

@@ -5,12 +5,16 @@
 
 mod decoding;
 mod outbox;
+mod reach;
+mod steady;
 mod trace;
 
 use std::collections::BTreeSet;
 
 pub use decoding::Decoding;
 pub use outbox::{Outbox, outbox_sql};
+pub use reach::{Reach, reach};
+pub use steady::unsteady;
 pub use trace::{Trace, trace};
 
 /// What was written to since the last look. Names are `schema.table`, unquoted.

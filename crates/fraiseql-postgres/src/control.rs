@@ -24,6 +24,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// What the control plane asks the database with.
 pub type ControlClient = Client;
 
+/// A row that it answers with.
+pub type ControlRow = tokio_postgres::Row;
+
 /// Connects for DDL, catalog reading and other work that is not a request.
 ///
 /// The connection is driven by a task that ends when the client is dropped.

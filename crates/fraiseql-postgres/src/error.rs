@@ -2,6 +2,8 @@
 
 use fraiseql_model::errors::{self, ErrorCode};
 
+use crate::queue::Overload;
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
@@ -71,6 +73,12 @@ pub enum PostgresError {
     /// No session became free, or no answer came, in time.
     #[error("get an answer from the database in time")]
     Timeout,
+    /// Too many want a session at the same time.
+    #[error("get a session: {}", match .0 {
+        Overload::Full => "as many requests wait for one as may",
+        Overload::Late => "others kept them longer than a request may wait",
+    })]
+    Overload(Overload),
     /// The pool was closed.
     #[error("use a pool that is closed")]
     Closed,
@@ -108,6 +116,7 @@ impl PostgresError {
         match self {
             Self::Url { .. } => &errors::PG_URL,
             Self::Connect { .. } | Self::Io(_) | Self::Timeout | Self::Closed => &errors::PG_CONNECT,
+            Self::Overload(_) => &errors::LIM_QUEUE,
             Self::Auth { .. } => &errors::PG_AUTH,
             Self::NoDatabase { .. } => &errors::PG_NO_DATABASE,
             Self::Tls { .. } => &errors::PG_TLS,

@@ -1,6 +1,7 @@
 //! A bounded pool. A connection goes back only when the server is ready for the next query on it.
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::Connection;
 use crate::error::PostgresError;
+use crate::queue::{Overload, QueueBounds};
 use crate::read_only::{Pass, WriteGate};
 use crate::session::{Session, canceller};
 use crate::target::Target;
@@ -65,6 +67,7 @@ struct Inner {
     /// How often the target was changed: counted up behind each change.
     login: AtomicU64,
     options: PoolOptions,
+    queue: QueueBounds,
     turns: Mutex<Turns<Connection>>,
     waiting: AtomicUsize,
     tasks: TaskTracker,
@@ -80,12 +83,18 @@ pub(crate) struct Shelf {
 }
 
 impl Pool {
-    /// Makes a pool. Nothing is opened yet.
+    /// Makes a pool with the default bounds of its queue. Nothing is opened yet.
     pub fn new(target: Target, options: PoolOptions) -> Self {
+        Self::bounded(target, options, QueueBounds::default())
+    }
+
+    /// The same, with other bounds for those whom [`Pool::admit`] lets wait.
+    pub fn bounded(target: Target, options: PoolOptions, queue: QueueBounds) -> Self {
         let inner = Inner {
             target: Mutex::new(Arc::new(target)),
             login: AtomicU64::new(0),
             options,
+            queue,
             turns: Mutex::new(Turns::new(options.size)),
             waiting: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
@@ -123,18 +132,41 @@ impl Pool {
         }
     }
 
-    /// Returns a session that nobody else uses, one that this thread's runtime used last if any.
+    /// Returns a session that nobody else uses, one that this thread's runtime used last if any: for
+    /// work of our own, whose amount is bounded elsewhere.
     ///
     /// Fails with [`PostgresError::Timeout`] when none is free by `deadline`, with
     /// [`PostgresError::Closed`] after [`Pool::close`], or as connecting fails.
     pub async fn acquire(&self, deadline: Instant) -> Result<Session, PostgresError> {
+        self.take(usize::MAX, None, deadline).await
+    }
+
+    /// Returns a session as [`Pool::acquire`] does, for a request of somebody who may send more than
+    /// the database can do.
+    ///
+    /// Fails at once with [`PostgresError::Overload`] when as many wait as may, and with the same when
+    /// the longest wait is over before `deadline`. What is refused here has cost the database nothing.
+    pub async fn admit(&self, deadline: Instant) -> Result<Session, PostgresError> {
+        let QueueBounds { waiting_max, wait_max } = self.inner.queue;
+        self.take(waiting_max, Instant::now().checked_add(wait_max), deadline).await
+    }
+
+    /// Returns the bounds of those who wait.
+    pub fn queue(&self) -> QueueBounds {
+        self.inner.queue
+    }
+
+    async fn take(
+        &self,
+        waiting_max: usize,
+        late: Option<Instant>,
+        deadline: Instant,
+    ) -> Result<Session, PostgresError> {
         let home = HOME.get();
         loop {
-            let asked = self.inner.turns().ask(home);
-            let turn = match asked {
-                Asked::Now(turn) => turn,
-                Asked::Later(receiver) => self.wait(receiver, home, deadline).await?,
-                Asked::Closed => return Err(PostgresError::Closed),
+            let turn = match self.ask(home, waiting_max)? {
+                ControlFlow::Break(turn) => turn,
+                ControlFlow::Continue(waiter) => waiter.wait(late, deadline).await?,
             };
             let mut connection = match turn {
                 Turn::Connection(connection) => connection,
@@ -150,20 +182,30 @@ impl Pool {
         }
     }
 
-    async fn wait(
+    /// Returns a turn, or a place in the queue where nothing is free. Asks and lines up under the same
+    /// lock, so that no more wait than may.
+    fn ask(
         &self,
-        receiver: oneshot::Receiver<Turn<Connection>>,
         home: usize,
-        deadline: Instant,
-    ) -> Result<Turn<Connection>, PostgresError> {
-        self.inner.waiting.fetch_add(1, Ordering::Relaxed);
-        let mut waiter = Waiter { inner: &self.inner, home, receiver };
-        let turn = tokio::time::timeout_at(deadline, &mut waiter.receiver).await;
-        turn.map_err(|_| PostgresError::Timeout)?.map_err(|_| PostgresError::Closed)
+        waiting_max: usize,
+    ) -> Result<ControlFlow<Turn<Connection>, Waiter<'_>>, PostgresError> {
+        let mut turns = self.inner.turns();
+        match turns.ask(home) {
+            Asked::Now(turn) => Ok(ControlFlow::Break(turn)),
+            Asked::Closed => Err(PostgresError::Closed),
+            Asked::NothingFree if self.inner.waiting.load(Ordering::Relaxed) >= waiting_max => {
+                Err(PostgresError::Overload(Overload::Full))
+            }
+            Asked::NothingFree => {
+                self.inner.waiting.fetch_add(1, Ordering::Relaxed);
+                let receiver = turns.line_up(home);
+                Ok(ControlFlow::Continue(Waiter { inner: &self.inner, home, receiver }))
+            }
+        }
     }
 
     async fn open(&self, home: usize, deadline: Instant) -> Result<Session, PostgresError> {
-        let place = Place { inner: &self.inner, home };
+        let place = Opening { inner: &self.inner, home };
         let opening = self.inner.open(self.inner.options.connect_timeout);
         let opened = tokio::time::timeout_at(deadline, opening).await;
         let mut connection = opened.map_err(|_| PostgresError::Timeout)??;
@@ -241,6 +283,22 @@ struct Waiter<'a> {
     receiver: oneshot::Receiver<Turn<Connection>>,
 }
 
+impl Waiter<'_> {
+    /// Waits for the turn until `late` if that is earlier than `deadline`.
+    async fn wait(
+        mut self,
+        late: Option<Instant>,
+        deadline: Instant,
+    ) -> Result<Turn<Connection>, PostgresError> {
+        let (until, over) = match late {
+            Some(late) if late < deadline => (late, PostgresError::Overload(Overload::Late)),
+            _ => (deadline, PostgresError::Timeout),
+        };
+        let turn = tokio::time::timeout_at(until, &mut self.receiver).await;
+        turn.map_err(|_elapsed| over)?.map_err(|_| PostgresError::Closed)
+    }
+}
+
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.inner.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -254,12 +312,12 @@ impl Drop for Waiter<'_> {
 }
 
 /// Leave to open a connection; dropped, somebody else may.
-struct Place<'a> {
+struct Opening<'a> {
     inner: &'a Inner,
     home: usize,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Opening<'_> {
     fn drop(&mut self) {
         self.inner.turns().lost(self.home);
     }
@@ -332,7 +390,7 @@ impl Shelf {
         let tasks = inner.tasks.clone();
         let home = connection.home;
         tasks.spawn(async move {
-            let place = Place { inner: &inner, home };
+            let place = Opening { inner: &inner, home };
             let rest = async {
                 if connection.pending > 0 {
                     canceller.cancel().await?;

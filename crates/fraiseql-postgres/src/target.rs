@@ -74,7 +74,11 @@ impl Target {
             };
         }
         if config.get_user().is_none() {
-            return Err(PostgresError::Url { reason: "there is no user name in it".to_owned() });
+            // As libpq does: a socket lets the account of that name in without a password.
+            let account = own_account();
+            config.user(account.ok_or_else(|| PostgresError::Url {
+                reason: "there is no user name in it, and this process has none".to_owned(),
+            })?);
         }
         let mut tls = Tls::new(match is_local(&config) {
             true => TlsMode::Prefer,
@@ -119,9 +123,27 @@ impl Target {
         self.config.get_ports().first().copied().unwrap_or(5432)
     }
 
+    /// Returns whether the server is on this machine: a socket, or a loopback address.
+    pub fn is_on_this_machine(&self) -> bool {
+        is_local(&self.config)
+    }
+
+    /// Returns whether the server's certificate is checked.
+    pub fn checks_certificate(&self) -> bool {
+        matches!(self.tls.mode, TlsMode::VerifyCa | TlsMode::VerifyFull)
+    }
+
     /// Returns the database's name; the user's name when none was given.
     pub fn database(&self) -> &str {
         self.config.get_dbname().unwrap_or_else(|| self.user())
+    }
+
+    /// Returns the same server's other database of that name.
+    #[must_use]
+    pub fn in_database(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.config.dbname(name);
+        other
     }
 
     /// Returns the role.
@@ -242,6 +264,18 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Returns the name of the account that this process runs as.
+fn own_account() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +289,14 @@ mod tests {
         assert_eq!(target.tls.mode, TlsMode::VerifyFull);
         let error = Target::parse("postgres://app:hunter2@db:notaport/shop").unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn without_a_user_it_is_the_account_of_the_process() {
+        let account = std::process::Command::new("id").arg("-un").output().unwrap();
+        let account = String::from_utf8(account.stdout).unwrap();
+        let target = Target::parse("postgres:///shop?host=/run/pg").unwrap();
+        assert_eq!(target.to_string(), format!("{}@/run/pg:5432/shop", account.trim()));
     }
 
     #[track_caller]

@@ -52,8 +52,8 @@ pub(crate) enum Turn<C> {
 #[derive(Debug)]
 pub(crate) enum Asked<C> {
     Now(Turn<C>),
-    /// Later. Who stops waiting hands the turn back that came meanwhile.
-    Later(oneshot::Receiver<Turn<C>>),
+    /// Nothing is free: [`Turns::line_up`] waits for a turn.
+    NothingFree,
     Closed,
 }
 
@@ -77,14 +77,20 @@ impl<C> Turns<C> {
             return Asked::Now(Turn::Opening);
         }
         let richest = self.homes.iter_mut().max_by_key(|other| other.idle.len());
-        if let Some(connection) = richest.and_then(|other| other.idle.pop()) {
-            return Asked::Now(Turn::Connection(connection));
+        match richest.and_then(|other| other.idle.pop()) {
+            Some(connection) => Asked::Now(Turn::Connection(connection)),
+            None => Asked::NothingFree,
         }
+    }
+
+    /// Takes the last place at a home's queue, right after [`Asked::NothingFree`]. Who stops waiting
+    /// hands the turn back that came meanwhile.
+    pub(crate) fn line_up(&mut self, home: usize) -> oneshot::Receiver<Turn<C>> {
         let (sender, receiver) = oneshot::channel();
         self.tickets += 1;
         let waiting = Waiting { ticket: self.tickets, sender };
         self.home(home).waiting.push_back(waiting);
-        Asked::Later(receiver)
+        receiver
     }
 
     /// Takes a connection back that is at rest; returns it when the pool is closed.
@@ -173,10 +179,8 @@ mod tests {
     }
 
     fn later(turns: &mut Turns<&'static str>, home: usize) -> oneshot::Receiver<Turn<&'static str>> {
-        match turns.ask(home) {
-            Asked::Later(receiver) => receiver,
-            other => panic!("{other:?}"),
-        }
+        assert!(matches!(turns.ask(home), Asked::NothingFree));
+        turns.line_up(home)
     }
 
     #[test]

@@ -10,13 +10,35 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use crate::backend::InFlight;
+use crate::sample::Sample;
 
 /// What is sent to a client.
 pub(crate) enum Outgoing {
-    /// Of an instance, with what counts it as open.
-    Passing(Incoming, Option<InFlight>),
+    /// From one side to the other.
+    Passing(PassingBody),
     /// Of ours.
     Own(Full<Bytes>),
+}
+
+/// A body on its way through.
+pub(crate) struct PassingBody {
+    body: Incoming,
+    /// What counts it as open.
+    open: Option<InFlight>,
+    /// What reads it along.
+    sample: Option<Box<Sample>>,
+}
+
+impl PassingBody {
+    /// Returns the body of a request.
+    pub(crate) fn of_client(body: Incoming) -> Self {
+        Self { body, open: None, sample: None }
+    }
+
+    /// Returns the body of an answer, which counts as open until it has ended.
+    pub(crate) fn of_instance(body: Incoming, open: InFlight, sample: Option<Box<Sample>>) -> Self {
+        Self { body, open: Some(open), sample }
+    }
 }
 
 impl Outgoing {
@@ -38,10 +60,15 @@ impl Body for Outgoing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
-            Self::Passing(body, open) => {
+            Self::Passing(PassingBody { body, open, sample }) => {
                 let polled = Pin::new(body).poll_frame(context);
+                if let (Some(sample), Poll::Ready(Some(Ok(frame)))) = (sample.as_mut(), &polled)
+                    && let Some(piece) = frame.data_ref()
+                {
+                    sample.see(piece);
+                }
                 if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-                    drop(open.take());
+                    drop((open.take(), sample.take()));
                 }
                 polled
             }
@@ -51,14 +78,14 @@ impl Body for Outgoing {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Passing(body, _) => body.is_end_stream(),
+            Self::Passing(passing) => passing.body.is_end_stream(),
             Self::Own(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Passing(body, _) => body.size_hint(),
+            Self::Passing(passing) => passing.body.size_hint(),
             Self::Own(body) => body.size_hint(),
         }
     }

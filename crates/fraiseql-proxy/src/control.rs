@@ -137,6 +137,7 @@ fn state(shared: &Shared) -> ProxyState {
             release: arm.release.clone(),
             health: slot.health(),
             in_flight: slot.in_flight.load(Ordering::Acquire),
+            streams: slot.streams.load(Ordering::Acquire),
         })
     });
     ProxyState {

@@ -72,6 +72,13 @@ impl ArmCounter {
         self.requests.fetch_add(1, Ordering::Release);
     }
 
+    /// Counts an answer as bad after all, when `failed`, whose instance had told otherwise.
+    pub(crate) fn correct(&self, failed: bool) {
+        if failed {
+            self.graphql_failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn snapshot(&self) -> ArmCounts {
         let requests = self.requests.load(Ordering::Acquire);
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed).min(requests);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fraiseql_model::errors::{self, ErrorCode};
 use fraiseql_model::traffic::Stamp;
+use fraiseql_net::TlsFault;
 use thiserror::Error;
 
 /// What went wrong.
@@ -46,6 +47,9 @@ pub enum ProxyError {
         /// The stamp that holds.
         highest: Stamp,
     },
+    /// Certificate and key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// A rollback without a release to go back to.
     #[error("roll back: no earlier release is kept")]
     NothingBefore,
@@ -67,6 +71,7 @@ impl ProxyError {
                 &errors::NET_PORT_TAKEN
             }
             Self::Listen { .. } => &errors::NET_BIND,
+            Self::Tls(_) => &errors::NET_TLS,
             Self::File { .. } => &errors::IO_WRITE,
             Self::Contradiction { .. } => &errors::PXY_CONTRADICTION,
             Self::Stale { .. } => &errors::PXY_STALE,
@@ -84,6 +89,7 @@ impl ProxyError {
                     address.port()
                 )
             }
+            Self::Tls(fault) => fault.hint(),
             Self::File { path, .. } => format!("check who owns {} and its permissions", path.display()),
             Self::Contradiction { .. } => "this is a fault of the control plane: keep its log".to_owned(),
             Self::Stale { .. } => "another agent has taken over: stop this one".to_owned(),

@@ -9,22 +9,24 @@ use bytes::Bytes;
 use fraiseql_model::traffic::TrafficGate;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, UPGRADE};
+use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, UPGRADE};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper_util::client::legacy::Error as ClientError;
 
 use crate::backend::{BackendSlot, InFlight};
-use crate::body::{Outgoing, refusal};
+use crate::body::{Outgoing, PassingBody, refusal};
 use crate::choose::{spread, sticky};
 use crate::counts::{ArmCounter, RequestEnd};
 use crate::headers::{ERRORS, end_hop, introduce, sticky_key, wants_upgrade};
 use crate::observe::ProxyEvent;
+use crate::sample::{Sample, is_sampled};
 use crate::server::Shared;
 use crate::table::{Table, TableArm, short};
 use crate::tunnel;
 
 /// Asks an instance to tell how many internal errors are in its answer.
 const REPORT: HeaderName = HeaderName::from_static("x-fraiseql-report");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most instances that one request is tried on.
 const ATTEMPTS_MAX: usize = 3;
 /// Bodies up to this size are held, so that they can be sent again to another instance.
@@ -47,6 +49,8 @@ struct Answered {
     response: Response<Incoming>,
     slot: Arc<BackendSlot>,
     open: InFlight,
+    /// It is to be read along.
+    sampled: bool,
 }
 
 /// Answers a request.
@@ -127,12 +131,13 @@ async fn to_release(
     let started = Instant::now();
     let upgrading = wants_upgrade(request.headers()) && request.version() == Version::HTTP_11;
     let client = upgrading.then(|| hyper::upgrade::on(&mut request));
-    let asked = Asked { path: request.uri().path().to_owned(), method: request.method().clone(), started };
+    let asked =
+        Asked { path: request.uri().path().to_owned(), method: request.method().clone(), peer, started };
     let mut outbound = match outbound(shared, request, peer, upgrading).await {
         Ok(outbound) => outbound,
         Err(refused) => return refused,
     };
-    match outbound.send(shared, arm).await {
+    match outbound.send(shared, table, arm).await {
         Ok(answered) => asked.answer(shared, arm, answered, client),
         Err(unanswered) => {
             let refused = unanswered.refuse(shared, arm, started.elapsed());
@@ -142,7 +147,7 @@ async fn to_release(
                 shared.own(refused.status());
                 return refused;
             };
-            match outbound.send(shared, stable).await {
+            match outbound.send(shared, table, stable).await {
                 Ok(answered) => asked.answer(shared, stable, answered, client),
                 Err(_) => {
                     shared.own(refused.status());
@@ -173,6 +178,7 @@ impl Drop for Busy {
 struct Asked {
     path: String,
     method: Method,
+    peer: IpAddr,
     started: Instant,
 }
 
@@ -181,7 +187,7 @@ impl Asked {
         &self,
         shared: &Arc<Shared>,
         arm: &TableArm,
-        Answered { response, slot, open }: Answered,
+        Answered { response, slot, open, sampled }: Answered,
         client: Option<hyper::upgrade::OnUpgrade>,
     ) -> Response<Outgoing> {
         let (status, duration) = (response.status().as_u16(), self.started.elapsed());
@@ -193,9 +199,15 @@ impl Asked {
             method: self.method.as_str(),
             path: &self.path,
             status,
+            peer: self.peer,
+            request_id: response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()),
             duration,
         });
-        inbound(shared, response, (&slot, open), client)
+        let sample = match sampled {
+            true => Sample::begin(response.headers(), graphql_errors, &arm.counter, &slot),
+            false => None,
+        };
+        inbound(shared, response, (&slot, open, sample), client)
     }
 }
 
@@ -245,7 +257,7 @@ async fn outbound(
     }
     let protocol = headers.get(UPGRADE).cloned();
     end_hop(&mut headers);
-    introduce(&mut headers, peer, &shared.options.trusted_proxies, false);
+    introduce(&mut headers, peer, &shared.options.trusted_proxies, shared.tls.is_some());
     headers.insert(REPORT, HeaderValue::from_static("errors"));
     if upgrading && let Some(protocol) = protocol {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -282,7 +294,7 @@ async fn outbound(
 
 impl Outbound {
     /// Sends it to an instance of a release, and to another one when nothing can have happened yet.
-    async fn send(&mut self, shared: &Shared, arm: &TableArm) -> Result<Answered, Unanswered> {
+    async fn send(&mut self, shared: &Shared, table: &Table, arm: &TableArm) -> Result<Answered, Unanswered> {
         let _busy = Busy::new(arm);
         let mut tried: Vec<Arc<BackendSlot>> = Vec::new();
         let mut last = Unanswered::NotSent("the release has no instance".to_owned());
@@ -290,8 +302,15 @@ impl Outbound {
             let Some(slot) = arm.pick(&tried) else { return Err(last) };
             let Some(body) = self.body() else { return Err(last) };
             let open = InFlight::new(&slot);
-            match self.attempt(shared, &slot, body).await {
-                Ok(response) => return Ok(Answered { response, slot, open }),
+            let sampled = is_sampled(&slot, shared.samples.fetch_add(1, Ordering::Relaxed));
+            let attempt = self.attempt(shared, &slot, body, sampled);
+            let hung = self.given_up(table, arm, &slot);
+            let outcome = tokio::select! {
+                outcome = attempt => outcome,
+                () = hung => Err(Unanswered::Broken("it hangs".to_owned())),
+            };
+            match outcome {
+                Ok(response) => return Ok(Answered { response, slot, open, sampled }),
                 Err(unanswered) => {
                     if let Unanswered::NotSent(reason) | Unanswered::Broken(reason) = &unanswered
                         && slot.doubt()
@@ -310,6 +329,19 @@ impl Outbound {
         Err(last)
     }
 
+    /// Resolves when the instance does not answer probes any more, the request may be asked of another
+    /// one, and there is one.
+    async fn given_up(&self, table: &Table, arm: &TableArm, slot: &Arc<BackendSlot>) {
+        loop {
+            slot.hung.notified().await;
+            let stable = table.arms.last().filter(|stable| stable.release != arm.release);
+            let others = arm.has_ready_beside(slot) || stable.is_some_and(|arm| arm.has_ready_beside(slot));
+            if others && self.is_safe() {
+                return;
+            }
+        }
+    }
+
     /// Returns true when it can only read, so that it may happen twice.
     fn is_safe(&self) -> bool {
         match self.method {
@@ -322,7 +354,7 @@ impl Outbound {
     fn body(&mut self) -> Option<Outgoing> {
         match &self.held {
             Some(bytes) => Some(Outgoing::Own(Full::new(bytes.clone()))),
-            None => self.streamed.take().map(|body| Outgoing::Passing(body, None)),
+            None => self.streamed.take().map(|body| Outgoing::Passing(PassingBody::of_client(body))),
         }
     }
 
@@ -331,6 +363,7 @@ impl Outbound {
         shared: &Shared,
         slot: &BackendSlot,
         body: Outgoing,
+        sampled: bool,
     ) -> Result<Response<Incoming>, Unanswered> {
         let uri = format!("http://{}{}", slot.address, self.path_and_query);
         let uri: Uri =
@@ -339,6 +372,9 @@ impl Outbound {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.clone();
+        if sampled {
+            request.headers_mut().remove(ACCEPT_ENCODING);
+        }
         match tokio::time::timeout(shared.options.answer_timeout, shared.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) if error.is_connect() => Err(Unanswered::NotSent(chain(&error))),
@@ -393,14 +429,19 @@ fn is_certainly_query(body: &[u8]) -> bool {
 fn inbound(
     shared: &Arc<Shared>,
     mut response: Response<Incoming>,
-    (slot, open): (&Arc<BackendSlot>, InFlight),
+    (slot, open, sample): (&Arc<BackendSlot>, InFlight, Option<Box<Sample>>),
     client: Option<hyper::upgrade::OnUpgrade>,
 ) -> Response<Outgoing> {
     response.headers_mut().remove(ERRORS);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let instance = hyper::upgrade::on(&mut response);
         if let Some(client) = client {
-            drop(shared.tasks.spawn(tunnel::run(Arc::clone(shared), client, instance, InFlight::new(slot))));
+            drop(shared.tasks.spawn(tunnel::run(
+                Arc::clone(shared),
+                client,
+                instance,
+                InFlight::stream(slot),
+            )));
         }
         let (parts, _body) = response.into_parts();
         return Response::from_parts(parts, Outgoing::empty());
@@ -408,7 +449,10 @@ fn inbound(
     end_hop(response.headers_mut());
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
-    Response::from_parts(parts, Outgoing::Passing(body, Some(open)))
+    let kind = parts.headers.get(hyper::header::CONTENT_TYPE);
+    let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let open = if is_stream { InFlight::stream(slot) } else { open };
+    Response::from_parts(parts, Outgoing::Passing(PassingBody::of_instance(body, open, sample)))
 }
 
 fn chain(error: &ClientError) -> String {

@@ -68,9 +68,12 @@ async fn look_at(shared: &Shared, slot: &BackendSlot) -> bool {
     let (ready, reason) = match &found {
         Ok((StatusCode::OK, _)) => (true, String::new()),
         Ok((status, body)) => (false, format!("it answers {status}: {}", String::from_utf8_lossy(body))),
-        Err(reason) => (false, reason.clone()),
+        Err(silence) => (false, silence.reason.clone()),
     };
     if slot.probed(ready) {
+        if found.as_ref().is_err_and(|silence| silence.timed_out) {
+            slot.hung.notify_waiters();
+        }
         shared.observer.observe(&ProxyEvent::HealthChanged { backend: &slot.name, ready, reason: &reason });
     }
     if let Ok((_, body)) = ask(shared, slot, "/health").await {
@@ -80,26 +83,36 @@ async fn look_at(shared: &Shared, slot: &BackendSlot) -> bool {
     ready
 }
 
+/// Why a probe got no answer.
+#[derive(Debug)]
+pub(crate) struct Silence {
+    timed_out: bool,
+    reason: String,
+}
+
 /// Asks an instance; fails with a reason when it does not answer in time.
 pub(crate) async fn ask(
     shared: &Shared,
     slot: &BackendSlot,
     path: &str,
-) -> Result<(StatusCode, Bytes), String> {
-    let uri: Uri = format!("http://{}{path}", slot.address).parse().map_err(|_| "no address".to_owned())?;
+) -> Result<(StatusCode, Bytes), Silence> {
+    let broken = |reason: String| Silence { timed_out: false, reason };
+    let uri: Uri =
+        format!("http://{}{path}", slot.address).parse().map_err(|_| broken("no address".to_owned()))?;
     let asking = async {
         let mut request = Request::new(Outgoing::empty());
         *request.uri_mut() = uri;
-        let response = shared.probing.request(request).await.map_err(|error| error.to_string())?;
+        let response = shared.probing.request(request).await.map_err(|error| broken(error.to_string()))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), shared.options.metrics_bytes_max.max(HEALTH_BYTES_MAX));
-        let body = body.collect().await.map_err(|error| error.to_string())?;
+        let body = body.collect().await.map_err(|error| broken(error.to_string()))?;
         Ok((status, body.to_bytes()))
     };
     match tokio::time::timeout(shared.options.probe_timeout, asking).await {
         Ok(asked) => asked,
         Err(_elapsed) => {
-            Err(format!("it does not answer within {} ms", shared.options.probe_timeout.as_millis()))
+            let limit_ms = shared.options.probe_timeout.as_millis();
+            Err(Silence { timed_out: true, reason: format!("it does not answer within {limit_ms} ms") })
         }
     }
 }

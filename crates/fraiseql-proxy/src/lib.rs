@@ -14,6 +14,8 @@ mod forward;
 mod headers;
 mod health;
 mod observe;
+mod release_metrics;
+mod sample;
 mod server;
 mod store;
 mod table;

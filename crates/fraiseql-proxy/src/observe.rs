@@ -1,9 +1,10 @@
 //! What happens in the proxy, told to whoever writes it down.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fraiseql_model::traffic::{GenerationOrigin, Stamp};
+use fraiseql_net::CertificateNews;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub enum ProxyEvent<'e> {
     Listening {
         /// Where.
         address: SocketAddr,
+        /// By TLS.
+        secure: bool,
     },
     /// Other weights hold from now on.
     Applied {
@@ -53,6 +56,10 @@ pub enum ProxyEvent<'e> {
         path: &'e str,
         /// The status.
         status: u16,
+        /// The client, or the proxy in front of us.
+        peer: IpAddr,
+        /// The identifier that the instance has given to the request.
+        request_id: Option<&'e str>,
         /// Until the head of the answer.
         duration: Duration,
     },
@@ -60,6 +67,11 @@ pub enum ProxyEvent<'e> {
     AcceptFailed {
         /// Why.
         error: &'e std::io::Error,
+    },
+    /// Something became of the certificate.
+    Certificate {
+        /// What.
+        news: CertificateNews<'e>,
     },
     /// What was counted, or what holds, could not be written down.
     NotWritten {

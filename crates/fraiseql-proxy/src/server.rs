@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fraiseql_net::{CertificateNews, ListenerTls, TlsOptions};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::client::legacy::Client;
@@ -32,11 +33,14 @@ use crate::error::{ProxyError, file};
 use crate::forward;
 use crate::health;
 use crate::observe::{ProxyEvent, ProxyObserver};
+use crate::release_metrics;
 use crate::store::Store;
 use crate::traffic::Traffic;
 
 /// How long the head of a request may take, and how long a connection may idle between requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may take to come to speak TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 /// Requests at a time on one connection of HTTP/2.
@@ -66,6 +70,8 @@ pub struct ProxyOptions {
     pub address: SocketAddr,
     /// A socket that listens already, from a supervisor or from the proxy that is replaced.
     pub listener: Option<StdListener>,
+    /// Speaks TLS.
+    pub tls: Option<TlsOptions>,
     /// Where it keeps what holds.
     pub state: PathBuf,
     /// The control socket.
@@ -105,12 +111,15 @@ pub struct ProxyReport {
 pub(crate) struct Shared {
     pub(crate) options: Fixed,
     pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<ListenerTls>,
     pub(crate) traffic: Traffic,
     pub(crate) client: Client<HttpConnector, Outgoing>,
     /// For probes, which always open a new connection: that is what they are to find out.
     pub(crate) probing: Client<HttpConnector, Outgoing>,
     pub(crate) observer: Arc<dyn ProxyObserver>,
     pub(crate) numbers: AtomicU64,
+    /// Attempts so far, of which some are read along.
+    pub(crate) samples: AtomicU64,
     pub(crate) waiting: Semaphore,
     pub(crate) started: Instant,
     pub(crate) tasks: TaskTracker,
@@ -159,6 +168,7 @@ impl Proxy {
     /// Fails when what lies there is damaged, and when the address or the socket cannot be had.
     pub fn bind(options: ProxyOptions) -> Result<Self, ProxyError> {
         let ProxyOptions { address, listener, state, control, observer, drain_timeout, .. } = options;
+        let tls = options.tls.map(ListenerTls::load).transpose()?;
         let traffic = Traffic::resume(Store::open(&state)?, Arc::clone(&observer))?;
         let failed = |source| ProxyError::Listen { address, source };
         let listener = match listener {
@@ -184,11 +194,13 @@ impl Proxy {
                 metrics_bytes_max: options.metrics_bytes_max,
             },
             address,
+            tls,
             traffic,
             client: client(Some(IDLE_TIMEOUT)),
             probing: client(None),
             observer,
             numbers: AtomicU64::new(0),
+            samples: AtomicU64::new(0),
             waiting: Semaphore::new(WAITING_MAX),
             started: Instant::now(),
             tasks: TaskTracker::new(),
@@ -215,6 +227,13 @@ impl Proxy {
         cloned.map(Into::into).map_err(|source| ProxyError::Listen { address, source })
     }
 
+    /// Looks at the files of the certificate at once.
+    pub fn look_at_certificate(&self) {
+        if let Some(tls) = &self.shared.tls {
+            tls.look();
+        }
+    }
+
     /// Returns what tells that somebody has asked over the control socket for a program in our place:
     /// the one at a path, or the one that is where we came from. There once.
     pub fn replacements(&mut self) -> Option<mpsc::Receiver<Option<PathBuf>>> {
@@ -230,7 +249,9 @@ impl Proxy {
     /// running requests may finish, open sockets are cut off at the end of the drain timeout.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> ProxyReport {
         let Self { shared, listener, control, drain_timeout, .. } = self;
-        shared.observer.observe(&ProxyEvent::Listening { address: shared.address });
+        shared
+            .observer
+            .observe(&ProxyEvent::Listening { address: shared.address, secure: shared.tls.is_some() });
         let connections = TaskTracker::new();
         let open = Arc::new(AtomicUsize::new(0));
         {
@@ -240,6 +261,7 @@ impl Proxy {
                     health::watch(Arc::clone(&shared)),
                     shared.traffic.watch_lease(),
                     keep_counts(&shared),
+                    watch_certificate(&shared),
                 )
             };
             tokio::select! {
@@ -261,6 +283,12 @@ impl Proxy {
         tokio::join!(connections.wait(), shared.tasks.wait());
         ProxyReport { finished: draining.saturating_sub(cut), cut }
     }
+}
+
+async fn watch_certificate(shared: &Shared) {
+    let Some(tls) = &shared.tls else { return };
+    let tell = |news: CertificateNews<'_>| shared.observer.observe(&ProxyEvent::Certificate { news });
+    tls.watch(tell).await;
 }
 
 async fn keep_counts(shared: &Shared) {
@@ -302,6 +330,12 @@ async fn converse(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
     if stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive)).is_err() {
         return;
     }
+    let shaking = tokio::time::timeout(HANDSHAKE_TIMEOUT, fraiseql_net::accept(shared.tls.as_ref(), stream));
+    let shaken = tokio::select! {
+        shaken = shaking => shaken,
+        () = shared.cut.cancelled() => return,
+    };
+    let Ok(Ok(stream)) = shaken else { return };
     let multiplexed = Arc::new(AtomicBool::new(false));
     let service = {
         let (shared, multiplexed) = (Arc::clone(&shared), Arc::clone(&multiplexed));
@@ -364,6 +398,11 @@ async fn route(shared: &Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -
         }
         _ => forward::respond(shared, request, peer).await,
     };
+    if let Some(seconds) = shared.tls.as_ref().map(ListenerTls::hsts_s).filter(|seconds| *seconds > 0)
+        && let Ok(value) = HeaderValue::from_str(&format!("max-age={seconds}"))
+    {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value);
+    }
     if version < Version::HTTP_2 && shared.soon.is_cancelled() {
         // A client that keeps its connection comes back on another one, to our successor.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -385,7 +424,11 @@ async fn metrics(shared: &Arc<Shared>) -> Response<Outgoing> {
         aggregate.take(&slot.name, page.as_deref());
     }
     aggregate.keep(&slots.iter().map(|slot| slot.name.as_str()).collect());
-    let mut response = Response::new(Outgoing::text(aggregate.page(&own_failures(&shared.own))));
+    let mut page = aggregate.page(&own_failures(&shared.own));
+    if let Some(table) = shared.traffic.table() {
+        page.push_str(&release_metrics::page(&table, &shared.traffic.counts.snapshot()));
+    }
+    let mut response = Response::new(Outgoing::text(page));
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
     response

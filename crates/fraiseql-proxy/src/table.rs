@@ -93,6 +93,12 @@ pub(crate) fn short(release: &str) -> &str {
 }
 
 impl TableArm {
+    /// Returns true when another instance than that one is ready.
+    pub(crate) fn has_ready_beside(&self, slot: &Arc<BackendSlot>) -> bool {
+        let is_other = |other: &&Arc<BackendSlot>| !Arc::ptr_eq(other, slot);
+        self.serving().filter(is_other).any(|other| other.health() == BackendHealth::Ready)
+    }
+
     fn has_ready(&self) -> bool {
         self.backends.iter().any(|(slot, draining)| !draining && slot.health() == BackendHealth::Ready)
     }
@@ -111,7 +117,7 @@ impl TableArm {
                 BackendHealth::Unknown => 1,
                 BackendHealth::Ejected => 2,
             };
-            (order, slot.in_flight.load(Ordering::Relaxed))
+            (order, slot.in_flight.load(Ordering::Relaxed) + slot.streams.load(Ordering::Relaxed))
         };
         candidates.min_by_key(|(slot, _)| rank(slot)).map(|(slot, _)| Arc::clone(slot))
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use fraiseql_model::errors::{self, ErrorCode};
-use fraiseql_model::traffic::TrafficGate;
+use fraiseql_model::traffic::{Sticky, TrafficGate};
+use fraiseql_model::traffic_driver::TrafficDriver;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
@@ -40,6 +41,8 @@ pub enum Command {
         /// Which of these.
         gate: TrafficGate,
     },
+    /// Refuse mutations, and let everything else through.
+    ReadOnly,
 }
 
 /// Why a command cannot be followed.
@@ -72,6 +75,14 @@ pub enum CommandError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Whoever shares out traffic cannot do it.
+    #[error("move traffic with {driver}: it cannot do this: {lacks}")]
+    Lacks {
+        /// Who.
+        driver: &'static str,
+        /// What it would have to do.
+        lacks: String,
+    },
     /// Nothing is under way.
     #[error("{wanted}: no rollout is under way")]
     NothingUnderWay {
@@ -98,6 +109,7 @@ impl CommandError {
             Self::RolledBackBefore { .. } => &errors::DEP_AGAIN,
             Self::Policy { .. } => &errors::DEP_POLICY,
             Self::NothingUnderWay { .. } | Self::Returning { .. } => &errors::DEP_NOTHING,
+            Self::Lacks { .. } => &errors::PXY_DRIVER_LACKS,
             Self::NothingBefore => &errors::PXY_NOTHING_BEFORE,
         }
     }
@@ -114,6 +126,11 @@ impl CommandError {
             }
             Self::Policy { .. } => "for example `--strategy canary --steps 5,25,100`".to_owned(),
             Self::NothingUnderWay { .. } | Self::Returning { .. } => "look with `fraiseql status`".to_owned(),
+            Self::Lacks { .. } => {
+                "use the built-in proxy, or a plan without it: `fraiseql deploy --strategy blue-green`, or \
+                 `--no-lease` when shares may outlive an agent that is gone"
+                    .to_owned()
+            }
             Self::NothingBefore => {
                 "deploy the release that shall serve: `fraiseql deploy --release ID --strategy blue-green`".to_owned()
             }
@@ -122,6 +139,25 @@ impl CommandError {
 }
 
 impl Command {
+    /// Fails when it needs what the one who shares out traffic cannot do.
+    pub(crate) fn check_driver(
+        &self,
+        service: &Service,
+        sticky: &Sticky,
+        driver: &TrafficDriver,
+    ) -> Result<(), CommandError> {
+        let needs = match self {
+            Self::Deploy { policy, .. } => policy.needs(service.stable.is_some(), sticky),
+            Self::Gate { gate } => gate.needs().to_vec(),
+            _ => Vec::new(),
+        };
+        let lacks: Vec<String> = driver.lacks(&needs).iter().map(ToString::to_string).collect();
+        match lacks.is_empty() {
+            true => Ok(()),
+            false => Err(CommandError::Lacks { driver: driver.name, lacks: lacks.join(", ") }),
+        }
+    }
+
     /// Returns what follows from it; `id` is for a rollout that begins.
     ///
     /// # Errors
@@ -179,7 +215,12 @@ impl Command {
                     TrafficGate::Paused { .. } => "requests wait",
                     TrafficGate::Closed { .. } => "requests are refused",
                 };
-                Ok(changed(Service { gate: gate.clone(), ..service.clone() }, name))
+                let service = Service { gate: gate.clone(), read_only: false, ..service.clone() };
+                Ok(changed(service, name))
+            }
+            Self::ReadOnly => {
+                let service = Service { gate: TrafficGate::Open, read_only: true, ..service.clone() };
+                Ok(changed(service, "mutations are refused"))
             }
         }
     }

@@ -133,7 +133,7 @@ impl Deciding<'_> {
                 Some(self.go_back(Reason::NeverReady { said: new.said }, step, stage))
             }
             Stage::Grow => None,
-            Stage::Gates => self.gates(step),
+            Stage::Prepare | Stage::Gates => self.gates(step, stage),
             Stage::Shift => (taken && self.seen.counts.is_some()).then(|| self.next(step, stage)),
             Stage::Drain => {
                 let drained = traffic.is_some_and(|traffic| traffic.is_ours && traffic.draining == 0);
@@ -147,14 +147,14 @@ impl Deciding<'_> {
         }
     }
 
-    fn gates(&self, step: usize) -> Option<Transition> {
+    fn gates(&self, step: usize, stage: Stage) -> Option<Transition> {
         let gates = &self.rollout.gates;
         if let Some((name, state)) = gates.iter().find(|(_, state)| state.outcome == GateOutcome::Failed) {
             let reason = Reason::Gate { name: name.clone(), evidence: state.evidence.clone() };
-            return Some(self.go_back(reason, step, Stage::Gates));
+            return Some(self.go_back(reason, step, stage));
         }
-        let all = self.rollout.policy.gates.iter().all(|name| gates.contains_key(name));
-        (all && self.rollout.hold.is_none()).then(|| self.next(step, Stage::Gates))
+        let all = self.rollout.next_gate().is_none();
+        (all && self.rollout.hold.is_none()).then(|| self.next(step, stage))
     }
 
     fn watch(&self, step: usize, waited: u64) -> Option<Transition> {

@@ -9,13 +9,14 @@ use fraiseql_flow::{FlowError, FlowId, Journal};
 use fraiseql_model::traffic::{
     Arm, ArmCounts, Backend, GENERATION_FORMAT, Generation, GenerationOrigin, ProxyState, Stamp, Sticky,
 };
+use fraiseql_model::traffic_driver::{BUILT_IN_PROXY, TrafficDriver};
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::command::{Command, CommandError};
 use crate::decide::{Transition, decide};
 use crate::observe::{InstancesSeen, Observation, TrafficSeen};
-use crate::state::{GateState, Phase, SERVICE_FORMAT, Service, Stage};
+use crate::state::{GateState, Phase, Rollout, SERVICE_FORMAT, Service};
 use crate::wanted::{Wanted, WantedTraffic, wanted};
 
 /// The most changes of one tick: more would be a circle.
@@ -49,8 +50,21 @@ pub trait Traffic {
 
 /// What must be passed before traffic.
 pub trait Gates {
-    /// Looks at one for a release that runs at these places.
-    fn run(&mut self, name: &str, release: &str, at: &[Backend]) -> impl Future<Output = GateState> + Send;
+    /// Looks at one for the new release of a rollout, whose instances run at these places.
+    ///
+    /// Asked again and again for as long as it is at work, and soon answered: a controller that waits
+    /// looks after nothing. Its work may be done twice when the controller dies meanwhile.
+    fn run(&mut self, name: &str, rollout: &Rollout, at: &[Backend])
+    -> impl Future<Output = GateLook> + Send;
+}
+
+/// What a look at a gate has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateLook {
+    /// It is at work: how far, in words.
+    Busy(String),
+    /// What has come of it.
+    Done(GateState),
 }
 
 /// Why traffic was not moved.
@@ -94,6 +108,8 @@ pub struct Tick {
     pub faults: Vec<String>,
     /// What was seen.
     pub seen: Observation,
+    /// The gate that is at work, and how far it is.
+    pub busy: Option<(String, String)>,
 }
 
 /// The one who acts.
@@ -103,9 +119,26 @@ pub struct Executor {
     flow: FlowId,
     service: Service,
     sticky: Sticky,
+    driver: TrafficDriver,
     /// The last stamp of this epoch.
     number: u64,
     renewed_ms: u64,
+}
+
+/// Returns the service that a journal knows, and where; `None` before there was one.
+fn service_of(journal: &Journal) -> Result<Option<(FlowId, Service)>, ExecutorError> {
+    let Some(flow) = journal.open_flows(SERVICE)?.into_iter().next() else { return Ok(None) };
+    let broken = |reason: String| ExecutorError::State { reason };
+    let service: Service = serde_json::from_value(flow.state).map_err(|error| broken(error.to_string()))?;
+    if service.format == 0 || service.format > SERVICE_FORMAT {
+        return Err(broken(format!("its format {} is newer than this program", service.format)));
+    }
+    Ok(Some((flow.id, service)))
+}
+
+/// Returns what a service is doing, as its journal has it; `None` before there was one. Changes nothing.
+pub fn read_service(journal: &Journal) -> Result<Option<Service>, ExecutorError> {
+    Ok(service_of(journal)?.map(|(_, service)| service))
 }
 
 impl Executor {
@@ -118,25 +151,23 @@ impl Executor {
         sticky: Sticky,
         now_ms: u64,
     ) -> Result<Self, ExecutorError> {
-        let found = journal.open_flows(SERVICE)?.into_iter().next();
-        let (flow, service) = match found {
-            Some(flow) => {
-                let broken = |reason: String| ExecutorError::State { reason };
-                let service: Service =
-                    serde_json::from_value(flow.state).map_err(|error| broken(error.to_string()))?;
-                if service.format == 0 || service.format > SERVICE_FORMAT {
-                    return Err(broken(format!("its format {} is newer than this program", service.format)));
-                }
-                (flow.id, service)
-            }
+        let (flow, service) = match service_of(&journal)? {
+            Some((flow, service)) => (flow, Service { format: SERVICE_FORMAT, ..service }),
             None => {
                 let service = Service::new(instances);
                 (journal.begin(SERVICE, SERVICE, &json!(service), now_ms)?, service)
             }
         };
-        let executor = Self { journal, flow, service, sticky, number: 0, renewed_ms: 0 };
+        let driver = BUILT_IN_PROXY;
+        let executor = Self { journal, flow, service, sticky, driver, number: 0, renewed_ms: 0 };
         executor.close_orphans(now_ms)?;
         Ok(executor)
+    }
+
+    /// Returns one whose traffic is shared out by another driver than the built-in proxy: what that
+    /// cannot do is refused.
+    pub fn with_driver(self, driver: TrafficDriver) -> Self {
+        Self { driver, ..self }
     }
 
     /// Ends rollouts that the state does not know any more: it was written first.
@@ -173,7 +204,8 @@ impl Executor {
         now_ms: u64,
     ) -> Result<Result<(), CommandError>, ExecutorError> {
         // Tried first, so that a command that is refused leaves no trace.
-        if let Err(refused) = command.apply(&self.service, 0, now_ms) {
+        let able = command.check_driver(&self.service, &self.sticky, &self.driver);
+        if let Err(refused) = able.and_then(|()| command.apply(&self.service, 0, now_ms)) {
             return Ok(Err(refused));
         }
         let subject = match command {
@@ -215,7 +247,7 @@ impl Executor {
             self.act(fleet, traffic, &mut tick, now_ms).await?;
         }
         self.act(fleet, traffic, &mut tick, now_ms).await?;
-        self.pass_gates(fleet, gates, now_ms).await?;
+        tick.busy = self.pass_gates(fleet, gates, now_ms).await?;
         Ok(tick)
     }
 
@@ -367,27 +399,27 @@ impl Executor {
         }
     }
 
-    /// Looks at the next gate that nobody has looked at.
+    /// Looks at the next gate that nobody has looked at; returns it when it is at work.
     async fn pass_gates(
         &mut self,
         fleet: &mut (impl Fleet + Send),
         gates: &mut (impl Gates + Send),
         now_ms: u64,
-    ) -> Result<(), ExecutorError> {
-        let Some(rollout) = &self.service.rollout else { return Ok(()) };
-        if !matches!(rollout.phase, Phase::Going { stage: Stage::Gates, .. }) {
-            return Ok(());
-        }
-        let unseen = rollout.policy.gates.iter().find(|name| !rollout.gates.contains_key(*name)).cloned();
-        let (Some(name), release) = (unseen, rollout.new.clone()) else { return Ok(()) };
-        let state = gates.run(&name, &release, &fleet.backends(&release)).await;
+    ) -> Result<Option<(String, String)>, ExecutorError> {
+        let Some(rollout) = &self.service.rollout else { return Ok(None) };
+        let Some(name) = rollout.next_gate().map(str::to_owned) else { return Ok(None) };
+        let state = match gates.run(&name, rollout, &fleet.backends(&rollout.new)).await {
+            GateLook::Busy(said) => return Ok(Some((name, said))),
+            GateLook::Done(state) => state,
+        };
         let mut service = self.service.clone();
         if let Some(rollout) = &mut service.rollout {
             rollout.gates.insert(name.clone(), state.clone());
         }
         let change =
             Transition { service, name: format!("gate {name}"), evidence: json!(state), ended: None };
-        self.take(change, now_ms)
+        self.take(change, now_ms)?;
+        Ok(None)
     }
 }
 

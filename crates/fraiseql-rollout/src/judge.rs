@@ -7,7 +7,7 @@
 //!   h = r w / (r w + 1 - w) at most, when w of the requests are the canary's and it fails at most r
 //!   times as often. The evidence is the likelihood ratio against a mixture of worse releases: always
 //!   valid, so it may be looked at after every request (Ville's inequality; Lindon and Malek,
-//!   arXiv 2011.03567).
+//!   arXiv 2011.03567). Slow requests are not independent of each other: their evidence is weighed less.
 //! - *Absolute*, which does not need another release: a mixture of likelihood ratios against "at most so
 //!   many of the requests are bad".
 //! - *Promotion* is a test of its own: enough requests, of which few enough were bad, to exclude more
@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 const RATIOS: [f64; 6] = [3.0, 5.0, 10.0, 20.0, 50.0, 200.0];
 /// How often the releases fail that the absolute test looks for.
 const RATES: [f64; 6] = [0.08, 0.15, 0.3, 0.5, 0.8, 0.99];
+/// Slow requests come together, since one stall of the machine slows down all that run then: so many of them
+/// count as one. A good release was blamed for a stall of a second without it.
+const SLOW_CLUMP: f64 = 3.0;
 /// How many requests of the old release make a p99.
 const BASELINE_MIN: u64 = 200;
 
@@ -145,7 +148,7 @@ pub fn judge(policy: &JudgePolicy, new: &ArmCounts, old: &ArmCounts, learnt: &[f
         return Judgement::Bad(evidence(BlameKind::Limit, bad_new, bad_old, limit));
     }
     if let Some((slow_new, slow_old)) = slow(new, old) {
-        let log_e = mixed(&self::relative(policy.ratio_max, slow_new, slow_old, &[]));
+        let log_e = mixed(&self::relative(policy.ratio_max, slow_new, slow_old, &[])) / SLOW_CLUMP;
         if log_e >= alarm {
             return Judgement::Bad(evidence(BlameKind::Latency, slow_new, slow_old, log_e));
         }

@@ -14,7 +14,9 @@ mod wanted;
 
 pub use command::{Command, CommandError};
 pub use decide::{Transition, decide};
-pub use execute::{Executor, ExecutorError, Fleet, Gates, Tick, Traffic, TrafficFault};
+pub use execute::{
+    Executor, ExecutorError, Fleet, GateLook, Gates, Tick, Traffic, TrafficFault, read_service,
+};
 pub use judge::{Blame, BlameKind, JudgePolicy, Judgement, Tally, judge};
 pub use observe::{InstancesSeen, Observation, TrafficSeen};
 pub use policy::{Policy, Route, Step, Strategy};

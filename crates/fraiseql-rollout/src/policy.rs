@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use fraiseql_model::traffic::Sticky;
+use fraiseql_model::traffic_driver::TrafficNeed;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::JudgePolicy;
@@ -56,10 +58,13 @@ pub struct Policy {
     pub blind_ms: u64,
     /// How long the stable release is watched after a rollback.
     pub after_ms: u64,
-    /// How long shares hold when nobody renews them.
+    /// How long shares hold when nobody renews them; 0 is for ever.
     pub lease_ms: u64,
     /// What counts as bad, and how sure it must be.
     pub judge: JudgePolicy,
+    /// What must be passed before its instances start; programs before format 2 knew none of it.
+    #[serde(default)]
+    pub prepare: Vec<String>,
     /// What must be passed before any traffic.
     pub gates: Vec<String>,
 }
@@ -83,25 +88,32 @@ pub struct Route {
     pub steps: Vec<Step>,
     /// True when new instances start before old ones go.
     pub surge: bool,
+    /// True when something must be passed before the first instance starts.
+    pub prepared: bool,
 }
 
 impl Policy {
     /// Returns the way from an old release, if there is one, to a new one.
     pub fn route(&self, has_old: bool) -> Route {
+        let (steps, surge) = self.steps(has_old);
+        Route { steps, surge, prepared: !self.prepare.is_empty() }
+    }
+
+    fn steps(&self, has_old: bool) -> (Vec<Step>, bool) {
         let all = self.instances.max(1);
         if !has_old {
-            return Route { steps: vec![Step { old: 0, new: all, share: 100 }], surge: true };
+            return (vec![Step { old: 0, new: all, share: 100 }], true);
         }
         let old = self.old_instances.max(1);
         let whole = Step { old, new: all, share: 100 };
         match self.strategy {
-            Strategy::BlueGreen => Route { steps: vec![whole], surge: true },
+            Strategy::BlueGreen => (vec![whole], true),
             Strategy::Canary => {
                 let part = |share: &u8| Step { old, new: of(all, *share), share: *share };
                 let mut steps: Vec<Step> =
                     self.shares.iter().filter(|share| **share < 100).map(part).collect();
                 steps.push(whole);
-                Route { steps, surge: true }
+                (steps, true)
             }
             Strategy::Rolling => {
                 let batch = self.batch.clamp(1, all);
@@ -113,9 +125,19 @@ impl Policy {
                     steps.push(Step { old: left, new, share: percent(new, all) });
                 }
                 // Alone it must not go before its successor has come.
-                Route { steps, surge: batch == all }
+                (steps, batch == all)
             }
         }
+    }
+
+    /// Returns what it needs of the one who shares out traffic, with an old release or without one.
+    pub fn needs(&self, has_old: bool, sticky: &Sticky) -> Vec<TrafficNeed> {
+        if !self.route(has_old).steps.iter().any(|step| step.share < 100) {
+            return Vec::new();
+        }
+        let lease = (self.lease_ms > 0).then_some(TrafficNeed::Lease);
+        let sticky = (*sticky != Sticky::None).then_some(TrafficNeed::Sticky);
+        [Some(TrafficNeed::Shares), lease, sticky].into_iter().flatten().collect()
     }
 
     /// Returns what is wrong with it, as a fragment of a sentence.
@@ -165,6 +187,7 @@ impl Default for Policy {
             after_ms: 10_000,
             lease_ms: 15_000,
             judge: JudgePolicy::default(),
+            prepare: Vec::new(),
             gates: Vec::new(),
         }
     }

@@ -10,7 +10,7 @@ use crate::judge::{Blame, Tally, since, tally};
 use crate::policy::{Policy, Route};
 
 /// The version of [`Service`] that this program writes, and the newest that it reads.
-pub const SERVICE_FORMAT: u32 = 1;
+pub const SERVICE_FORMAT: u32 = 2;
 
 /// Releases that were rolled back and are remembered.
 const ROLLED_BACK_MAX: usize = 100;
@@ -35,6 +35,9 @@ pub struct Service {
     pub last: Option<EndedRollout>,
     /// Whether requests are let through.
     pub gate: TrafficGate,
+    /// Whether mutations are refused; programs before format 2 knew none of it.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// A release that is kept to go back to.
@@ -109,6 +112,8 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
+    /// What must be passed before any instance of the new release starts.
+    Prepare,
     /// Old instances that go get no new requests.
     Retreat,
     /// New instances start and become ready.
@@ -280,6 +285,7 @@ impl Service {
             rollout: None,
             rolled_back: Vec::new(),
             last: None,
+            read_only: false,
             gate: TrafficGate::Open,
         }
     }
@@ -292,7 +298,35 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Returns the releases that must stay on the machine, each with why.
+    pub fn needed(&self) -> BTreeMap<&str, &'static str> {
+        let mut needed = BTreeMap::new();
+        if let Some(rollout) = &self.rollout {
+            needed.extend(rollout.old.as_deref().map(|old| (old, "a rollout leads from it")));
+            needed.insert(&rollout.new, "a rollout is about it");
+        }
+        needed
+            .extend(self.previous.as_ref().map(|kept| (kept.release.as_str(), "it is kept for a rollback")));
+        needed.extend(self.stable.as_deref().map(|stable| (stable, "it is served")));
+        needed
+    }
+}
+
 impl Rollout {
+    /// Returns the next gate that nobody has looked at, of those of the present stage.
+    pub fn next_gate(&self) -> Option<&str> {
+        let Phase::Going { stage, .. } = self.phase else { return None };
+        self.gates_until(stage).find(|name| !self.gates.contains_key(*name))
+    }
+
+    /// Returns the gates that must be passed by the end of a stage.
+    pub(crate) fn gates_until(&self, stage: Stage) -> impl Iterator<Item = &str> {
+        let prepare = matches!(stage, Stage::Prepare | Stage::Gates).then_some(&self.policy.prepare);
+        let gates = (stage == Stage::Gates).then_some(&self.policy.gates);
+        prepare.into_iter().chain(gates).flatten().map(String::as_str)
+    }
+
     /// Returns its way.
     pub fn route(&self) -> Route {
         self.policy.route(self.old.is_some())
@@ -324,12 +358,16 @@ impl Stage {
             vec![Self::Retreat, Self::Drain, Self::Shrink, Self::Grow, Self::Gates, Self::Shift, Self::Watch]
         };
         order.retain(|stage| *stage != Self::Gates || step == 0);
+        if plan.prepared && step == 0 {
+            order.insert(0, Self::Prepare);
+        }
         order
     }
 
     /// Returns it in words.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Prepare => "preparing",
             Self::Retreat => "taking instances out",
             Self::Grow => "starting instances",
             Self::Gates => "gates",

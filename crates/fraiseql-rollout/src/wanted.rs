@@ -62,7 +62,7 @@ pub fn wanted(service: &Service) -> Wanted {
         }
         wanted.fleet.insert(rollout.new.clone(), reached.new_running);
         arms.insert(rollout.new.clone(), (reached.share, reached.new_serving));
-        if (1..100).contains(&reached.share) {
+        if (1..100).contains(&reached.share) && rollout.policy.lease_ms > 0 {
             leased = Some(rollout.policy.lease_ms);
         }
     }

@@ -44,6 +44,8 @@ pub struct AdminOptions {
     pub address: SocketAddr,
     /// The settings in force, masked.
     pub settings: Value,
+    /// How fresh the backups are; null without a repository. Asked at each request.
+    pub backups: Arc<dyn Fn() -> Value + Send + Sync>,
     /// The secrets in use and their leases, without their values. Asked at each request.
     pub secrets: Arc<dyn Fn() -> Value + Send + Sync>,
 }
@@ -163,7 +165,7 @@ fn health(desk: &Desk) -> Value {
     let artifact = generation.schema.artifact();
     let (documents, plans) = generation.entries();
     json!({
-        "health": serving.health.document(),
+        "health": serving.health_document(),
         "readiness": readiness,
         "pid": std::process::id(),
         "connections": serving.connections.load(Ordering::Relaxed),
@@ -176,6 +178,7 @@ fn health(desk: &Desk) -> Value {
             "generation": serving.metrics.reloads.value() + 1, "operations": artifact.operations.len(),
         },
         "caches": { "documents": documents, "plans": plans },
+        "backups": (desk.options.backups)(),
         "secrets": (desk.options.secrets)(),
     })
 }

@@ -33,6 +33,8 @@ pub(crate) enum Refusal {
     Timeout,
     /// There is no database.
     Unavailable,
+    /// Too much is asked at the same time.
+    Overload,
     /// A fault of ours.
     Internal,
 }
@@ -41,9 +43,11 @@ impl Refusal {
     /// Returns the status that the GraphQL over HTTP draft wants.
     ///
     /// `application/json` says 200 for whatever is a well-formed request (section 6.4.1), the newer
-    /// type tells the reason (section 6.4.2).
+    /// type tells the reason (section 6.4.2). What was sent away for want of room is told by the status
+    /// to everybody, as is one who asks too often: proxies and clients that know only HTTP must hold back.
     pub(crate) fn status(self, response: ResponseType) -> StatusCode {
         match (self, response) {
+            (Self::Overload, _) => StatusCode::SERVICE_UNAVAILABLE,
             (_, ResponseType::Json) => StatusCode::OK,
             (Self::Request, ResponseType::GraphqlResponse) => StatusCode::BAD_REQUEST,
             (Self::Timeout, ResponseType::GraphqlResponse) => StatusCode::GATEWAY_TIMEOUT,
@@ -191,5 +195,6 @@ mod tests {
         check_status(Refusal::Timeout, 200, 504);
         check_status(Refusal::Unavailable, 200, 503);
         check_status(Refusal::Internal, 200, 500);
+        check_status(Refusal::Overload, 503, 503);
     }
 }

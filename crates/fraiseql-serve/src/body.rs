@@ -99,6 +99,21 @@ impl Reply {
         Self::Pieces(pieces, length)
     }
 
+    /// Returns all bytes in one piece of their own, or the body as it was when they are more than
+    /// `limit` or on their way.
+    pub(crate) fn joined(self, limit: usize) -> Result<Bytes, Self> {
+        let fits = |length: u64| usize::try_from(length).is_ok_and(|length| length <= limit);
+        match self {
+            Self::Whole(Some(bytes)) if fits(bytes.len() as u64) => Ok(Bytes::copy_from_slice(&bytes)),
+            Self::Pieces(pieces, length) if fits(length) => {
+                let mut joined = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
+                pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
+                Ok(Bytes::from(joined))
+            }
+            other => Err(other),
+        }
+    }
+
     /// Returns its bytes, where they are known.
     pub(crate) fn bytes(&self) -> Option<u64> {
         self.size_hint().exact()

@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use crate::body::{Aborted, Reply};
+use crate::cache::Kept;
 use crate::media::media_range;
 
 /// Smaller answers are sent as they are: they fit into one packet.
@@ -39,7 +41,7 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    const ALL: [Self; 3] = [Self::Zstd, Self::Gzip, Self::Brotli];
+    pub(crate) const ALL: [Self; 3] = [Self::Zstd, Self::Gzip, Self::Brotli];
 
     fn name(self) -> &'static str {
         match self {
@@ -86,7 +88,14 @@ pub(crate) fn apply(mut response: Response<Reply>, coding: Option<Coding>) -> Re
     let Some(coding) = coding.filter(|_| !small && !bodiless) else { return response };
     let Ok(encoder) = Encoder::new(coding) else { return response };
     let (mut head, reply) = response.into_parts();
+    let kept = head.extensions.remove::<Arc<Kept>>();
     let reply = match reply {
+        Reply::Whole(Some(bytes)) if kept.is_some() => {
+            match kept.and_then(|kept| kept.coded(coding, |bytes| smaller(encoder, bytes))) {
+                Some(compressed) => Reply::whole(compressed),
+                None => return Response::from_parts(head, Reply::whole(bytes)),
+            }
+        }
         Reply::Whole(Some(bytes)) if length.is_some_and(|length| length <= WHOLE_BYTES_MAX) => {
             match encoder.whole(&bytes) {
                 Ok(compressed) if compressed.len() < bytes.len() => Reply::whole(compressed),
@@ -101,6 +110,14 @@ pub(crate) fn apply(mut response: Response<Reply>, coding: Option<Coding>) -> Re
     head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     head.headers.remove(CONTENT_LENGTH);
     Response::from_parts(head, reply)
+}
+
+/// Returns bytes compressed; `None` when they do not shrink.
+fn smaller(encoder: Encoder, bytes: &Bytes) -> Option<Bytes> {
+    match encoder.whole(bytes) {
+        Ok(compressed) if compressed.len() < bytes.len() => Some(Bytes::from(compressed)),
+        _ => None,
+    }
 }
 
 fn is_text(headers: &HeaderMap) -> bool {

@@ -24,7 +24,6 @@ use crate::live::socket::Slot;
 use crate::rate::Peer;
 use crate::route;
 use crate::serving::Serving;
-use crate::tls;
 
 /// How long the head of the first request may take.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,7 +75,7 @@ pub(crate) async fn serve(serving: Arc<Serving>, stream: TcpStream, stop: Stop) 
     }
     let peer = stream.peer_addr().map(|address| Peer(address.ip()));
     let shaken = tokio::select! {
-        shaken = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, tls::accept(serving.life.tls.as_ref(), stream)) => shaken,
+        shaken = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, fraiseql_net::accept(serving.life.tls.as_ref(), stream)) => shaken,
         () = stop.now.cancelled() => return Ending::Cut,
         () = grace(&stop) => return Ending::Closed,
     };

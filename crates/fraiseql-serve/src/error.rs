@@ -7,7 +7,7 @@ use fraiseql_engine::LoadError;
 use fraiseql_model::errors::{self, ErrorCode};
 
 use crate::holder::PortHolder;
-use crate::tls::TlsFault;
+use fraiseql_net::TlsFault;
 
 /// Why a server did not come to serve.
 #[derive(Debug, thiserror::Error)]

@@ -119,12 +119,16 @@ async fn run(
     deadline: Instant,
     mut record: Record,
 ) -> Response<Reply> {
-    match pipeline::answer(serving, params, way, deadline, &mut record).await {
+    let answer = pipeline::answer(serving, params, way, deadline, &mut record).await;
+    let asked = std::mem::take(&mut record.asked);
+    match answer {
         Answer::Data(reply, rows) => {
             record.rows = rows;
-            finish(record, StatusCode::OK, media, reply)
+            asked.dress(way, finish(record, StatusCode::OK, media, reply))
         }
-        Answer::Streaming(reading) => respond_streaming(serving, reading, media, deadline, record),
+        Answer::Streaming(reading) => {
+            asked.dress(way, respond_streaming(serving, reading, media, deadline, record))
+        }
         Answer::Partial(partial, rows) => {
             record.rows = rows;
             record.errors(&partial.errors);

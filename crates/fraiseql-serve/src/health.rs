@@ -128,20 +128,25 @@ impl HealthState {
         }
     }
 
-    /// Returns the health document of now.
-    pub(crate) fn document(&self) -> Health {
+    /// Returns the health document of now; `cache` is what the cache says of itself, if there is one.
+    pub(crate) fn document(&self, cache: Option<Component>) -> Health {
         let up = self.database_up();
         let latency_us = self.latency_us.load(Ordering::Relaxed);
         // Rounded up: a probe always takes some time, and 0 would say that none was measured.
         let latency_ms = (up && latency_us != NO_LATENCY).then(|| latency_us.div_ceil(1_000).max(1));
+        let cache = cache.unwrap_or(Component { status: Connection::Disabled, latency_ms: None });
         Health {
-            status: if up { Status::Healthy } else { Status::Unhealthy },
+            status: match (up, cache.status) {
+                (false, _) => Status::Unhealthy,
+                (true, Connection::Disconnected) => Status::Degraded,
+                (true, Connection::Connected | Connection::Disabled) => Status::Healthy,
+            },
             version: self.version,
             database: Component {
                 status: if up { Connection::Connected } else { Connection::Disconnected },
                 latency_ms,
             },
-            cache: Component { status: Connection::Disabled, latency_ms: None },
+            cache,
             uptime_seconds: self.started.elapsed().as_secs(),
         }
     }
@@ -154,7 +159,7 @@ mod tests {
     #[track_caller]
     fn check(health: &HealthState, readiness: Readiness, status: Status, latency_ms: Option<u64>) {
         assert_eq!(health.readiness(), readiness);
-        let document = health.document();
+        let document = health.document(None);
         assert_eq!((document.status, document.database.latency_ms), (status, latency_ms));
     }
 
@@ -174,10 +179,20 @@ mod tests {
     }
 
     #[test]
+    fn without_its_cache_the_service_is_degraded() {
+        let health = HealthState::new("1.2.3");
+        let cache = |status| Some(Component { status, latency_ms: None });
+        assert_eq!(health.document(cache(Connection::Disconnected)).status, Status::Unhealthy);
+        health.connected(Duration::from_millis(2));
+        assert_eq!(health.document(cache(Connection::Disconnected)).status, Status::Degraded);
+        assert_eq!(health.document(cache(Connection::Connected)).status, Status::Healthy);
+    }
+
+    #[test]
     fn the_document_has_the_guides_keys() {
         let health = HealthState::new("1.2.3");
         health.connected(Duration::from_millis(2));
-        let text = serde_json::to_string(&health.document()).unwrap();
+        let text = serde_json::to_string(&health.document(None)).unwrap();
         assert_eq!(
             text,
             r#"{"status":"healthy","version":"1.2.3","database":{"status":"connected","latency_ms":2},"cache":{"status":"disabled","latency_ms":null},"uptime_seconds":0}"#

@@ -5,9 +5,11 @@
 //! worth knowing is told to [`Observe`].
 
 mod admin;
+mod admission;
 mod answer;
 mod batch;
 mod body;
+mod cache;
 mod compress;
 mod connection;
 mod cors;
@@ -54,7 +56,9 @@ mod usage;
 mod workers;
 
 pub use admin::{Admin, AdminOptions};
+pub use cache::{BadRedisUrl, CacheOptions, SharedCacheOptions};
 pub use error::ServeError;
+pub use fraiseql_net::{TlsFault, TlsOptions, TlsVersion};
 pub use gauge::{Gauge, GaugeKind, GaugeSource};
 pub use holder::PortHolder;
 pub use identity::{
@@ -68,7 +72,6 @@ pub use observe::{Event, FinishedRequest, Observe, RequestKind, SqlFault};
 pub use policy::{BadOrigin, IntrospectionPolicy, Origins, RequestPolicy};
 pub use rate::{BadNetwork, Rate, RateOptions};
 pub use server::{DrainReport, ServeOptions, Server, ServerHandle};
-pub use tls::{TlsFault, TlsOptions, TlsVersion};
 pub use trace::TraceContext;
 pub use tuning::Tuning;
 pub use usage::{UsageRecording, usage_ddl};

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fraiseql_net::{ListenerTls, TlsOptions};
 use fraiseql_postgres::Pool;
 use hyper::header::{HeaderMap, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY};
 
@@ -10,7 +11,7 @@ use crate::error::ServeError;
 use crate::exposition::Exposition;
 use crate::metrics::Counter;
 use crate::mode::{Mode, ModeState, Notice};
-use crate::tls::{ListenerTls, TlsOptions};
+use crate::tls;
 
 /// How a server begins its life.
 #[derive(Debug, Default)]
@@ -104,7 +105,7 @@ impl Life {
         let waiting = self.waiting.load(Ordering::Relaxed);
         page.gauge(name, "Settings that have changed and wait for a restart.", waiting);
         if let Some(tls) = &self.tls {
-            tls.render(page);
+            tls::render(tls, page);
         }
     }
 }

@@ -14,13 +14,15 @@ pub(crate) mod socket;
 mod tally;
 mod watched;
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use feed::run as feed;
 pub use options::{SubscriptionOptions, SubscriptionSource};
 
 use crate::exposition::Exposition;
-use crate::live::feed::Freshness;
+use crate::live::feed::{Freshness, Status};
 use crate::live::hub::Hub;
 use crate::live::tally::Tally;
 
@@ -44,6 +46,11 @@ impl Live {
             tally: Tally::default(),
             draining: CancellationToken::new(),
         }
+    }
+
+    /// Returns where changes come from now, and of which tables.
+    pub(crate) fn status(&self) -> Arc<Status> {
+        self.freshness.status()
     }
 
     /// Another schema is served: every subscription is planned and answered again.

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use fraiseql_engine::Limit;
 use fraiseql_model::response::Code;
 
+use crate::admission::Admission;
 use crate::exposition::Exposition;
 use crate::observe::RequestKind;
 
@@ -78,6 +79,8 @@ pub(crate) struct Metrics {
     pub(crate) plan_misses: Counter,
     /// Requests that got no connection in time.
     pub(crate) acquire_timeouts: Counter,
+    /// Requests that wanted a connection, and those sent away.
+    pub(crate) admission: Admission,
     /// Loads of another artifact.
     pub(crate) reloads: Counter,
     limits: [[Counter; LIMIT_OUTCOMES.len()]; Limit::ALL.len()],
@@ -146,6 +149,7 @@ impl Metrics {
             plan_hits: Counter::default(),
             plan_misses: Counter::default(),
             acquire_timeouts: Counter::default(),
+            admission: Admission::default(),
             reloads: Counter::default(),
             limits: Default::default(),
             operations: ArcSwap::default(),
@@ -336,6 +340,7 @@ impl Metrics {
             "Requests that got no database connection in time.",
             self.acquire_timeouts.value(),
         );
+        self.admission.render(page);
     }
 }
 

@@ -7,8 +7,8 @@ use fraiseql_engine::OperationKind;
 use fraiseql_model::response::Code;
 
 use crate::mode::Mode;
-use crate::tls::TlsFault;
 use crate::trace::TraceContext;
+use fraiseql_net::TlsFault;
 
 /// Takes events. Called on the request path: must be quick and must not block.
 pub trait Observe: Send + Sync {
@@ -64,6 +64,16 @@ pub enum Event<'a> {
     ChangeSourceLost {
         /// `decoding` or `outbox`.
         source: &'static str,
+        /// Why, without secrets.
+        reason: String,
+    },
+    /// Redis, where servers share answers, answers again or for the first time.
+    SharedCacheReturned {
+        /// How long the probe took.
+        latency: Duration,
+    },
+    /// Redis does not answer; each server keeps answers for itself until it does.
+    SharedCacheLost {
         /// Why, without secrets.
         reason: String,
     },

@@ -20,7 +20,7 @@ use crate::record::Record;
 use crate::request_id::RequestId;
 use crate::serving::Serving;
 use crate::sqlstate::TIMEOUT;
-use crate::{limits, mutation, operations, query};
+use crate::{admission, cache, limits, mutation, operations, query};
 
 /// What a subscription is told that came as a request for one answer.
 const NOT_LIVE: &str = "a subscription has many answers: send it over a WebSocket with the subprotocol \
@@ -60,7 +60,12 @@ pub(crate) async fn answer(
     record: &mut Record,
 ) -> Answer {
     match prepare(serving, &params, way, deadline, record) {
-        Ok((job, prepared)) => run(&job, prepared).await,
+        Ok((job, prepared)) => match (&serving.cache, prepared) {
+            (Some(cache), Prepared::Query(query)) if query.statement.is_some() => {
+                cache::answer(cache, &job, query, &mut record.asked).await
+            }
+            (_, prepared) => run(&job, prepared).await,
+        },
         Err(answer) => answer,
     }
 }
@@ -68,7 +73,14 @@ pub(crate) async fn answer(
 /// Runs a planned request.
 pub(crate) async fn run(job: &Job<'_>, prepared: Prepared) -> Answer {
     match prepared {
-        Prepared::Mutation(plan) => mutation::run(job, &plan).await,
+        Prepared::Mutation(plan) => {
+            let Some(cache) = &job.serving.cache else { return mutation::run(job, &plan).await };
+            let writing = cache.writing(job, &plan).await;
+            let answer = mutation::run(job, &plan).await;
+            // Before the client hears of it.
+            drop(writing);
+            answer
+        }
         Prepared::Query(query) => {
             // Dropping the future gives the session back, which cancels what it was running.
             match tokio::time::timeout_at(job.deadline, query::run(job, query)).await {
@@ -138,14 +150,26 @@ pub(crate) fn prepare_for<'r>(
 }
 
 impl Job<'_> {
+    /// Returns what the database is told of the caller.
+    pub(crate) fn claims(&self) -> Option<&Bytes> {
+        self.claims.as_ref()
+    }
+
     /// Returns a session, or what to answer when there is none in time.
     pub(crate) async fn session(&self) -> Result<Session, Answer> {
-        let mut session = self.serving.pool.acquire(self.deadline).await.map_err(|error| {
-            if matches!(error, PostgresError::Timeout) {
-                self.serving.metrics.acquire_timeouts.increment();
-            }
-            self.unavailable(&error)
-        })?;
+        let (pool, metrics) = (&self.serving.pool, &self.serving.metrics);
+        let mut session =
+            metrics.admission.admit(pool, self.deadline).await.map_err(|error| match error {
+                // Counted and not logged: there are the more of these the less time there is.
+                PostgresError::Overload(overload) => {
+                    Answer::refused(Refusal::Overload, admission::refusal(overload, pool.queue()))
+                }
+                PostgresError::Timeout => {
+                    metrics.acquire_timeouts.increment();
+                    self.unavailable(&error)
+                }
+                _ => self.unavailable(&error),
+            })?;
         if let Some(claims) = &self.claims {
             session.announce(claims.clone());
         }

@@ -1,7 +1,7 @@
 //! A plan made ready for framing: the bytes around the values are laid out once, not per request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use fraiseql_engine::{FieldValue, MutationPlan, MutationStep, Plan, QueryPlan, ResponseField, Statement};
@@ -20,6 +20,8 @@ pub(crate) const NULL: Bytes = Bytes::from_static(b"null");
 /// What a kept plan takes besides what is counted.
 const PLAN_BYTES: u64 = 1_024;
 const PARAM_BYTES: u64 = 96;
+/// The number of the next plan, of whatever schema.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// A plan, ready to run many times.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub(crate) enum Prepared {
 /// A query with the frame of its response.
 #[derive(Debug)]
 pub(crate) struct PreparedQuery {
+    /// Stands for the plan in the keys of answers; never used twice.
+    pub(crate) number: u64,
     /// `None` when the response is known already.
     pub(crate) statement: Option<Statement>,
     /// The response, from its first byte to its last.
@@ -115,7 +119,8 @@ impl PreparedQuery {
         }
         text.extend_from_slice(b"}}");
         pieces.push(Piece::Text(text.freeze()));
-        Self { statement: plan.statement, pieces, streams, last_bytes: AtomicUsize::new(0) }
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { number, statement: plan.statement, pieces, streams, last_bytes: AtomicUsize::new(0) }
     }
 
     /// Returns how large a list's buffer should be: as large as the last one, and some more.

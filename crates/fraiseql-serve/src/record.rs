@@ -8,6 +8,7 @@ use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::{Method, Uri};
 
+use crate::cache::Asked;
 use crate::metrics::OperationCounts;
 use crate::observe::{Event, FinishedRequest, RequestKind};
 use crate::request_id::RequestId;
@@ -41,6 +42,8 @@ pub(crate) struct Record {
     pub(crate) caller: Option<Arc<Identity>>,
     pub(crate) address: Option<IpAddr>,
     pub(crate) trace: Option<TraceContext>,
+    /// The part that caching has in it.
+    pub(crate) asked: Asked,
     /// The proxy in front wants to know how many faults the answer has.
     pub(crate) reporting: bool,
     finished: bool,
@@ -65,6 +68,7 @@ impl Record {
             caller: None,
             address: None,
             trace: None,
+            asked: Asked::default(),
             reporting: false,
             finished: false,
         }

@@ -16,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 
 use crate::answer::errors_json;
 use crate::body::Reply;
+use crate::cache::Asked;
 use crate::compress::Coding;
 use crate::health::Readiness;
 use crate::live::socket;
@@ -54,6 +55,7 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
             let (method, uri) = (request.method().clone(), request.uri().clone());
             let mut record = Record::new(serving, id.clone(), method, uri);
             record.reporting = request.headers().contains_key(X_FRAISEQL_REPORT);
+            record.asked = serving.cache.as_ref().map(|_| Asked::of(request.headers())).unwrap_or_default();
             record.trace = TraceContext::of_headers(request.headers());
             record.address = serving.rates.address(request.extensions().get::<Peer>(), request.headers());
             match shielded(counted(serving, request, record)).await {
@@ -98,7 +100,7 @@ fn watch(serving: &Serving, method: &Method, path: &str) -> Option<Response<Repl
     }
     let mut response = match path {
         "/health" => {
-            let body = serde_json::to_vec(&serving.health.document()).expect("health has only string keys");
+            let body = serde_json::to_vec(&serving.health_document()).expect("health has only string keys");
             page(StatusCode::OK, JSON, Reply::whole(body))
         }
         "/health/ready" => {

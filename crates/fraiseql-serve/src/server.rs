@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::{self, CacheOptions, ResponseCache};
 use crate::connection::{self, Ending, Stop};
 use crate::error::ServeError;
 use crate::gauge::GaugeSource;
@@ -86,6 +87,8 @@ pub struct ServeOptions {
     pub identity: IdentityOptions,
     /// How often who may ask.
     pub rates: RateOptions,
+    /// Answers are kept within these bounds; `None` keeps none.
+    pub cache: Option<CacheOptions>,
     /// TLS, the mode, a socket that somebody else holds.
     pub life: LifeOptions,
     /// Is told what happens.
@@ -212,6 +215,7 @@ impl Server {
         let address = bound.map_err(|source| ServeError::Bind { address: options.address, source })?;
         let identities = Identities::new(&options.identity, &options.observer)
             .map_err(|reason| ServeError::Identity { reason })?;
+        let cache = options.cache.map(|cache| ResponseCache::new(cache, &options.pool.target()));
         let live = Live::new(options.subscriptions, options.pool.status().size);
         let serving = Arc::new(Serving {
             generation: ArcSwap::from_pointee(generation),
@@ -226,6 +230,7 @@ impl Server {
             live,
             identities,
             rates: Rates::new(options.rates),
+            cache,
             usage: Usage::new(options.usage),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
@@ -270,6 +275,9 @@ impl Server {
         serving.tasks.spawn(probing);
         let feeding = door.stop.now.clone().run_until_cancelled_owned(live::feed(Arc::clone(&serving)));
         serving.tasks.spawn(feeding);
+        let sharing =
+            door.stop.now.clone().run_until_cancelled_owned(cache::keep_shared(Arc::clone(&serving)));
+        serving.tasks.spawn(sharing);
         let flushing = door.stop.now.clone().run_until_cancelled_owned(usage::run(Arc::clone(&serving)));
         serving.tasks.spawn(flushing);
         let keys = Arc::clone(&serving);

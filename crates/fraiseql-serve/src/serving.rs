@@ -7,10 +7,12 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::{ArcSwap, Guard};
 use fraiseql_engine::LoadError;
 use fraiseql_model::artifact::Artifact;
+use fraiseql_model::health::Health;
 use fraiseql_postgres::{Pool, PoolStatus};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::ResponseCache;
 use crate::gauge::{self, GaugeSource};
 use crate::generation::Generation;
 use crate::health::{HealthState, Readiness};
@@ -40,6 +42,8 @@ pub(crate) struct Serving {
     pub(crate) live: Live,
     pub(crate) identities: Identities,
     pub(crate) rates: Rates,
+    /// `None` when answers are not kept.
+    pub(crate) cache: Option<ResponseCache>,
     pub(crate) usage: Usage,
     /// Open client connections.
     pub(crate) connections: AtomicUsize,
@@ -69,8 +73,14 @@ impl Serving {
         self.generation.store(Arc::clone(&generation));
         self.metrics.reloads.increment();
         self.live.reloaded();
+        self.cache.iter().for_each(ResponseCache::restructured);
         self.observer.observe(&Event::Reloaded { digest: &generation.schema.artifact().digest });
         Ok(())
+    }
+
+    /// Returns the health document of now.
+    pub(crate) fn health_document(&self) -> Health {
+        self.health.document(self.cache.as_ref().map(ResponseCache::component))
     }
 
     /// Returns the page of metrics.
@@ -95,6 +105,7 @@ impl Serving {
         }
         self.identities.render(&mut page);
         self.rates.render(&mut page);
+        self.cache.iter().for_each(|cache| cache.render(&mut page));
         self.life.render(&mut page);
         process::render(&mut page);
         page.finish()
@@ -180,6 +191,7 @@ pub(crate) mod tests {
             live: Live::new(SubscriptionOptions::default(), 1),
             identities: Identities::new(&IdentityOptions::default(), &observer).unwrap(),
             rates: Rates::new(RateOptions::default()),
+            cache: None,
             usage: Usage::new(UsageRecording::Off),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),

@@ -42,6 +42,36 @@ pub(crate) struct Reading {
     slot: Slot,
     /// A piece that was taken out already.
     pub(crate) first: Bytes,
+    /// Who wants a copy.
+    copying: Option<Copying>,
+}
+
+/// A copy of a list while it is fed, for whoever wants it as a whole.
+pub(crate) struct Copying {
+    limit: usize,
+    copied: Vec<u8>,
+    keep: Box<dyn FnOnce(Bytes) + Send>,
+}
+
+impl Copying {
+    /// Gives `keep` a list of at most `limit` bytes once it has come to its end.
+    pub(crate) fn new(limit: usize, keep: Box<dyn FnOnce(Bytes) + Send>) -> Self {
+        Self { limit, copied: Vec::new(), keep }
+    }
+
+    /// Takes a piece in; `None` when it is too much.
+    fn add(mut self, piece: &[u8]) -> Option<Self> {
+        if self.copied.len() + piece.len() > self.limit {
+            return None;
+        }
+        self.copied.extend_from_slice(piece);
+        Some(self)
+    }
+
+    fn finish(mut self) {
+        self.copied.shrink_to_fit();
+        (self.keep)(Bytes::from(self.copied));
+    }
 }
 
 /// What a reader did first.
@@ -60,7 +90,7 @@ pub(crate) async fn begin(
 ) -> Beginning {
     let slot = Slot::default();
     let future = Box::pin(read(session, query, params, slot.clone()));
-    let mut reading = Reading { future, slot, first: Bytes::new() };
+    let mut reading = Reading { future, slot, first: Bytes::new(), copying: None };
     match reading.next().await {
         Next::Piece(first) => Beginning::Going(Reading { first, ..reading }),
         Next::End(end) => Beginning::Ended(end),
@@ -88,6 +118,15 @@ pub(crate) struct Sent {
 }
 
 impl Reading {
+    /// The same, and somebody gets a copy.
+    pub(crate) fn copied(self, copying: Copying) -> Self {
+        Self { copying: Some(copying), ..self }
+    }
+
+    fn copy(&mut self, piece: &[u8]) {
+        self.copying = self.copying.take().and_then(|copying| copying.add(piece));
+    }
+
     async fn next(&mut self) -> Next {
         poll_fn(|context| self.poll_next(context)).await
     }
@@ -108,6 +147,7 @@ impl Reading {
             let mut piece = std::mem::take(&mut self.first);
             loop {
                 sent.bytes += piece.len() as u64;
+                self.copy(&piece);
                 if body.send(Chunk::Data(piece)).await.is_err() {
                     return Outcome::Left;
                 }
@@ -119,6 +159,10 @@ impl Reading {
                     Next::Piece(piece) => piece,
                     Next::End(Err(failure)) => return Outcome::Failed(failure.error),
                     Next::End(Ok(rest)) => {
+                        self.copy(&rest.bytes);
+                        if let Some(copying) = self.copying.take() {
+                            copying.finish();
+                        }
                         (sent.bytes, sent.rows) = (sent.bytes + rest.bytes.len() as u64, rest.rows);
                         return finish(&body, rest.bytes).await;
                     }

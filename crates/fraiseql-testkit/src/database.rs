@@ -1,7 +1,6 @@
 //! A database of its own for each test, on one scratch server for each test process.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -141,9 +140,7 @@ async fn wait_for_no_connection(database: &str) {
 
 /// Returns the Chinook data for an empty database.
 pub fn chinook_sql() -> String {
-    // That of the crate under test, which lies beside this one.
-    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
-    let path = Path::new(&crate_dir).join("../../examples/chinook/chinook.sql");
+    let path = crate::checkout().join("examples/chinook/chinook.sql");
     std::fs::read_to_string(path).expect("the example has its data")
 }
 

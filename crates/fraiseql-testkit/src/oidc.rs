@@ -1,7 +1,6 @@
 //! A real OpenID provider (npm `oidc-provider`), and tokens that an honest one would not give.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -45,7 +44,7 @@ impl OidcProvider {
         if std::env::var(WITHOUT).is_ok_and(|missing| missing.contains("oidc")) {
             return None;
         }
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oidc");
+        let folder = crate::checkout().join("crates/fraiseql-testkit/oidc");
         let installed = folder.join("node_modules/oidc-provider").is_dir();
         assert!(
             installed,

@@ -3,11 +3,18 @@
 pub(crate) mod api;
 mod fleet;
 mod gates;
+mod haproxy;
+mod modes;
+mod prepare;
 mod traffic;
+mod work;
 
 pub(crate) use fleet::LocalFleet;
-pub(crate) use gates::{ALL as ALL_GATES, LocalGates, SCHEMA as SCHEMA_GATE};
-pub(crate) use traffic::ProxyTraffic;
+pub(crate) use gates::{ALL as ALL_GATES, LocalGates, PREPARE as PREPARE_GATES, SCHEMA as SCHEMA_GATE};
+pub(crate) use haproxy::{HELD as HAPROXY_HELD, HaProxyTraffic};
+pub(crate) use modes::InstanceModes;
+pub(crate) use traffic::{DriverTraffic, ProxyTraffic};
+pub(crate) use work::GateWork;
 
 /// The name of the agent's socket in the state directory.
 pub(crate) const SOCKET: &str = "agent.sock";

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 const AFTER: &str = "\
 Exit codes: 0 done, 1 a bug (or breaking changes, of `schema diff`),
-2 the command line or the settings, 3 the project's own files, 4 the database,
+2 the command line or the settings, 3 the project's own files (or a check of `preflight`), 4 the database,
 5 the machine (port, disk, missing program), 130 interrupted.
 
 Every error has a code; `fraiseql explain FQ-SDL-007` tells more about it.";
@@ -50,11 +50,14 @@ pub(crate) enum Command {
     /// Take a rollout back to the stable release
     Abort(crate::commands::rollout::OnlyProject),
     /// Go back to the release before; works with the agent and the database dead
-    Rollback(crate::commands::rollout::OnlyProject),
+    Rollback(crate::commands::rollout::RollbackArguments),
     /// Refuse requests, let them wait, or let them through
     Maintenance(crate::commands::rollout::Maintenance),
     /// List rollouts, or tell one of them step by step
     History(crate::commands::rollout::History),
+    /// Write down what goes wrong, tell it with a time line, begin the postmortem
+    #[command(subcommand)]
+    Incident(crate::commands::incident::Incident),
     /// Stop instances, proxy and agent
     Down(crate::commands::rollout::OnlyProject),
     /// Send a little traffic
@@ -76,6 +79,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Tell or switch what a running server does: everything, queries only, or nothing
     Mode(ModeArguments),
+    /// Ask a running server whether it is well
+    Health(crate::commands::health::Health),
     /// Tell which client asks for which fields
     Usage(Usage),
     /// Make, list, rotate and revoke API keys for machines
@@ -89,6 +94,22 @@ pub(crate) enum Command {
     /// Look at the persisted operations
     #[command(subcommand)]
     Operations(Operations),
+    /// Change the database's schema while it is in use
+    #[command(subcommand)]
+    Migrate(crate::commands::migrate::Migrate),
+    /// Take, list, check and prune backups, name points to restore to, hold drills
+    #[command(subcommand)]
+    Backup(crate::commands::backup::Backup),
+    /// Look whether everything is as it must be before a deployment
+    Preflight(crate::commands::preflight::Preflight),
+    /// Walk through a deployment step by step, and write down who did what
+    #[command(subcommand)]
+    Runbook(crate::commands::runbook::Runbook),
+    /// Write what Prometheus needs to watch a service
+    #[command(subcommand)]
+    Monitoring(crate::commands::monitoring::Monitoring),
+    /// Restore the database to a moment; the old data is kept
+    Restore(Box<crate::commands::restore::Restore>),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -119,7 +140,7 @@ pub(crate) struct ProjectArguments {
 }
 
 /// Which project, and which settings, where something else than the project is named first.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct InProject {
     /// The project's folder
     #[arg(long = "project", short = 'C', value_name = "DIR", default_value = ".")]

@@ -64,6 +64,30 @@ pub(crate) fn now() -> String {
     rfc3339(since.as_secs(), since.subsec_millis())
 }
 
+/// Reads a day such as `2026-12-31` as the moment in UTC at which it begins.
+pub(crate) fn day(text: &str) -> Result<u64, String> {
+    let wrong = || "write a day such as 2026-12-31".to_owned();
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return Err(wrong()) };
+    let number = |text: &str| text.parse::<u64>().map_err(|_error| wrong());
+    day_s(number(year)?, number(month)?, number(day)?).ok_or_else(wrong)
+}
+
+/// Returns the second at which a day begins in UTC; `None` when there is no such day.
+pub(crate) fn day_s(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // days_from_civil of the same source as `rfc3339`.
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let at_s = (era * 146_097 + day_of_era).checked_sub(719_468)? * 86_400;
+    // The 31st of a month that has 30 days would be the first of the next one.
+    (rfc3339(at_s, 0).get(..10)? == format!("{year:04}-{month:02}-{day:02}")).then_some(at_s)
+}
+
 /// Days to a date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
 fn rfc3339(seconds: u64, millis: u32) -> String {
     let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
@@ -86,6 +110,18 @@ mod tests {
         assert_eq!(super::rfc3339(951_827_696, 7), "2000-02-29T12:34:56.007Z");
         assert_eq!(super::rfc3339(1_735_689_599, 999), "2024-12-31T23:59:59.999Z");
         assert_eq!(super::shown(951_827_696), "2000-02-29 12:34:56");
+    }
+
+    #[test]
+    fn days_are_read() {
+        for (text, shown) in [("1970-01-01", 0), ("2000-02-29", 951_782_400), ("2024-12-31", 1_735_603_200)] {
+            assert_eq!(super::day(text), Ok(shown), "{text}");
+        }
+        for text in
+            ["", "2026", "2026-02-29", "2026-13-01", "2026-04-31", "0000-01-01", "2026-1-1-1", "a-b-c"]
+        {
+            assert!(super::day(text).is_err(), "{text}");
+        }
     }
 
     #[test]

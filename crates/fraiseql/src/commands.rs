@@ -1,26 +1,36 @@
 //! One file for each command.
 
 mod agent;
+pub(crate) mod backup;
 mod compile;
 mod config;
 pub(crate) mod deploy;
 mod explain;
+pub(crate) mod health;
 mod import;
+pub(crate) mod incident;
 mod init;
 pub(crate) mod keys;
 pub(crate) mod load;
+pub(crate) mod migrate;
 mod mode;
+pub(crate) mod monitoring;
 mod operations;
 mod outbox;
+pub(crate) mod preflight;
+mod promotion;
 mod proxy;
 pub(crate) mod release;
+pub(crate) mod restore;
 pub(crate) mod rollout;
+pub(crate) mod runbook;
 mod schema;
 mod secret;
-mod serve;
+pub(crate) mod serve;
 mod signals;
+mod systemd;
 mod up;
-mod usage;
+pub(crate) mod usage;
 
 use clap::CommandFactory;
 use fraiseql_rollout::Command as Order;
@@ -44,9 +54,10 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Resume(arguments) => rollout::tell(&Order::Resume, &arguments.project, printer).await,
         Command::Promote(arguments) => rollout::tell(&Order::Promote, &arguments.project, printer).await,
         Command::Abort(arguments) => rollout::tell(&Order::Abort, &arguments.project, printer).await,
-        Command::Rollback(arguments) => rollout::rollback(&arguments.project, printer).await,
+        Command::Rollback(arguments) => rollout::rollback(&arguments, printer).await,
         Command::Maintenance(arguments) => rollout::maintenance(&arguments, printer).await,
         Command::History(arguments) => rollout::history(&arguments, printer),
+        Command::Incident(command) => incident::run(command, printer),
         Command::Down(arguments) => rollout::down(&arguments.project, printer).await,
         Command::Load(arguments) => load::run(&arguments, printer).await,
         Command::Proxy(arguments) => proxy::run(&arguments, printer).await,
@@ -62,8 +73,15 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Releases(arguments) => release::list(&arguments, printer),
         Command::Keys(command) => keys::run(command, printer).await,
         Command::Mode(arguments) => mode::run(&arguments, printer).await,
+        Command::Health(arguments) => health::run(&arguments, printer).await,
         Command::Usage(arguments) => usage::run(arguments, printer).await,
         Command::Operations(Operations::List(arguments)) => operations::list(&arguments, printer),
+        Command::Migrate(command) => migrate::run(command, printer).await,
+        Command::Preflight(arguments) => preflight::run(arguments, printer).await,
+        Command::Runbook(command) => runbook::run(command, printer).await,
+        Command::Monitoring(command) => monitoring::run(&command, printer),
+        Command::Backup(command) => backup::run(command, printer).await,
+        Command::Restore(arguments) => restore::run(&arguments, printer).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "fraiseql", &mut text);

@@ -9,8 +9,15 @@ use serde_json::{Map, Value, json};
 const ECS_VERSION: &str = "8.11.0";
 
 /// Names of ours that the schema has a name for.
-const KNOWN: &[(&str, &str)] =
-    &[("id", "http.request.id"), ("logId", "http.request.id"), ("code", "error.code")];
+const KNOWN: &[(&str, &str)] = &[
+    ("id", "http.request.id"),
+    ("logId", "http.request.id"),
+    ("code", "error.code"),
+    ("address", "client.ip"),
+    ("method", "http.request.method"),
+    ("path", "url.path"),
+    ("status", "http.response.status_code"),
+];
 
 /// Returns a line about anything but a request.
 pub(crate) fn line(now: String, level: &str, message: &str, details: &Value) -> Value {

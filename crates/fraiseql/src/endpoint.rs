@@ -1,4 +1,4 @@
-//! Asks a GraphQL server over HTTP: one POST, with limits, no redirects.
+//! Asks a GraphQL server over HTTP: one request, with limits, no redirects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use fraiseql_model::errors;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::request::Builder;
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -61,41 +62,62 @@ impl Endpoint {
 
     /// Does as [`Self::ask`] for a whole request.
     pub(crate) async fn send(&self, request: &Value) -> Result<Value, Failure> {
-        match tokio::time::timeout(TIMEOUT, self.exchange(request.to_string())).await {
-            Ok(answered) => answered,
-            Err(_elapsed) => {
-                Err(self.failed(&format!("there was no answer within {} seconds", TIMEOUT.as_secs())))
-            }
-        }
-    }
-
-    async fn exchange(&self, body: String) -> Result<Value, Failure> {
-        let port = self.uri.port_u16().unwrap_or(if self.tls { 443 } else { 80 });
-        let connected = TcpStream::connect((self.host.as_str(), port)).await;
-        let stream = connected.map_err(|error| self.failed("it cannot be reached").because(&error))?;
-        let (status, bytes) = if self.tls {
-            let name = ServerName::try_from(self.host.clone())
-                .map_err(|error| self.failed("its name is no host name").because(&error))?;
-            let connecting = TlsConnector::from(Arc::new(self.tls_config()?)).connect(name, stream);
-            let stream =
-                connecting.await.map_err(|error| self.failed("there is no TLS with it").because(&error))?;
-            self.post(stream, body).await?
-        } else {
-            self.post(stream, body).await?
-        };
+        let builder = self
+            .begin(Method::POST)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/graphql-response+json, application/json;q=0.9");
+        let (status, bytes) = self.within(TIMEOUT, builder, request.to_string()).await?;
         let answer: Result<Value, _> = serde_json::from_slice(&bytes);
         answer
             .map_err(|error| self.failed(&format!("it answered {status}, and not with JSON")).because(&error))
     }
 
-    async fn post<S>(&self, stream: S, body: String) -> Result<(StatusCode, Bytes), Failure>
+    /// Gets the page at the URL itself: its status and its body.
+    pub(crate) async fn get(&self, limit: Duration) -> Result<(StatusCode, Bytes), Failure> {
+        self.within(limit, self.begin(Method::GET), String::new()).await
+    }
+
+    async fn within(
+        &self,
+        limit: Duration,
+        builder: Builder,
+        body: String,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let built = builder.body(Full::new(Bytes::from(body)));
+        let mut request = built.map_err(|error| Failure::internal("make an HTTP request", &error))?;
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        match tokio::time::timeout(limit, self.exchange(request)).await {
+            Ok(answered) => answered,
+            Err(_elapsed) => {
+                Err(self.failed(&format!("there was no answer within {} seconds", limit.as_secs_f64())))
+            }
+        }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
+        let port = self.uri.port_u16().unwrap_or(if self.tls { 443 } else { 80 });
+        let connected = TcpStream::connect((self.host.as_str(), port)).await;
+        let stream = connected.map_err(|error| self.failed("it cannot be reached").because(&error))?;
+        if !self.tls {
+            return self.talk(stream, request).await;
+        }
+        let name = ServerName::try_from(self.host.clone())
+            .map_err(|error| self.failed("its name is no host name").because(&error))?;
+        let connecting = TlsConnector::from(Arc::new(self.tls_config()?)).connect(name, stream);
+        let stream =
+            connecting.await.map_err(|error| self.failed("there is no TLS with it").because(&error))?;
+        self.talk(stream, request).await
+    }
+
+    async fn talk<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let broken = |error: &dyn std::error::Error| self.failed("the connection broke").because(error);
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = shaken.map_err(|error| broken(&error))?;
-        let request = self.request(body)?;
         let exchange = async {
             let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
             let status = response.status();
@@ -110,21 +132,13 @@ impl Endpoint {
         }
     }
 
-    fn request(&self, body: String) -> Result<Request<Full<Bytes>>, Failure> {
+    fn begin(&self, method: Method) -> Builder {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
-        let built = Request::builder()
-            .method(Method::POST)
+        Request::builder()
+            .method(method)
             .uri(path)
             .header(HOST, self.authority())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/graphql-response+json, application/json;q=0.9")
             .header(USER_AGENT, concat!("fraiseql/", env!("CARGO_PKG_VERSION")))
-            .body(Full::new(Bytes::from(body)));
-        let mut request = built.map_err(|error| Failure::internal("make an HTTP request", &error))?;
-        for (name, value) in &self.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        Ok(request)
     }
 
     fn tls_config(&self) -> Result<ClientConfig, Failure> {

@@ -5,6 +5,9 @@ use std::error::Error;
 use fraiseql_agent::AgentError;
 use fraiseql_cluster::ClusterError;
 use fraiseql_flow::FlowError;
+use fraiseql_haproxy::HaProxyError;
+use fraiseql_incident::IncidentError;
+use fraiseql_migrate::MigrateError;
 use fraiseql_model::errors::{self, ErrorCode};
 use fraiseql_postgres::PostgresError;
 use fraiseql_proxy::ProxyError;
@@ -107,6 +110,12 @@ impl From<AgentError> for Failure {
     }
 }
 
+impl From<IncidentError> for Failure {
+    fn from(error: IncidentError) -> Self {
+        Self::of(error.code(), &error, Some(error.hint()))
+    }
+}
+
 impl From<FlowError> for Failure {
     fn from(error: FlowError) -> Self {
         Self::of(error.code(), &error, Some(error.hint()))
@@ -123,8 +132,23 @@ impl From<ExecutorError> for Failure {
     }
 }
 
+impl From<MigrateError> for Failure {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Postgres(error) => error.into(),
+            error => Self::of(error.code(), &error, Some(error.hint())),
+        }
+    }
+}
+
 impl From<ProxyError> for Failure {
     fn from(error: ProxyError) -> Self {
+        Self::of(error.code(), &error, Some(error.hint()))
+    }
+}
+
+impl From<HaProxyError> for Failure {
+    fn from(error: HaProxyError) -> Self {
         Self::of(error.code(), &error, Some(error.hint()))
     }
 }

@@ -38,8 +38,10 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
     };
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut new =
-            tempfile::Builder::new().prefix(".fraiseql-").permissions(readable()).tempfile_in(folder)?;
+        let mut new = tempfile::Builder::new()
+            .prefix(".fraiseql-")
+            .permissions(permissions(content))
+            .tempfile_in(folder)?;
         new.write_all(content)?;
         new.as_file().sync_all()?;
         new.persist(path).map_err(|error| error.error)?;
@@ -60,7 +62,8 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
     })
 }
 
-/// As a file that an editor would make: the umask still applies.
-fn readable() -> fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o644)
+/// As a file that an editor would make, and a script that can be run: the umask still applies.
+fn permissions(content: &[u8]) -> fs::Permissions {
+    let mode = if content.starts_with(b"#!") { 0o755 } else { 0o644 };
+    std::os::unix::fs::PermissionsExt::from_mode(mode)
 }

@@ -1,5 +1,6 @@
 //! Writes the server's events to standard error, as text or as JSON, one line each.
 
+use fraiseql_net::{CertificateNews, TlsFault};
 use fraiseql_serve::{Event, FinishedRequest, Observe};
 use serde_json::{Value, json};
 
@@ -28,6 +29,11 @@ impl Log {
     pub(crate) fn new(printer: &Printer, format: &str, requests: bool) -> Self {
         let format = if format == "json" { Format::Json } else { Format::Text };
         Self { printer: printer.clone(), format, requests }
+    }
+
+    /// Returns true when every request is told.
+    pub(crate) fn tells_requests(&self) -> bool {
+        self.requests
     }
 
     /// Writes a line of our own.
@@ -61,19 +67,31 @@ impl Log {
                 self.line("warn", &format!("the service is in mode {to} from now on, it was {from}"));
             }
             Event::CertificateLoaded { days_left, soon } => {
-                let level = if *soon { "warn" } else { "info" };
-                self.line(level, &format!("the certificate holds for {days_left} more days"));
+                self.certificate_holds(*days_left, *soon);
             }
-            Event::CertificateRefused { fault } => {
-                let cause = std::error::Error::source(fault);
-                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                let told = format!(
-                    "FQ-NET-003: the old certificate stays: failed to {fault}{cause}; {}",
-                    fault.hint()
-                );
-                self.line("error", &told);
-            }
+            Event::CertificateRefused { fault } => self.certificate_refused(fault),
             other => self.line("info", &format!("{other:?}")),
+        }
+    }
+
+    fn certificate_holds(&self, days_left: u64, soon: bool) {
+        let level = if soon { "warn" } else { "info" };
+        self.line(level, &format!("the certificate holds for {days_left} more days"));
+    }
+
+    fn certificate_refused(&self, fault: &TlsFault) {
+        let cause = std::error::Error::source(fault);
+        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        let told =
+            format!("FQ-NET-003: the old certificate stays: failed to {fault}{cause}; {}", fault.hint());
+        self.line("error", &told);
+    }
+
+    /// Tells what becomes of a certificate.
+    pub(crate) fn certificate(&self, news: &CertificateNews<'_>) {
+        match news {
+            CertificateNews::Loaded { days_left, soon } => self.certificate_holds(*days_left, *soon),
+            CertificateNews::Refused { fault } => self.certificate_refused(fault),
         }
     }
 
@@ -93,6 +111,28 @@ impl Log {
             "bytes": request.bytes, "codes": codes, "aborted": request.aborted,
         });
         self.write(level, &format!("{} {}", request.method, request.path), &details);
+    }
+
+    /// Tells where changes and kept answers come from.
+    fn freshness(&self, event: &Event<'_>) {
+        match event {
+            Event::ChangeSource { source, cost, because } => {
+                let because = if because.is_empty() { String::new() } else { format!(" ({because})") };
+                self.line("info", &format!("changes for subscriptions come from {source}: {cost}{because}"));
+            }
+            Event::ChangeSourceLost { source, reason } => {
+                let then = "subscriptions are polled until it is back";
+                self.line("error", &format!("{source} was lost, {then}: {reason}"));
+            }
+            Event::SharedCacheReturned { latency } => {
+                self.line("info", &format!("Redis answers in {:.1} ms", latency.as_secs_f64() * 1_000.0));
+            }
+            Event::SharedCacheLost { reason } => {
+                let then = "each server keeps answers for itself until it does";
+                self.line("error", &format!("Redis does not answer, {then}: {reason}"));
+            }
+            other => self.line("info", &format!("{other:?}")),
+        }
     }
 }
 
@@ -118,14 +158,10 @@ impl Observe for Log {
                 let short = digest.get(..12).unwrap_or(digest);
                 self.line("info", &format!("serving schema {short}"));
             }
-            Event::ChangeSource { source, cost, because } => {
-                let because = if because.is_empty() { String::new() } else { format!(" ({because})") };
-                self.line("info", &format!("changes for subscriptions come from {source}: {cost}{because}"));
-            }
-            Event::ChangeSourceLost { source, reason } => {
-                let then = "subscriptions are polled until it is back";
-                self.line("error", &format!("{source} was lost, {then}: {reason}"));
-            }
+            Event::ChangeSource { .. }
+            | Event::ChangeSourceLost { .. }
+            | Event::SharedCacheReturned { .. }
+            | Event::SharedCacheLost { .. } => self.freshness(event),
             Event::IssuerKeys { issuer, keys } => {
                 self.line("info", &format!("{keys} keys of the issuer {issuer} were read"));
             }
@@ -169,6 +205,7 @@ impl Observe for Log {
     }
 }
 
-fn millis(duration: std::time::Duration) -> f64 {
+/// Returns milliseconds to the microsecond.
+pub(crate) fn millis(duration: std::time::Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -2,7 +2,9 @@
 //! a library could decide.
 
 mod agent;
+mod archiving;
 mod args;
+mod cache;
 mod clock;
 mod commands;
 mod database;
@@ -14,7 +16,9 @@ mod identity;
 mod log;
 mod manifest_check;
 mod operation_files;
+mod preflight;
 mod printer;
+mod progress;
 mod project;
 mod rates;
 mod release_files;

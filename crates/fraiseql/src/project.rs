@@ -25,13 +25,19 @@ impl Project {
         flags: &[(&str, String, &str)],
     ) -> Result<Self, Failure> {
         let dir = arguments.dir.clone();
+        Self::require(&dir)?;
+        let settings = settings_file::load(arguments, flags)?;
+        Ok(Self { dir, settings })
+    }
+
+    /// Fails when the folder is no project.
+    pub(crate) fn require(dir: &Path) -> Result<(), Failure> {
         if !dir.join("schema.graphql").exists() && !dir.join("fraiseql.toml").exists() {
             let message = format!("find a project in {}: it has no schema.graphql", dir.display());
             let hint = "name the project's folder, or make one with `fraiseql init --from-database URL DIR`";
             return Err(Failure::new(&errors::IO_NO_PROJECT, message).hint(hint));
         }
-        let settings = settings_file::load(arguments, flags)?;
-        Ok(Self { dir, settings })
+        Ok(())
     }
 
     /// Returns the folder for what this machine keeps of the project.

@@ -1,5 +1,6 @@
 //! The pages of `docs/reference/` that are made from tables in `fraiseql-model`, so that they cannot be wrong.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -51,33 +52,24 @@ fn readable() -> std::fs::Permissions {
 
 fn settings_page() -> String {
     let mut page = SETTINGS_HEAD.to_owned();
-    let mut section = "";
-    for setting in SETTINGS {
-        let (table, key) = setting.key.split_once('.').unwrap_or(("", setting.key));
-        if table != section {
-            section = table;
+    let table_of = |setting: &Setting| setting.key.split_once('.').map_or("", |(table, _)| table);
+    let tables: BTreeSet<&str> = SETTINGS.iter().map(table_of).collect();
+    for table in tables {
+        page.push_str(&format!(
+            "\n## `[{table}]`\n\n| key | may be | default | environment |\n|---|---|---|---|\n"
+        ));
+        for setting in SETTINGS.iter().filter(|setting| table_of(setting) == table) {
+            let key = setting.key.split_once('.').map_or(setting.key, |(_, key)| key);
             page.push_str(&format!(
-                "\n## `[{table}]`\n\n| key | may be | default | environment |\n|---|---|---|---|\n"
+                "| `{key}` | {} | {} | `{}` |\n",
+                may_be(setting),
+                default(setting),
+                setting.env
             ));
         }
-        page.push_str(&format!(
-            "| `{key}` | {} | {} | `{}` |\n",
-            may_be(setting),
-            default(setting),
-            setting.env
-        ));
-        let ends_section = next_section(setting) != Some(section);
-        if ends_section {
-            page.push_str(&meanings(section));
-        }
+        page.push_str(&meanings(table));
     }
     page
-}
-
-/// Returns the section of the setting behind `setting` in the table.
-fn next_section(setting: &Setting) -> Option<&'static str> {
-    let at = SETTINGS.iter().position(|other| other.key == setting.key)?;
-    SETTINGS.get(at + 1).map(|next| next.key.split_once('.').map_or("", |(table, _)| table))
 }
 
 fn meanings(section: &str) -> String {
@@ -135,7 +127,7 @@ fn error_row(error: &ErrorCode) -> String {
 const EXITS: &[(Exit, &str)] = &[
     (Exit::Internal, "a bug or something unforeseen"),
     (Exit::Usage, "the command line or the settings are wrong"),
-    (Exit::Project, "the project's own files are wrong"),
+    (Exit::Project, "the project's own files are wrong, or a check of `preflight` fails"),
     (Exit::Database, "the database cannot be reached or refuses us"),
     (Exit::Machine, "the machine is in the way: port, disk, permission, missing program"),
     (Exit::Interrupted, "interrupted before the work was done"),
@@ -161,10 +153,14 @@ fn area_title(area: &str) -> &'static str {
         "FQ-REL" => "releases",
         "FQ-PXY" => "the proxy",
         "FQ-AGT" => "the agent",
+        "FQ-INC" => "incidents",
+        "FQ-PRE" => "preflight",
+        "FQ-RBK" => "the runbook",
         "FQ-DEP" => "deploying",
         "FQ-FLO" => "the journal",
         "FQ-MIG" => "migrations",
         "FQ-BAK" => "backups",
+        "FQ-LIM" => "limits",
         "FQ-ROL" => "roles of the database",
         "FQ-RUN" => "running a project",
         _ => "others",

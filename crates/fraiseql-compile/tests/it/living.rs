@@ -1,7 +1,5 @@
 //! Catalogs of real databases: the examples, and the nastiest one that is legal.
 
-use std::path::Path;
-
 use apollo_compiler::Schema;
 use apollo_compiler::ast::Type;
 use apollo_compiler::schema::ExtendedType;
@@ -20,8 +18,7 @@ async fn catalog(database: &Database, schemas: &[&str]) -> Catalog {
 }
 
 fn example(path: &str) -> String {
-    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
-    let path = Path::new(&crate_dir).join("../../examples").join(path);
+    let path = fraiseql_testkit::checkout().join("examples").join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

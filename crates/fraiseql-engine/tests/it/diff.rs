@@ -48,8 +48,7 @@ fn ours(old: &str, new: &str) -> Vec<String> {
 
 #[test]
 fn every_change_is_what_graphql_js_calls_it() {
-    let crate_dir = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
-    let path = format!("{crate_dir}/../../conformance/diff/golden.json");
+    let path = fraiseql_testkit::checkout().join("conformance/diff/golden.json");
     let golden: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let (mut wrong, mut seen) = (Vec::new(), BTreeSet::new());
     for case in &golden {

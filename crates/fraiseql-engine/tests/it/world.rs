@@ -14,8 +14,7 @@ use fraiseql_testkit::{Database, chinook_sql};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-const CHINOOK_SCHEMA: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/chinook/schema.graphql"));
+const CHINOOK_SCHEMA: &str = include_str!("../../../../examples/chinook/schema.graphql");
 
 /// A database and the schema that was compiled for it.
 pub(crate) struct World {

@@ -33,3 +33,11 @@ pub(super) const LIVENESS_TIMEOUT_MS: Setting = setting(
     Some("5000"),
     "How long an instance may take to say that it lives.",
 );
+
+pub(super) const MEMORY_MAX_MIB: Setting = setting(
+    "agent.memory_max_mib",
+    "FRAISEQL_AGENT_MEMORY_MAX_MIB",
+    Kind::Integer { min: 0, max: 16_777_216 },
+    Some("0"),
+    "An instance that uses more memory of its own is killed and started again; 0 is no limit.",
+);

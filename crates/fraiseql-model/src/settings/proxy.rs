@@ -2,6 +2,14 @@
 
 use super::{Kind, Setting, setting};
 
+pub(super) const ACCESS_LOG: Setting = setting(
+    "proxy.access_log",
+    "FRAISEQL_PROXY_ACCESS_LOG",
+    Kind::Boolean,
+    Some("false"),
+    "Write a line for each request: who asked, which instance of which release answered, and how long it took.",
+);
+
 pub(super) const ANSWER_TIMEOUT_MS: Setting = setting(
     "proxy.answer_timeout_ms",
     "FRAISEQL_PROXY_ANSWER_TIMEOUT_MS",
@@ -16,6 +24,30 @@ pub(super) const CHOOSE_HEADER: Setting = setting(
     Kind::Text,
     None,
     "Header by which a tester names the release that shall answer; whoever knows it can reach a canary.",
+);
+
+pub(super) const DRIVER: Setting = setting(
+    "proxy.driver",
+    "FRAISEQL_PROXY_DRIVER",
+    Kind::Choice(&["builtin", "haproxy"]),
+    Some("builtin"),
+    "Who shares out traffic between releases: the proxy that the agent runs, or an HAProxy of yours.",
+);
+
+pub(super) const HAPROXY_BACKEND: Setting = setting(
+    "proxy.haproxy_backend",
+    "FRAISEQL_PROXY_HAPROXY_BACKEND",
+    Kind::Text,
+    Some("fraiseql"),
+    "The backend of HAProxy whose servers are places for instances: `server-template fq 1-16 127.0.0.1:1 disabled check`.",
+);
+
+pub(super) const HAPROXY_SOCKET: Setting = setting(
+    "proxy.haproxy_socket",
+    "FRAISEQL_PROXY_HAPROXY_SOCKET",
+    Kind::Text,
+    None,
+    "The runtime socket of HAProxy, of level admin.",
 );
 
 pub(super) const PROBE_INTERVAL_MS: Setting = setting(

@@ -88,7 +88,7 @@ pub async fn trace(
 }
 
 /// Writes an array literal, every element quoted.
-fn array(names: &BTreeSet<String>) -> Bytes {
+pub(super) fn array(names: &BTreeSet<String>) -> Bytes {
     let quoted = names.iter().map(|name| {
         let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
         format!("\"{escaped}\"")

@@ -5,3 +5,4 @@ mod changes;
 mod pooler;
 mod sessions;
 mod tls;
+mod writes;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fraiseql_postgres::{Pool, PoolOptions, PostgresError, Query, Session, Target};
+use fraiseql_postgres::{Overload, Pool, PoolOptions, PostgresError, Query, QueueBounds, Session, Target};
 use fraiseql_testkit::{Database, wait_until};
 use tokio::time::Instant;
 
@@ -224,4 +224,51 @@ async fn a_new_login_is_used_from_now_on_and_what_is_borrowed_stays() {
                AND pid <> pg_backend_pid() AND application_name = 'fraiseql'";
     let client = database.client().await;
     wait_until(Duration::from_secs(20), || async { client.query(old, &[]).await.unwrap().is_empty() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_wait_than_may_and_our_own_work_waits_nevertheless() {
+    let database = Database::new().await;
+    let target = Target::parse(&database.url()).unwrap();
+    let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(10) };
+    let queue = QueueBounds { waiting_max: 3, wait_max: Duration::from_secs(20) };
+    let pool = Pool::bounded(target, options, queue);
+    let held = pool.admit(soon()).await.unwrap();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let pool = pool.clone();
+        asking.spawn(async move { pool.admit(soon()).await.map(drop) });
+    }
+    for _ in 3..50 {
+        let refused = asking.join_next().await.unwrap().unwrap();
+        assert!(matches!(refused, Err(PostgresError::Overload(Overload::Full))), "{refused:?}");
+    }
+    let mut own = tokio::task::JoinSet::new();
+    own.spawn({
+        let pool = pool.clone();
+        async move { pool.acquire(soon()).await.map(drop) }
+    });
+    wait_until(Duration::from_secs(10), || async { pool.status().waiting == 4 }).await;
+    drop(held);
+    own.join_next().await.unwrap().unwrap().unwrap();
+    for admitted in asking.join_all().await {
+        admitted.unwrap();
+    }
+    assert_eq!(pool.status().waiting, 0);
+}
+
+#[tokio::test]
+async fn the_longest_wait_and_the_deadline_are_told_apart() {
+    let database = Database::new().await;
+    let target = Target::parse(&database.url()).unwrap();
+    let options = PoolOptions { size: 1, connect_timeout: Duration::from_secs(10) };
+    let queue = QueueBounds { waiting_max: 1, wait_max: Duration::from_millis(50) };
+    let pool = Pool::bounded(target, options, queue);
+    let held = pool.admit(soon()).await.unwrap();
+    let late = pool.admit(soon()).await;
+    assert!(matches!(late, Err(PostgresError::Overload(Overload::Late))), "{late:?}");
+    let over = pool.admit(Instant::now() + Duration::from_millis(10)).await;
+    assert!(matches!(over, Err(PostgresError::Timeout)), "{over:?}");
+    drop(held);
+    pool.admit(soon()).await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! The controller is killed before and after everything that it does, and another one takes over.
 
-use fraiseql_rollout::{Command, Strategy};
+use fraiseql_rollout::{Command, Policy, Strategy};
 
 use crate::world::{Behaviour, Simulation, quick};
 
@@ -18,7 +18,8 @@ fn begin(strategy: Strategy, course: Course) -> Simulation {
         Course::Good | Course::Aborted => Behaviour::good(),
     };
     let mut simulation = Simulation::new(1, 2, green);
-    simulation.deploy("green", &quick(strategy, 2)).unwrap();
+    let policy = Policy { prepare: vec!["migrations".to_owned()], ..quick(strategy, 2) };
+    simulation.deploy("green", &policy).unwrap();
     simulation
 }
 

@@ -3,4 +3,5 @@
 
 mod crashes;
 mod scenarios;
+mod statistics;
 mod world;

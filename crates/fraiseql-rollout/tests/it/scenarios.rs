@@ -1,6 +1,6 @@
 //! What an operator sees of each strategy and of each kind of broken release.
 
-use fraiseql_rollout::{Command, CommandError, Strategy};
+use fraiseql_rollout::{Command, CommandError, Policy, Strategy};
 use insta::assert_snapshot;
 
 use crate::world::{Behaviour, Simulation, quick};
@@ -33,6 +33,26 @@ fn a_canary_goes_up_in_shares() {
      127 s  watching the new release with 100 %
      157 s  promoted
     promoted; traffic {"green": 100}; instances {"blue": 3, "green": 3}
+    "#);
+}
+
+#[test]
+fn what_fails_before_instances_starts_none() {
+    let green = Behaviour { fails: Some("migrations"), ..Behaviour::good() };
+    let mut simulation = Simulation::new(7, 2, green);
+    let prepare = vec!["backup".to_owned(), "migrations".to_owned()];
+    let policy = Policy { prepare, ..quick(Strategy::Rolling, 2) };
+    simulation.deploy("green", &policy).unwrap();
+    for _ in 0..60 {
+        simulation.run(1);
+        let world = simulation.world();
+        assert_eq!((world.running().get("green"), world.running().get("blue")), (None, Some(&2)));
+    }
+    assert_snapshot!(format!("{}\n{}", simulation.told.join("\n"), simulation.end()), @r#"
+      69 s  going back: migrations failed: simulated
+      69 s  all traffic for the old release
+      79 s  rolled back: migrations failed: simulated
+    rolled back: migrations failed: simulated; traffic {"blue": 100}; instances {"blue": 2}
     "#);
 }
 
@@ -129,7 +149,7 @@ fn broken_releases_end_on_the_stable_one_with_their_reason() {
 fn reasons_are_told_in_figures() {
     let canary = |green| ends(Strategy::Canary, green);
     assert_snapshot!(canary(Behaviour { errors: 1.0, ..Behaviour::good() }), @r#"rolled back: new release 6 of 6 bad, old release 0 of 94, E = 6.9e4; traffic {"blue": 100}; instances {"blue": 2}"#);
-    assert_snapshot!(canary(Behaviour { latency_us: 2_800, ..Behaviour::good() }), @r#"rolled back: new release 13 of 13 slow, old release 1 of 287, E = 5.7e11; traffic {"blue": 100}; instances {"blue": 2}"#);
+    assert_snapshot!(canary(Behaviour { latency_us: 2_800, ..Behaviour::good() }), @r#"rolled back: new release 13 of 13 slow, old release 1 of 287, E = 8.3e3; traffic {"blue": 100}; instances {"blue": 2}"#);
     assert_snapshot!(canary(Behaviour { ready_ms: None, lives_ms: Some(500), ..Behaviour::good() }), @r#"rolled back: its instances do not stay up: ended 4 times; traffic {"blue": 100}; instances {"blue": 2}"#);
 }
 

@@ -11,12 +11,14 @@ use fraiseql_model::traffic::{
     ProxyState, Stamp, Sticky,
 };
 use fraiseql_rollout::{
-    Command, CommandError, Executor, ExecutorError, Fleet, GateOutcome, GateState, Gates, InstancesSeen,
-    Policy, Service, Traffic, TrafficFault,
+    Command, CommandError, Executor, ExecutorError, Fleet, GateLook, GateOutcome, GateState, Gates,
+    InstancesSeen, Policy, Rollout, Service, Traffic, TrafficFault,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// How often a gate that works is looked at before it is done.
+const WORK_LOOKS: u32 = 3;
 /// How often the controller looks.
 const TICK_MS: u64 = 1_000;
 
@@ -64,6 +66,8 @@ pub struct World {
     restarts: BTreeMap<String, u32>,
     generation: Option<(Generation, GenerationOrigin)>,
     lease_ends_ms: Option<u64>,
+    /// How often the gate that works was looked at.
+    works: u32,
     counts: BTreeMap<String, ArmCounts>,
     random: ChaCha8Rng,
     /// Requests that nobody could answer, because no instance was ready.
@@ -91,6 +95,7 @@ impl World {
             restarts: BTreeMap::new(),
             generation: None,
             lease_ends_ms: None,
+            works: 0,
             counts: BTreeMap::new(),
             random: ChaCha8Rng::seed_from_u64(seed),
             lost: 0,
@@ -278,6 +283,7 @@ impl Traffic for Reach {
                 release: arm.release.clone(),
                 health: BackendHealth::Ready,
                 in_flight: 0,
+                streams: 0,
             })
         });
         Some(ProxyState {
@@ -323,11 +329,17 @@ impl Traffic for Reach {
 }
 
 impl Gates for Reach {
-    async fn run(&mut self, name: &str, release: &str, _at: &[Backend]) -> GateState {
+    async fn run(&mut self, name: &str, rollout: &Rollout, _at: &[Backend]) -> GateLook {
         self.effect(|world| {
-            let failed = world.behaviours[release].fails == Some(name);
+            // What comes before instances takes some seconds.
+            if rollout.policy.prepare.iter().any(|gate| gate == name) && world.works < WORK_LOOKS {
+                world.works += 1;
+                return GateLook::Busy("at work".to_owned());
+            }
+            world.works = 0;
+            let failed = world.behaviours[rollout.new.as_str()].fails == Some(name);
             let outcome = if failed { GateOutcome::Failed } else { GateOutcome::Passed };
-            GateState { outcome, evidence: "simulated".to_owned() }
+            GateLook::Done(GateState { outcome, evidence: "simulated".to_owned() })
         })
         .await
     }

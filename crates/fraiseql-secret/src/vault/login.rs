@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use fraiseql_model::secret::Secret;
 
@@ -59,19 +59,21 @@ impl Vault {
 
     /// Renews a token. One that cannot be renewed for long enough is given up for a new login.
     async fn prolonged(&self, token: &Token, life: Life) -> Result<Token, SecretError> {
-        if life.renewable {
-            let answer = self
-                .send(Method::POST, "auth/token/renew-self", Some(&json!({})), Some(&token.secret))
-                .await?;
-            let granted = answer.body.get("auth").and_then(|auth| seconds(auth, "lease_duration"));
-            if let (true, Some(granted)) = (answer.status.is_success(), granted)
-                && granted >= life.granted.mul_f64(2.0 / 3.0)
-            {
-                let life = Life { ends: Instant::now() + granted, ..life };
-                return Ok(Token { life: Some(life), ..token.clone() });
-            }
+        if life.renewable
+            && let Some(granted) = self.renewed(&token.secret).await?
+            && granted >= life.granted.mul_f64(2.0 / 3.0)
+        {
+            let life = Life { ends: Instant::now() + granted, ..life };
+            return Ok(Token { life: Some(life), ..token.clone() });
         }
         self.log_in(Some(token)).await
+    }
+
+    /// Asks for more time; returns how much was given, or `None` where it was refused.
+    async fn renewed(&self, token: &Secret) -> Result<Option<Duration>, SecretError> {
+        let answer = self.send(Method::POST, "auth/token/renew-self", Some(&json!({})), Some(token)).await?;
+        let granted = answer.body.get("auth").and_then(|auth| seconds(auth, "lease_duration"));
+        Ok(granted.filter(|_| answer.status.is_success()))
     }
 
     async fn log_in(&self, before: Option<&Token>) -> Result<Token, SecretError> {
@@ -93,7 +95,8 @@ impl Vault {
         let auth = answer.body.get("auth").unwrap_or(&Value::Null);
         let token = text(auth, "client_token").ok_or_else(|| self.strange("a login without a token"))?;
         let secret = Secret::new(token.to_owned());
-        Ok(Token { secret, life: life(auth, "lease_duration"), login: self.next_login() })
+        let life = seconds(auth, "lease_duration").map(|granted| life(auth, granted));
+        Ok(Token { secret, life, login: self.next_login() })
     }
 
     /// Takes a token that is there already, and asks how long it holds.
@@ -104,7 +107,16 @@ impl Vault {
         // The same token is the same login: what was given to it still holds.
         let same = before.filter(|before| before.secret == secret).map(|before| before.login);
         let login = same.unwrap_or_else(|| self.next_login());
-        Ok(Token { secret, life: life(data, "ttl"), login })
+        let mut life = adopted_life(data);
+        // Found late in its life, it may end before the next look at it.
+        if let (Some(life), Some(whole)) = (&mut life, seconds(data, "creation_ttl"))
+            && life.renewable
+            && life.granted < whole / 2
+            && let Some(granted) = self.renewed(&secret).await?
+        {
+            *life = Life { granted, ends: Instant::now() + granted, ..*life };
+        }
+        Ok(Token { secret, life, login })
     }
 
     fn logged_in(&self, answer: &Answer, what: &str) -> Result<(), SecretError> {
@@ -119,8 +131,29 @@ impl Vault {
     }
 }
 
-fn life(body: &Value, key: &str) -> Option<Life> {
-    let granted = seconds(body, key)?;
+/// Returns how long a token holds that was looked up; `None` for one that never ends.
+fn adopted_life(data: &Value) -> Option<Life> {
+    data.get("expire_time").filter(|time| !time.is_null())?;
+    // Whole seconds: in its last one a token says 0.
+    Some(life(data, seconds(data, "ttl").unwrap_or(Duration::ZERO)))
+}
+
+fn life(body: &Value, granted: Duration) -> Life {
     let renewable = body.get("renewable") == Some(&Value::Bool(true));
-    Some(Life { granted, ends: Instant::now() + granted, renewable })
+    Life { granted, ends: Instant::now() + granted, renewable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, adopted_life, json};
+
+    #[test]
+    fn a_token_in_its_last_second_is_not_one_that_never_ends() {
+        let last = json!({ "ttl": 0, "expire_time": "2030-01-01T00:00:00Z", "renewable": true });
+        assert_eq!(
+            adopted_life(&last).map(|life| (life.granted, life.renewable)),
+            Some((Duration::ZERO, true))
+        );
+        assert!(adopted_life(&json!({ "ttl": 0, "expire_time": null })).is_none());
+    }
 }

@@ -1,4 +1,5 @@
-//! Learns what has changed in the database, from the best source that is allowed, while anybody subscribes.
+//! Learns what has changed in the database, from the best source that is allowed, while anybody subscribes
+//! or answers are kept.
 //!
 //! One reader for each server. While there is none, or for what it cannot see, queries are polled.
 
@@ -8,7 +9,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use fraiseql_postgres::{Changed, Decoding, Outbox, PostgresError, Trace};
+use tokio::time::Instant;
 
+use crate::cache::ResponseCache;
 use crate::fault::chain;
 use crate::live::options::{SubscriptionOptions, SubscriptionSource};
 use crate::observe::Event;
@@ -89,7 +92,7 @@ impl Freshness {
 pub(crate) async fn run(serving: Arc<Serving>) {
     let mut told = String::new();
     loop {
-        serving.live.hub.wait_for_queries(true).await;
+        wait_until_wanted(&serving).await;
         match open(&serving).await {
             Opened::Source(reader, because) => {
                 tell(&serving, reader.source(), &because, &mut told);
@@ -101,6 +104,13 @@ pub(crate) async fn run(serving: Arc<Serving>) {
             }
             Opened::Away => tokio::time::sleep(REOPEN_PAUSE).await,
         }
+    }
+}
+
+/// The cache needs changes always, subscriptions while there are some.
+async fn wait_until_wanted(serving: &Serving) {
+    if serving.cache.is_none() {
+        serving.live.hub.wait_for_queries(true).await;
     }
 }
 
@@ -189,13 +199,14 @@ async fn read(serving: &Serving, mut reader: Reader, told: &mut String) {
     live.freshness.set(reader.source(), reader.coverage());
     // What happened before the source was open was not told.
     live.hub.changed_everything();
+    serving.cache.iter().for_each(ResponseCache::restructured);
     let reading = async {
         let mut pause = live.options.read_interval;
         loop {
             tokio::time::sleep(pause).await;
+            let began = Instant::now();
             match tokio::time::timeout(READ_TIMEOUT, reader.read()).await {
-                Ok(Ok(Changed::Tables(tables))) => live.hub.changed(&tables),
-                Ok(Ok(Changed::Everything)) => live.hub.changed_everything(),
+                Ok(Ok(changed)) => note(serving, &changed, began),
                 Ok(Err(error)) => return error,
                 Err(_elapsed) => return PostgresError::Timeout,
             }
@@ -206,14 +217,34 @@ async fn read(serving: &Serving, mut reader: Reader, told: &mut String) {
     let source = reader.source().as_str();
     live.freshness.set(SubscriptionSource::Polling, Coverage::Nothing);
     live.hub.changed_everything();
+    serving.cache.iter().for_each(ResponseCache::blind);
     if let Some(error) = failed {
         told.clear();
         serving.observer.observe(&Event::ChangeSourceLost { source, reason: chain(&error) });
     }
 }
 
+/// Hands on what a look that began then has found.
+fn note(serving: &Serving, changed: &Changed, began: Instant) {
+    // The cache first: a subscription asks the database at once, other clients may ask the cache.
+    if let Some(cache) = &serving.cache {
+        match changed {
+            Changed::Tables(tables) => cache.changed(tables),
+            Changed::Everything => cache.changed_everything(),
+        }
+        cache.looked(began);
+    }
+    match changed {
+        Changed::Tables(tables) => serving.live.hub.changed(tables),
+        Changed::Everything => serving.live.hub.changed_everything(),
+    }
+}
+
 /// Waits for `work`; gives it up when nobody has subscribed for a while.
 async fn idle_or<T>(serving: &Serving, work: impl Future<Output = T>) -> Option<T> {
+    if serving.cache.is_some() {
+        return Some(work.await);
+    }
     let hub = &serving.live.hub;
     let idle = async {
         loop {
@@ -233,7 +264,10 @@ async fn idle_or<T>(serving: &Serving, work: impl Future<Output = T>) -> Option<
 fn tell(serving: &Serving, source: SubscriptionSource, because: &str, told: &mut String) {
     let saying = format!("{} {because}", source.as_str());
     if *told != saying {
-        let cost = cost(source, &serving.live.options);
+        let mut cost = cost(source, &serving.live.options);
+        if source == SubscriptionSource::Polling && serving.cache.is_some() {
+            cost.push_str("; the response cache keeps nothing");
+        }
         let (source, because) = (source.as_str(), because.to_owned());
         serving.observer.observe(&Event::ChangeSource { source, cost, because });
         *told = saying;

@@ -355,6 +355,7 @@ pub(crate) fn options(url: &str) -> (ServeOptions, Arc<Events>) {
         usage: UsageRecording::Off,
         identity: IdentityOptions::default(),
         rates: RateOptions::default(),
+        cache: None,
         life: LifeOptions::default(),
         observer: Arc::clone(&events) as Arc<dyn Observe>,
     };

@@ -2,6 +2,7 @@
 
 mod batches;
 mod browsers;
+mod cache;
 mod client;
 mod compression;
 mod drain;
@@ -17,11 +18,13 @@ mod identity;
 mod introspection;
 mod metrics;
 mod modes;
+mod overload;
 mod pages;
 mod persisted;
 mod protocol;
 mod rates;
 mod reload;
+mod shared_cache;
 mod socket;
 mod sources;
 mod streaming;

@@ -1,24 +1,30 @@
-//! What a release must pass before it gets traffic, looked at with its instances running.
+//! What a release must pass: before its instances start, and with them running before it gets traffic.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fraiseql_agent::Releases;
 use fraiseql_engine::{Change, ChangeSeverity, diff};
 use fraiseql_model::traffic::Backend;
 use fraiseql_postgres::connect_control;
-use fraiseql_rollout::{GateOutcome, GateState, Gates};
+use fraiseql_rollout::{GateLook, GateOutcome, GateState, Gates, Rollout};
 use serde_json::{Value, json};
 
+use super::prepare;
+use super::work::GateWork;
 use crate::database::control_target;
 use crate::endpoint::Endpoint;
 use crate::files;
+use crate::preflight;
 use crate::project::Project;
 use crate::schema_source::public_schema;
 
 /// The gate that compares the schema with that of the stable release.
 pub(crate) const SCHEMA: &str = "schema";
-/// All gates, in the order in which they are looked at.
-pub(crate) const ALL: &[&str] = &["headroom", SCHEMA, "smoke", "mirror", "preflight", "backup", "migrations"];
+/// Gates that are passed before the first instance starts, in their order: instances need what migrations make.
+pub(crate) const PREPARE: &[&str] = &["preflight", "backup", "migrations"];
+/// Gates that are passed before any traffic, in their order.
+pub(crate) const ALL: &[&str] = &["headroom", SCHEMA, "smoke", "mirror"];
 
 /// The least of the machine's memory that must be left, in percent.
 const MEMORY_LEFT_MIN: u64 = 5;
@@ -29,7 +35,9 @@ const TOLD_MAX: usize = 5;
 
 /// Looks at gates on this machine.
 pub(crate) struct LocalGates<'g> {
-    pub(crate) project: &'g Project,
+    pub(crate) project: &'g Arc<Project>,
+    /// The work that takes longer than a look.
+    pub(crate) work: &'g mut GateWork,
     /// The release that is stable now.
     pub(crate) stable: Option<String>,
     /// The database of the instances, when the agent runs one of its own.
@@ -37,29 +45,52 @@ pub(crate) struct LocalGates<'g> {
 }
 
 impl Gates for LocalGates<'_> {
-    async fn run(&mut self, name: &str, release: &str, at: &[Backend]) -> GateState {
-        match name {
+    async fn run(&mut self, name: &str, rollout: &Rollout, at: &[Backend]) -> GateLook {
+        let release = rollout.new.as_str();
+        let state = match name {
+            "backup" => return self.backup(rollout),
+            "migrations" => return self.migrations(rollout),
             "headroom" => self.headroom(at).await,
             SCHEMA => self.schema(release).await,
             "smoke" => self.smoke(release, at).await,
+            "preflight" => return self.preflight(rollout),
             _ => not_available("this version does not look at it"),
-        }
+        };
+        GateLook::Done(state)
     }
 }
 
-fn passed(evidence: impl Into<String>) -> GateState {
+pub(super) fn passed(evidence: impl Into<String>) -> GateState {
     GateState { outcome: GateOutcome::Passed, evidence: evidence.into() }
 }
 
-fn failed(evidence: impl Into<String>) -> GateState {
+pub(super) fn failed(evidence: impl Into<String>) -> GateState {
     GateState { outcome: GateOutcome::Failed, evidence: evidence.into() }
 }
 
-fn not_available(evidence: impl Into<String>) -> GateState {
+pub(super) fn not_available(evidence: impl Into<String>) -> GateState {
     GateState { outcome: GateOutcome::NotAvailable, evidence: evidence.into() }
 }
 
 impl LocalGates<'_> {
+    fn backup(&mut self, rollout: &Rollout) -> GateLook {
+        let (project, url) = (Arc::clone(self.project), self.database_url.clone());
+        let of = (rollout.id, rollout.began_ms);
+        self.work.look((rollout.id, "backup"), move |said| async move {
+            prepare::backup(&project, of, url.as_deref(), &said).await
+        })
+    }
+
+    fn migrations(&mut self, rollout: &Rollout) -> GateLook {
+        let Some(dir) = self.release_dir(&rollout.new) else {
+            return GateLook::Done(failed("the release is not on this machine any more"));
+        };
+        let (project, url) = (Arc::clone(self.project), self.database_url.clone());
+        self.work.look((rollout.id, "migrations"), move |said| async move {
+            prepare::migrations(&project, &dir, url.as_deref(), &said).await
+        })
+    }
+
     fn release_dir(&self, release: &str) -> Option<PathBuf> {
         let stored = Releases::in_state(&self.project.state()).find(release);
         stored.map(|stored| stored.project()).ok()
@@ -89,6 +120,18 @@ impl LocalGates<'_> {
             breaking.len(),
             told.join("; ")
         ))
+    }
+
+    fn preflight(&mut self, rollout: &Rollout) -> GateLook {
+        let (project, url) = (Arc::clone(self.project), self.database_url.clone());
+        let (release, stable) = (rollout.new.clone(), self.stable.clone());
+        self.work.look((rollout.id, "preflight"), move |said| async move {
+            said.set("looking whether everything is as it must be");
+            match preflight::gate(&project, &release, stable, url).await {
+                Ok(evidence) => passed(evidence),
+                Err(evidence) => failed(evidence),
+            }
+        })
     }
 
     async fn headroom(&self, at: &[Backend]) -> GateState {

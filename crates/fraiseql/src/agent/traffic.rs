@@ -1,4 +1,4 @@
-//! The proxy, as rollouts reach it: over its control socket.
+//! Who shares out traffic, as rollouts reach it: the proxy over its control socket, or HAProxy.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +9,55 @@ use fraiseql_rollout::{Traffic, TrafficFault};
 use hyper::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use super::haproxy::HaProxyTraffic;
+
+/// Whoever shares out traffic, by the setting `proxy.driver`.
+#[derive(Debug)]
+pub(crate) enum DriverTraffic {
+    BuiltIn(ProxyTraffic),
+    HaProxy(Box<HaProxyTraffic>),
+}
+
+impl DriverTraffic {
+    /// Returns why it could not be looked at, where that is not said elsewhere.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        match self {
+            Self::BuiltIn(_) => None,
+            Self::HaProxy(haproxy) => haproxy.fault(),
+        }
+    }
+}
+
+impl Traffic for DriverTraffic {
+    async fn state(&mut self) -> Option<ProxyState> {
+        match self {
+            Self::BuiltIn(proxy) => proxy.state().await,
+            Self::HaProxy(haproxy) => haproxy.state().await,
+        }
+    }
+
+    async fn counts(&mut self) -> Option<Vec<ArmCounts>> {
+        match self {
+            Self::BuiltIn(proxy) => proxy.counts().await,
+            Self::HaProxy(haproxy) => haproxy.counts().await,
+        }
+    }
+
+    async fn apply(&mut self, generation: &Generation) -> Result<(), TrafficFault> {
+        match self {
+            Self::BuiltIn(proxy) => proxy.apply(generation).await,
+            Self::HaProxy(haproxy) => haproxy.apply(generation).await,
+        }
+    }
+
+    async fn renew(&mut self, stamp: Stamp) -> Result<(), TrafficFault> {
+        match self {
+            Self::BuiltIn(proxy) => proxy.renew(stamp).await,
+            Self::HaProxy(haproxy) => haproxy.renew(stamp).await,
+        }
+    }
+}
 
 /// It answers from memory, or writes one small file.
 const LIMIT: Duration = Duration::from_secs(2);

@@ -5,22 +5,31 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fraiseql_agent::{Launch, ProxyKeeper, Releases, Supervisor, SupervisorOptions};
 use fraiseql_flow::Journal;
+use fraiseql_haproxy::{HaProxy, HaProxyOptions};
+use fraiseql_incident::{Happening, IncidentEvent, IncidentSeverity, Incidents};
 use fraiseql_model::errors;
 use fraiseql_model::settings::Settings;
-use fraiseql_model::traffic::Sticky;
-use fraiseql_rollout::{Executor, ExecutorError, Tick, Traffic as _};
+use fraiseql_model::traffic::{ProxyState, Sticky};
+use fraiseql_model::traffic_driver::{BUILT_IN_PROXY, HAPROXY, TrafficDriver};
+use fraiseql_rollout::{Executor, ExecutorError, Reason, RolloutOutcome, Tick, Traffic as _};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::proxy::control_socket;
 use super::signals::Stop;
+use super::systemd::{self, Heartbeat};
 use super::up::{Embedded, Lock};
 use crate::agent::api::{ApiSocket, Told, Wish};
-use crate::agent::{LocalFleet, LocalGates, ProxyTraffic, SOCKET};
+use crate::agent::{
+    DriverTraffic, GateWork, HAPROXY_HELD, HaProxyTraffic, InstanceModes, LocalFleet, LocalGates,
+    ProxyTraffic, SOCKET,
+};
 use crate::args;
 use crate::clock;
 use crate::failure::Failure;
@@ -30,13 +39,15 @@ use crate::project::Project;
 
 /// How often everything is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// The longest title of an incident.
+const TITLE_BYTES_MAX: usize = 200;
 /// How long everything may take to stop.
 const STOP_MAX: Duration = Duration::from_secs(90);
 
 /// Runs until it is told to stop.
 pub(crate) async fn run(arguments: &args::Agent, printer: &Printer) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
-    let project = Project::open(&arguments.project, &flags(arguments))?;
+    let project = Arc::new(Project::open(&arguments.project, &flags(arguments))?);
     let log = Log::new(printer, project.settings.text("log.format").unwrap_or("text"), true);
     let journal = Journal::take_over(&project.state())?;
     if project.settings.text("database.url").is_some() {
@@ -67,13 +78,20 @@ fn flags(arguments: &args::Agent) -> Vec<(&'static str, String, &'static str)> {
 
 /// An agent at work.
 struct Agent<'a> {
-    project: &'a Project,
+    project: &'a Arc<Project>,
     supervisor: Supervisor,
-    keeper: ProxyKeeper,
-    traffic: ProxyTraffic,
+    /// Keeps the built-in proxy; an HAProxy is somebody else's.
+    keeper: Option<ProxyKeeper>,
+    traffic: DriverTraffic,
     executor: Executor,
     database_url: Option<String>,
+    work: GateWork,
+    modes: InstanceModes,
     told: Told,
+    tick: Tick,
+    proxy: Option<ProxyState>,
+    /// The rollout whose end was looked at.
+    declared: Option<i64>,
     faults: Vec<String>,
     log: &'a Log,
 }
@@ -81,7 +99,7 @@ struct Agent<'a> {
 impl<'a> Agent<'a> {
     fn begin(
         arguments: &args::Agent,
-        project: &'a Project,
+        project: &'a Arc<Project>,
         journal: Journal,
         database_url: Option<String>,
         log: &'a Log,
@@ -91,6 +109,8 @@ impl<'a> Agent<'a> {
         let absolute = std::path::absolute(&state)
             .map_err(|error| Failure::internal("find out where the project is", &error))?;
         let variables = variables(arguments, database_url.as_deref());
+        let read_only = Arc::new(AtomicBool::new(false));
+        let modes = InstanceModes::new(absolute.join("instances"), Arc::clone(&read_only));
         let launch = {
             let (state, variables) = (absolute.clone(), variables.clone());
             let releases = Releases::in_state(&absolute);
@@ -98,26 +118,35 @@ impl<'a> Agent<'a> {
                 let stored = releases.find(release)?;
                 Ok(Launch {
                     program: stored.program(),
-                    arguments: instance_arguments(&stored.project(), &state, name),
+                    arguments: instance_arguments(
+                        &stored.project(),
+                        (&state, name),
+                        read_only.load(Ordering::Acquire),
+                    ),
                     variables: variables.clone(),
                     folder: stored.project(),
                 })
             }
         };
         let supervisor = Supervisor::take_over(&absolute, supervision(settings), Box::new(launch))?;
-        let proxy = proxy_launch(arguments, project, &absolute, variables)?;
-        let keeper = ProxyKeeper::take_over(&absolute, "proxy", proxy)?;
         let now_ms = clock::now_ms();
         let instances = u32::try_from(settings.integer("agent.instances")).unwrap_or(1);
         let executor = Executor::resume(journal, instances, sticky(settings)?, now_ms)?;
+        let (keeper, traffic, driver) = driven(arguments, project, &absolute, variables)?;
+        let executor = executor.with_driver(driver);
         Ok(Self {
             project,
             supervisor,
             keeper,
-            traffic: ProxyTraffic { socket: control_socket(&absolute) },
+            traffic,
             executor,
             database_url,
+            work: GateWork::default(),
+            modes,
             told: Told::default(),
+            tick: Tick::default(),
+            proxy: None,
+            declared: None,
             faults: Vec::new(),
             log,
         })
@@ -138,6 +167,7 @@ impl<'a> Agent<'a> {
         self.log.line("info", &format!("agent {epoch} looks after {}", self.project.dir.display()));
         let mut pulse = tokio::time::interval(LOOK_EVERY);
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut heartbeat, mut began) = (Heartbeat::new(), false);
         let everything = loop {
             tokio::select! {
                 () = stop.next() => break embedded.is_some(),
@@ -157,9 +187,14 @@ impl<'a> Agent<'a> {
                         self.log.line("error", &format!("{}: {}", failure.code.code, failure.message));
                     }
                     self.look().await?;
+                    heartbeat.beat(self.log);
+                    if !std::mem::replace(&mut began, true) {
+                        systemd::ready(self.log);
+                    }
                 }
             }
         };
+        systemd::stopping(self.log);
         if everything {
             self.stop_everything().await;
         } else {
@@ -172,6 +207,7 @@ impl<'a> Agent<'a> {
     fn follow(&mut self, command: &fraiseql_rollout::Command) -> Result<(u16, Value), Failure> {
         match self.executor.command(command, clock::now_ms())? {
             Ok(()) => {
+                self.tell();
                 let rollout = self.executor.service().rollout.as_ref().map(|rollout| rollout.id);
                 Ok((200, json!({ "rollout": rollout })))
             }
@@ -184,12 +220,15 @@ impl<'a> Agent<'a> {
 
     /// Looks at everything once, and does what is to be done.
     async fn look(&mut self) -> Result<(), Failure> {
-        let state = self.traffic.state().await;
-        match self.keeper.look_after(state.as_ref().map(|state| state.pid)) {
-            Ok(None) => {}
-            Ok(Some(what)) => self.log.line("info", &format!("the proxy {what}")),
-            Err(error) => self.log.line("error", &format!("the proxy: {error}")),
+        self.proxy = self.traffic.state().await;
+        match self.keeper.as_mut().map(|keeper| keeper.look_after(self.proxy.as_ref().map(|state| state.pid)))
+        {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(what))) => self.log.line("info", &format!("the proxy {what}")),
+            Some(Err(error)) => self.log.line("error", &format!("the proxy: {error}")),
         }
+        let read_only = self.executor.service().read_only;
+        let untold = self.modes.look_after(&self.supervisor.views(), read_only);
         self.supervisor.look_after();
         for event in self.supervisor.events() {
             let level = if event.bad { "warn" } else { "info" };
@@ -197,25 +236,33 @@ impl<'a> Agent<'a> {
         }
         let mut gates = LocalGates {
             project: self.project,
+            work: &mut self.work,
             stable: self.executor.service().stable.clone(),
             database_url: self.database_url.clone(),
         };
         let mut fleet = LocalFleet(&mut self.supervisor);
         let ticked = self.executor.tick((&mut fleet, &mut self.traffic, &mut gates), clock::now_ms()).await;
         let tick = match ticked {
-            Ok(tick) => tick,
+            Ok(mut tick) => {
+                tick.faults.extend(self.traffic.fault().map(str::to_owned));
+                tick.faults.extend(untold);
+                tick
+            }
             // What cannot be written is tried again: the disk may be full for now, and nothing was begun.
             Err(ExecutorError::Journal(error)) => {
                 let text = format!("{}: {error}", error.code().code);
                 if self.faults.first() != Some(&text) {
                     self.log.line("error", &text);
                 }
-                self.faults = vec![text];
-                self.tell(&Tick::default(), state.as_ref());
+                (self.faults, self.tick) = (vec![text], Tick::default());
+                self.tell();
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
+        if tick.busy.is_none() {
+            self.work.stop();
+        }
         for change in &tick.changes {
             self.log.line("info", change);
         }
@@ -223,15 +270,51 @@ impl<'a> Agent<'a> {
             self.log.line("error", fault);
         }
         self.faults.clone_from(&tick.faults);
-        self.tell(&tick, state.as_ref());
+        self.tick = tick;
+        self.declare();
+        self.tell();
         Ok(())
     }
 
+    /// Declares an incident when a release went back by itself: once for each rollout, also after a crash.
+    fn declare(&mut self) {
+        let last = self.executor.service().last.clone();
+        let Some(last) = last.filter(|last| self.declared != Some(last.id)) else { return };
+        self.declared = Some(last.id);
+        let RolloutOutcome::RolledBack { reason, .. } = &last.outcome else { return };
+        if matches!(reason, Reason::Operator | Reason::OperatorAtProxy) {
+            return;
+        }
+        let release = last.release.get(..12).unwrap_or(&last.release);
+        let prefix = format!("rollout {} of {release} went back: ", last.id);
+        let incidents = Incidents::in_state(&self.project.state());
+        let declared = incidents.list().and_then(|all| {
+            if all.iter().any(|incident| incident.title.starts_with(&prefix)) {
+                return Ok(None);
+            }
+            let mut title = format!("{prefix}{reason}").replace(char::is_control, " ");
+            title.truncate(title.floor_char_boundary(TITLE_BYTES_MAX));
+            let severity = IncidentSeverity::Major;
+            let event =
+                IncidentEvent::new(clock::now_ms(), "agent", Happening::Declared { severity, title })?;
+            incidents.declare(event).map(Some)
+        });
+        match declared {
+            Ok(Some(incident)) => {
+                self.log.line("warn", &format!("incident {}: {}", incident.number, incident.title))
+            }
+            Ok(None) => {}
+            // The rollback is done whatever becomes of its record.
+            Err(error) => self.log.line("error", &format!("the incident is not written down: {error}")),
+        }
+    }
+
     /// Tells whoever asks what is known now.
-    fn tell(&self, tick: &Tick, proxy: Option<&fraiseql_model::traffic::ProxyState>) {
-        let instances: Vec<Value> = self.supervisor.views().iter().map(shown_instance).collect();
+    fn tell(&self) {
+        let views = self.supervisor.views();
+        let instances: Vec<Value> = views.iter().map(shown_instance).collect();
         let service = self.executor.service();
-        let tallies = service.rollout.as_ref().zip(tick.seen.counts.as_ref());
+        let tallies = service.rollout.as_ref().zip(self.tick.seen.counts.as_ref());
         let tallies = tallies.map(|(rollout, counts)| rollout.tallies(counts));
         self.told.set(json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -240,8 +323,10 @@ impl<'a> Agent<'a> {
             "now_ms": clock::now_ms(),
             "service": service,
             "seen": tallies.map(|(new, old)| json!({ "new": new, "old": old })),
+            "busy": self.tick.busy.as_ref().map(|(gate, said)| json!({ "gate": gate, "said": said })),
+            "switched": self.modes.is_done(&views, service.read_only),
             "instances": instances,
-            "proxy": proxy,
+            "proxy": self.proxy,
             "faults": self.faults,
         }));
     }
@@ -253,7 +338,7 @@ impl<'a> Agent<'a> {
         let deadline = tokio::time::Instant::now() + STOP_MAX;
         while tokio::time::Instant::now() < deadline {
             // The proxy first: nobody must be sent to an instance that is gone.
-            let proxy = self.keeper.stop();
+            let proxy = self.keeper.as_mut().is_none_or(ProxyKeeper::stop);
             if proxy {
                 self.supervisor.look_after();
             }
@@ -284,7 +369,7 @@ fn variables(arguments: &args::Agent, database_url: Option<&str>) -> Vec<(OsStri
     env.into_iter().chain(url).collect()
 }
 
-fn instance_arguments(project: &Path, state: &Path, name: &str) -> Vec<OsString> {
+fn instance_arguments(project: &Path, (state, name): (&Path, &str), read_only: bool) -> Vec<OsString> {
     let socket = state.join("instances").join(format!("{name}.sock"));
     let set = |key: &str, value: &str| [OsString::from("--set"), format!("{key}={value}").into()];
     let mut arguments = vec!["serve".into(), project.into()];
@@ -292,11 +377,44 @@ fn instance_arguments(project: &Path, state: &Path, name: &str) -> Vec<OsString>
     // The proxy has taken it out of the traffic before it is told to stop.
     arguments.extend(set("server.drain_delay_ms", "0"));
     arguments.extend(set("rate_limit.trusted_proxies", "127.0.0.0/8"));
+    if read_only {
+        arguments.extend(set("server.mode", "read-only"));
+    }
     // TLS ends at the proxy; what follows stays on this machine.
     for key in ["tls.certificate", "tls.key", "tls.client_ca"] {
         arguments.extend(set(key, ""));
     }
     arguments
+}
+
+/// Returns who shares out traffic, what that can do, and who keeps it running when we do.
+fn driven(
+    arguments: &args::Agent,
+    project: &Project,
+    state: &Path,
+    variables: Vec<(OsString, OsString)>,
+) -> Result<(Option<ProxyKeeper>, DriverTraffic, TrafficDriver), Failure> {
+    let settings = &project.settings;
+    if settings.text("proxy.driver") != Some("haproxy") {
+        let launch = proxy_launch(arguments, project, state, variables)?;
+        let keeper = ProxyKeeper::take_over(state, "proxy", launch)?;
+        let traffic = ProxyTraffic { socket: control_socket(state) };
+        return Ok((Some(keeper), DriverTraffic::BuiltIn(traffic), BUILT_IN_PROXY));
+    }
+    let Some(socket) = settings.text("proxy.haproxy_socket") else {
+        let message = "reach HAProxy: proxy.haproxy_socket is not set";
+        let hint = "set it to the path after `stats socket` in the section global of HAProxy";
+        return Err(Failure::new(&errors::CFG_MISSING, message).hint(hint));
+    };
+    let options = HaProxyOptions {
+        socket: project.dir.join(socket),
+        backend: settings.text("proxy.haproxy_backend").unwrap_or("fraiseql").to_owned(),
+        state: state.join(HAPROXY_HELD),
+    };
+    let port = u16::try_from(settings.integer("server.port")).unwrap_or(0);
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let traffic = HaProxyTraffic::new(HaProxy::open(options)?, address);
+    Ok((None, DriverTraffic::HaProxy(Box::new(traffic)), HAPROXY))
 }
 
 fn proxy_launch(
@@ -325,6 +443,7 @@ fn supervision(settings: &Settings) -> SupervisorOptions {
         liveness_threshold: u32::try_from(settings.integer("agent.liveness_threshold")).unwrap_or(u32::MAX),
         readiness_interval: Duration::from_millis(250),
         readiness_timeout: settings.duration("proxy.probe_timeout_ms"),
+        memory_max: Some(settings.integer("agent.memory_max_mib") << 20).filter(|bytes| *bytes > 0),
         stop_timeout: settings.duration("server.drain_timeout_ms") + Duration::from_secs(5),
     }
 }

@@ -12,9 +12,12 @@ use fraiseql_model::errors;
 use fraiseql_rollout::{Command, Policy, Service, Strategy};
 use serde_json::{Value, json};
 
+use super::migrate::{has_migrations, pending};
+use super::promotion::{check_approvals, promoted};
 use super::release::{build, words};
 use super::rollout::{Status, send, status_of};
-use crate::agent::{ALL_GATES, SCHEMA_GATE};
+use super::usage::database_target;
+use crate::agent::{ALL_GATES, PREPARE_GATES, SCHEMA_GATE};
 use crate::args::ProjectArguments;
 use crate::clock;
 use crate::failure::Failure;
@@ -23,9 +26,13 @@ use crate::project::Project;
 
 /// How often what the judge sees is told while nothing goes wrong.
 const TELL_EVERY: Duration = Duration::from_secs(15);
+/// How often is told how far a gate is.
+const TELL_WORK_EVERY: Duration = Duration::from_secs(2);
+/// Pending statements that the plan shows.
+const STATEMENTS_SHOWN: usize = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Gates that this version does not look at.
-const NOT_YET: &[&str] = &["mirror", "preflight", "backup", "migrations"];
+const NOT_YET: &[&str] = &["mirror"];
 
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
@@ -63,9 +70,21 @@ pub(crate) struct Deploy {
     /// How long a share without enough requests to judge is waited upon
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = clock::duration)]
     pub(crate) patience: Duration,
+    /// How long the old release is watched after a rollback, to see whether that has helped
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = clock::duration)]
+    pub(crate) settle: Duration,
     /// Deploy although clients may break
     #[arg(long)]
     pub(crate) allow_breaking: bool,
+    /// Do not look at this gate
+    #[arg(long, value_name = "GATE", value_parser = gate_name)]
+    pub(crate) skip: Vec<String>,
+    /// Shares hold although the agent is gone: for HAProxy, whose shares do not end by themselves
+    #[arg(long)]
+    pub(crate) no_lease: bool,
+    /// Deploy although it was never stable in the environment before (promotion.from)
+    #[arg(long)]
+    pub(crate) untried: bool,
     /// Deploy although it was rolled back before
     #[arg(long)]
     pub(crate) again: bool,
@@ -104,17 +123,25 @@ pub(crate) enum StrategyWord {
 pub(crate) async fn run(arguments: &Deploy, printer: &Printer) -> Result<(), Failure> {
     let project = Project::open(&arguments.project, &[])?;
     let state = project.state();
-    let stored = match &arguments.release {
-        Some(name) => Releases::in_state(&state).find(name)?,
-        None => build(&project, arguments.offline, &arguments.by, printer).await?.stored().clone(),
-    };
+    let stored =
+        match (promoted(&project, arguments.release.as_deref(), arguments.untried)?, &arguments.release) {
+            (Some(promoted), _) => promoted,
+            (None, Some(name)) => Releases::in_state(&state).find(name)?,
+            (None, None) => {
+                build(&project, arguments.offline, &arguments.by, printer).await?.stored().clone()
+            }
+        };
     stored.verify()?;
+    check_approvals(&project, &stored)?;
     let status = status_of(&state).await?;
     let policy = policy(arguments, &status.service);
     policy.check().map_err(|reason| {
         Failure::new(&errors::DEP_POLICY, format!("deploy: {reason}")).hint("for example `--steps 5,25,100`")
     })?;
-    let plan = plan(&stored, &status.service, &policy, &Releases::in_state(&state));
+    let haproxy = project.settings.text("proxy.driver") == Some("haproxy");
+    let driver = haproxy.then_some("HAProxy: times, and errors within good answers, are not judged");
+    let looks = Looks { policy: &policy, driver, prepared: prepared(&project, &stored, &policy).await };
+    let plan = plan(&stored, &status.service, &looks, &Releases::in_state(&state));
     if !printer.is_json() {
         plan.iter().for_each(|line| printer.say(line));
     }
@@ -144,13 +171,18 @@ pub(crate) async fn run(arguments: &Deploy, printer: &Printer) -> Result<(), Fai
 
 fn policy(arguments: &Deploy, service: &Service) -> Policy {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let mut gates: Vec<String> = ALL_GATES.iter().map(|name| (*name).to_owned()).collect();
-    gates.retain(|name| name != SCHEMA_GATE || !arguments.allow_breaking);
+    let wanted = |name: &&&str| {
+        !(arguments.skip.iter().any(|skip| skip == *name)
+            || **name == SCHEMA_GATE && arguments.allow_breaking)
+    };
+    let named = |gates: &[&str]| gates.iter().filter(wanted).map(|name| (*name).to_owned()).collect();
     let mut shares = arguments.steps.clone();
     if shares.last() != Some(&100) {
         shares.push(100);
     }
+    let lease_ms = if arguments.no_lease { 0 } else { Policy::default().lease_ms };
     Policy {
+        lease_ms,
         strategy: match arguments.strategy {
             StrategyWord::BlueGreen => Strategy::BlueGreen,
             StrategyWord::Canary => Strategy::Canary,
@@ -165,13 +197,80 @@ fn policy(arguments: &Deploy, service: &Service) -> Policy {
         keep_ms: ms(arguments.keep),
         progress_ms: ms(arguments.deadline),
         blind_ms: ms(arguments.patience),
-        gates,
+        after_ms: ms(arguments.settle),
+        prepare: named(PREPARE_GATES),
+        gates: named(ALL_GATES),
         ..Policy::default()
     }
 }
 
+/// What is looked at before traffic.
+struct Looks<'p> {
+    policy: &'p Policy,
+    /// What is to be known of who shares out traffic.
+    driver: Option<&'static str>,
+    /// What is done before the first instance starts, a line each.
+    prepared: Vec<String>,
+}
+
+/// Returns what is done before the first instance starts.
+async fn prepared(project: &Project, stored: &StoredRelease, policy: &Policy) -> Vec<String> {
+    if policy.prepare.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("gates before instances: {}", named_gates(&policy.prepare))];
+    let has = |name: &str| policy.prepare.iter().any(|gate| gate == name);
+    if has("backup") {
+        lines.push(match project.settings.text("backup.repository") {
+            Some(_) => {
+                let hours = project.settings.integer("backup.age_max_h");
+                format!("a verified base backup younger than {hours} h, else one is taken; a restore point")
+            }
+            None => "no backup: backup.repository is not set".to_owned(),
+        });
+    }
+    if has("migrations") && has_migrations(&stored.project()) {
+        let found = match database_target(project).await {
+            Ok(target) => pending(&stored.project(), &target).await,
+            Err(failure) => Err(failure),
+        };
+        match found {
+            Ok(statements) if statements.is_empty() => {}
+            Ok(statements) => {
+                let count = statements.len();
+                let shown = statements.iter().take(STATEMENTS_SHOWN);
+                let shown: String = shown.map(|text| format!("\n            {text}")).collect();
+                let rest = count.saturating_sub(STATEMENTS_SHOWN);
+                let rest = if rest > 0 { format!("\n            and {rest} more") } else { String::new() };
+                lines.push(format!("run {count} pending statements of migrations:{shown}{rest}"));
+            }
+            Err(failure) => lines.push(format!(
+                "run what is pending of the migrations; what that is cannot be told: {}",
+                failure.message
+            )),
+        }
+    }
+    lines
+}
+
+/// Returns the names of gates, those apart that this version does not look at.
+fn named_gates(gates: &[String]) -> String {
+    let (later, looked): (Vec<&str>, Vec<&str>) =
+        gates.iter().map(String::as_str).partition(|name| NOT_YET.contains(name));
+    let later =
+        if later.is_empty() { String::new() } else { format!(" ({} not available)", later.join(", ")) };
+    let looked = if looked.is_empty() { "none".to_owned() } else { looked.join(", ") };
+    format!("{looked}{later}")
+}
+
+fn gate_name(text: &str) -> Result<String, String> {
+    let all: Vec<&str> = PREPARE_GATES.iter().chain(ALL_GATES).copied().collect();
+    if all.contains(&text) { Ok(text.to_owned()) } else { Err(format!("the gates are {}", all.join(", "))) }
+}
+
 /// Returns the plan in words, a line each.
-fn plan(stored: &StoredRelease, service: &Service, policy: &Policy, releases: &Releases) -> Vec<String> {
+fn plan(stored: &StoredRelease, service: &Service, looks: &Looks<'_>, releases: &Releases) -> Vec<String> {
+    let policy = looks.policy;
     let short = |release: &str| release.get(..12).unwrap_or(release).to_owned();
     let mut lines = Vec::new();
     let before = service.stable.as_deref().and_then(|stable| releases.find(stable).ok());
@@ -181,14 +280,16 @@ fn plan(stored: &StoredRelease, service: &Service, policy: &Policy, releases: &R
     let stable = service.stable.as_deref().map_or_else(|| "nothing yet".to_owned(), short);
     lines.push(format!("stable    {stable}"));
     lines.push(format!("strategy  {}", policy.strategy));
-    let looked: Vec<&str> =
-        policy.gates.iter().map(String::as_str).filter(|name| !NOT_YET.contains(name)).collect();
+    if let Some(driver) = looks.driver {
+        lines.push(format!("traffic   {driver}"));
+    }
     let route = policy.route(service.stable.is_some());
     let mut number = 0;
     let mut line = |text: String| {
         number += 1;
         lines.push(format!("{number:7}.  {text}"));
     };
+    looks.prepared.iter().for_each(|text| line(text.clone()));
     let (mut old, mut new) = (if service.stable.is_some() { policy.old_instances } else { 0 }, 0);
     for (index, step) in route.steps.iter().enumerate() {
         if !route.surge && step.old < old {
@@ -204,7 +305,7 @@ fn plan(stored: &StoredRelease, service: &Service, policy: &Policy, releases: &R
             ));
         }
         if index == 0 {
-            line(format!("gates: {} ({} not available)", looked.join(", "), NOT_YET.join(", ")));
+            line(format!("gates: {}", named_gates(&policy.gates)));
         }
         match step.share {
             100 => line("100 % of the traffic: it is the stable release from here on".to_owned()),
@@ -245,6 +346,35 @@ fn confirm(arguments: &Deploy, printer: &Printer) -> Result<(), Failure> {
     Err(Failure::new(&errors::RUN_INTERRUPTED, "deploy: it was not wanted"))
 }
 
+/// Deploys a release that has no instances any more, as a way back: all at once and without gates, since
+/// whatever it breaks, what serves now is worse.
+pub(crate) async fn further_back(
+    state: &Path,
+    stored: &StoredRelease,
+    service: &Service,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    stored.verify()?;
+    printer.say(&format!(
+        "{} has no instances any more: they start first, check that the database still has what they read, \
+         and then take all traffic",
+        stored.id
+    ));
+    if service.rollout.is_some() {
+        supersede(state, printer).await?;
+    }
+    let policy = Policy {
+        strategy: Strategy::BlueGreen,
+        instances: service.instances,
+        old_instances: service.instances,
+        bake_ms: 0,
+        ..Policy::default()
+    };
+    let release = stored.id.as_str().to_owned();
+    let answer = send(state, &Command::Deploy { release, policy: Box::new(policy), again: true }).await?;
+    wait(state, stored, answer["rollout"].as_i64().unwrap_or(0), printer).await
+}
+
 async fn supersede(state: &Path, printer: &Printer) -> Result<(), Failure> {
     printer.say("taking back the rollout that is under way");
     // On its way back already is as good.
@@ -280,9 +410,12 @@ async fn wait(state: &Path, stored: &StoredRelease, rollout: i64, printer: &Prin
             }
         }
         match &status {
-            Ok(Status { service, seen, .. }) => {
+            Ok(Status { service, seen, busy, .. }) => {
                 if let Some(last) = service.last.as_ref().filter(|last| last.id == rollout) {
                     return told_end(stored, &json!(last), &last.outcome, printer);
+                }
+                if let Some(text) = watched.work(busy.as_ref().map(ToString::to_string)) {
+                    printer.say(&format!("          {text}"));
                 }
                 if let Some(text) = watched.news(seen) {
                     printer.say(&format!("          {text}"));
@@ -313,9 +446,22 @@ pub(crate) fn told_of(name: &str, data: &Value) -> String {
 struct Watched {
     bad: (u64, u64),
     at: Option<Instant>,
+    /// How far a gate was, and when that was told.
+    work: Option<(String, Instant)>,
 }
 
 impl Watched {
+    /// Returns how far a gate is, when it has come further and that is not told all the time.
+    fn work(&mut self, now: Option<String>) -> Option<String> {
+        let now = now?;
+        let is_new =
+            self.work.as_ref().is_none_or(|(told, at)| *told != now && at.elapsed() >= TELL_WORK_EVERY);
+        is_new.then(|| {
+            self.work = Some((now.clone(), Instant::now()));
+            now
+        })
+    }
+
     /// Returns what the judge sees, when something went wrong since it was told, or after a while.
     fn news(&mut self, seen: &Value) -> Option<String> {
         let of = |arm: &Value| (arm["requests"].as_u64().unwrap_or(0), arm["bad"].as_u64().unwrap_or(0));

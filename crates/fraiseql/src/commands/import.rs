@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::printer::Printer;
 
-use super::init::{IGNORED, SETTINGS, refuse_to_overwrite};
+use super::init::{IGNORED, SCRIPTS, SETTINGS, refuse_to_overwrite};
 
 /// Writes a project.
 pub(crate) fn run(arguments: &args::Import, printer: &Printer) -> Result<(), Failure> {
@@ -53,13 +53,15 @@ fn unreadable(arguments: &args::Import, error: &ImportError) -> Failure {
 fn contents(arguments: &args::Import, imported: &Imported) -> Vec<(PathBuf, Vec<u8>)> {
     let schemas: Vec<String> = imported.schemas.iter().map(|name| format!("{name:?}")).collect();
     let file = |name: &str, content: String| (arguments.dir.join(name), content.into_bytes());
-    vec![
+    let mut files = vec![
         file("schema.graphql", imported.schema.clone()),
         file("directives.graphql", DIRECTIVES.to_owned()),
         file("fraiseql.toml", SETTINGS.replace("SCHEMAS", &schemas.join(", "))),
         file("import-report.md", report(imported)),
         file(".gitignore", IGNORED.to_owned()),
-    ]
+    ];
+    files.extend(SCRIPTS.iter().map(|(name, text)| file(name, (*text).to_owned())));
+    files
 }
 
 fn report(imported: &Imported) -> String {

@@ -33,6 +33,38 @@ address = \"0.0.0.0\"
 /// What is made again by commands and belongs to no repository.
 pub(crate) const IGNORED: &str = "/.fraiseql/\n/schema.compiled.json\n";
 
+/// What runs in an emergency, found in the project without a manual: name and content.
+pub(crate) const SCRIPTS: &[(&str, &str)] = &[
+    (
+        "scripts/rollback-to-previous.sh",
+        "\
+#!/bin/sh
+# Takes all traffic back to the release before: by the agent, or by the proxy alone when the agent is dead.
+exec fraiseql rollback -C \"$(dirname \"$0\")/..\" \"$@\"
+",
+    ),
+    (
+        "scripts/declare-incident",
+        "\
+#!/bin/sh
+# declare-incident TITLE: writes down that something is wrong.
+title=${1:?what is wrong}
+shift
+exec fraiseql incident declare -C \"$(dirname \"$0\")/..\" --title \"$title\" \"$@\"
+",
+    ),
+    (
+        "scripts/create-postmortem",
+        "\
+#!/bin/sh
+# create-postmortem TITLE: the newest incident as a document that people finish, here as TITLE.md.
+title=${1:?what it is called}
+shift
+exec fraiseql incident postmortem -C \"$(dirname \"$0\")/..\" --output \"$title.md\" \"$@\"
+",
+    ),
+];
+
 /// Writes a project.
 pub(crate) async fn run(arguments: args::Init, printer: &Printer) -> Result<(), Failure> {
     let url = connection_string(&arguments)?;
@@ -77,14 +109,16 @@ fn contents(arguments: &args::Init, output: &InitOutput, catalog: Vec<u8>) -> Ve
     let schemas: Vec<String> = arguments.schema.iter().map(|name| format!("{name:?}")).collect();
     let settings = SETTINGS.replace("SCHEMAS", &schemas.join(", "));
     let file = |name: &str, content: Vec<u8>| (arguments.dir.join(name), content);
-    vec![
+    let mut files = vec![
         file("schema.graphql", output.schema.clone().into_bytes()),
         file("directives.graphql", output.directives.clone().into_bytes()),
         file("grants.sql", output.grants.clone().into_bytes()),
         file("catalog.json", catalog),
         file("fraiseql.toml", settings.into_bytes()),
         file(".gitignore", IGNORED.as_bytes().to_vec()),
-    ]
+    ];
+    files.extend(SCRIPTS.iter().map(|(name, text)| file(name, text.as_bytes().to_vec())));
+    files
 }
 
 /// Fails when one of the files is there.

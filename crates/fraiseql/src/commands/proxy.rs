@@ -20,11 +20,11 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::serve::{handed_over, ip};
+use super::serve::{handed_over, ip, tls};
 use super::signals::Signals;
 use crate::args;
 use crate::failure::Failure;
-use crate::log::Log;
+use crate::log::{Log, millis};
 use crate::printer::Printer;
 use crate::project::Project;
 use crate::rates;
@@ -43,7 +43,11 @@ const METRICS_BYTES_MAX: usize = 16 << 20;
 pub(crate) async fn run(arguments: &args::Proxy, printer: &Printer) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let project = Project::open(&arguments.project, &flags(arguments))?;
-    let log = Log::new(printer, project.settings.text("log.format").unwrap_or("text"), true);
+    let log = Log::new(
+        printer,
+        project.settings.text("log.format").unwrap_or("text"),
+        project.settings.boolean("proxy.access_log"),
+    );
     let mut options = options(&project, &log)?;
     options.listener = handed_over()?;
     let mut proxy = Proxy::bind(options)?;
@@ -155,6 +159,7 @@ fn options(project: &Project, log: &Log) -> Result<ProxyOptions, Failure> {
     Ok(ProxyOptions {
         address: SocketAddr::new(ip(settings, "server.address")?, port),
         listener: None,
+        tls: tls(settings, &project.dir)?,
         control: control_socket(&state),
         state,
         version: env!("CARGO_PKG_VERSION"),
@@ -188,10 +193,33 @@ fn choose_header(settings: &Settings) -> Result<Option<hyper::header::HeaderName
     })
 }
 
+impl Log {
+    /// Tells of a request that was answered, when each one is told.
+    fn access(&self, event: &ProxyEvent<'_>) {
+        let ProxyEvent::Answered { release, backend, method, path, status, peer, request_id, duration } =
+            event
+        else {
+            return;
+        };
+        if !self.tells_requests() {
+            return;
+        }
+        let details = json!({
+            "id": request_id, "address": peer, "method": method, "path": path, "status": status,
+            "ms": millis(*duration), "release": release, "instance": backend,
+        });
+        self.details("info", &format!("{method} {path}"), &details);
+    }
+}
+
 impl ProxyObserver for Log {
     fn observe(&self, event: &ProxyEvent<'_>) {
         match event {
-            ProxyEvent::Listening { address } => self.line("info", &format!("listening on http://{address}")),
+            ProxyEvent::Listening { address, secure } => {
+                let scheme = if *secure { "https" } else { "http" };
+                self.line("info", &format!("listening on {scheme}://{address}"));
+            }
+            ProxyEvent::Certificate { news } => self.certificate(news),
             ProxyEvent::Applied { stamp, origin, shares } => {
                 self.details(
                     "info",
@@ -209,7 +237,7 @@ impl ProxyObserver for Log {
                 let details = json!({ "release": release, "status": status });
                 self.details("error", &format!("a request was not answered: {reason}"), &details);
             }
-            ProxyEvent::Answered { .. } => {}
+            ProxyEvent::Answered { .. } => self.access(event),
             ProxyEvent::AcceptFailed { error } => {
                 self.line("error", &format!("a connection could not be accepted: {error}"));
             }

@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use fraiseql_agent::{Attestations, Kept, Releases, StoredRelease, read_junit};
+use fraiseql_agent::{
+    Attestations, Kept, LoadReport, Releases, StoredRelease, read_junit, read_load, read_sarif,
+};
+use fraiseql_flow::Journal;
 use fraiseql_model::digest::sha256_hex;
 use fraiseql_model::release::{Attestation, Evidence, Release as Content, ReleasePart};
+use fraiseql_rollout::{Service, read_service};
 use serde_json::{Value, json};
 
 use super::compile::{compiled, project_catalog};
@@ -59,13 +63,17 @@ pub(crate) struct Named {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Attest {
     /// Its tests have run, all of them well
-    Tests(AttestTests),
+    Tests(AttestReport),
+    /// It was scanned for known weaknesses
+    Scan(AttestReport),
+    /// It has served a load: what later releases are compared with
+    Baseline(AttestReport),
 }
 
-/// Arguments of `release attest tests`.
+/// Arguments of the commands that read a report.
 #[derive(Debug, Args)]
-pub(crate) struct AttestTests {
-    /// What the test runner wrote: JUnit XML
+pub(crate) struct AttestReport {
+    /// What was written: JUnit XML of tests, SARIF of a scan, the output of `fraiseql load --json`
     #[arg(long, value_name = "FILE")]
     pub(crate) report: PathBuf,
     /// Who says so
@@ -105,7 +113,7 @@ pub(crate) struct List {
 /// Commands on all releases.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ListCommand {
-    /// Remove all but the newest; never one that is served or kept for a rollback
+    /// Remove all but the newest; never one that is served, kept for a rollback, or named by a rollout
     Prune(Prune),
 }
 
@@ -132,16 +140,33 @@ pub(crate) async fn run(command: Release, printer: &Printer) -> Result<(), Failu
             tell_built(&project, &kept, printer)
         }
         Release::Show(named) => show(&named, printer),
-        Release::Attest(Attest::Tests(arguments)) => {
-            let (report, bytes) = read_junit(&arguments.report)?;
-            let (run, skipped) = (report.run, report.skipped);
-            let evidence = Evidence::Tests { run, skipped, report_sha256: sha256_hex(&bytes) };
-            attest(&arguments.named, arguments.by, evidence, printer)
+        Release::Attest(proof) => {
+            let (AttestReport { by, named, .. }, evidence) = proven(proof)?;
+            attest(&named, by, evidence, printer)
         }
         Release::Approve(Approve { by, note, named }) => {
             attest(&named, by, Evidence::Approval { note }, printer)
         }
     }
+}
+
+/// Returns what a report proves. Fails when it proves nothing.
+fn proven(proof: Attest) -> Result<(AttestReport, Evidence), Failure> {
+    Ok(match proof {
+        Attest::Tests(arguments) => {
+            let (report, bytes) = read_junit(&arguments.report)?;
+            let (run, skipped) = (report.run, report.skipped);
+            (arguments, Evidence::Tests { run, skipped, report_sha256: sha256_hex(&bytes) })
+        }
+        Attest::Scan(arguments) => {
+            let (findings, bytes) = read_sarif(&arguments.report)?;
+            (arguments, Evidence::Scan { findings, report_sha256: sha256_hex(&bytes) })
+        }
+        Attest::Baseline(arguments) => {
+            let (LoadReport { requests, failed, p99_us }, bytes) = read_load(&arguments.report)?;
+            (arguments, Evidence::Baseline { requests, failed, p99_us, report_sha256: sha256_hex(&bytes) })
+        }
+    })
 }
 
 /// Compiles the project and keeps what it is now. The same again is the same release.
@@ -281,7 +306,13 @@ fn prune(arguments: &Prune, printer: &Printer) -> Result<(), Failure> {
     let releases = Releases::in_state(&state);
     releases.tidy()?;
     let all = releases.list()?;
-    let old: Vec<&StoredRelease> = all.iter().skip(arguments.keep.max(1)).collect();
+    let service = Journal::read(&state)?.map(|journal| read_service(&journal)).transpose()?.flatten();
+    let needed = service.as_ref().map(Service::needed).unwrap_or_default();
+    let (kept, old): (Vec<&StoredRelease>, Vec<&StoredRelease>) =
+        all.iter().skip(arguments.keep.max(1)).partition(|stored| needed.contains_key(stored.id.as_str()));
+    for stored in kept {
+        printer.say(&format!("{} stays: {}", stored.id, needed[stored.id.as_str()]));
+    }
     for stored in &old {
         if !arguments.dry_run {
             releases.remove(&stored.id)?;

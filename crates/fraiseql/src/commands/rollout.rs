@@ -1,10 +1,11 @@
 //! `fraiseql status`, `hold`, `resume`, `promote`, `abort`, `rollback`, `maintenance`, `history`, `down`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use fraiseql_agent::{AskError, ask};
+use fraiseql_agent::{AskError, Releases, ask};
 use fraiseql_flow::{EntryKind, Flow, FlowId, Journal};
 use fraiseql_model::errors;
 use fraiseql_model::traffic::{ProxyState, TrafficGate};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::deploy::{gates, told_of};
 use super::proxy::control_socket;
-use crate::agent::SOCKET;
+use crate::agent::{HAPROXY_HELD, SOCKET};
 use crate::args::InProject;
 use crate::clock;
 use crate::failure::Failure;
@@ -25,6 +26,9 @@ use crate::project::Project;
 /// A gate may be looked at meanwhile.
 const LIMIT: Duration = Duration::from_secs(60);
 const PROXY_LIMIT: Duration = Duration::from_secs(5);
+/// How long `maintenance read-only` waits for requests that write.
+const SWITCH_MAX: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// Rollouts that `history` lists.
 const ROLLOUTS_SHOWN: usize = 20;
@@ -43,6 +47,16 @@ pub(crate) struct StatusArguments {
 /// Arguments of commands that only name a project.
 #[derive(Debug, Args)]
 pub(crate) struct OnlyProject {
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: InProject,
+}
+
+/// Arguments of `rollback`.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArguments {
+    /// Go back to this release, by its first digits; the one before when not given
+    pub(crate) release: Option<String>,
     /// The project
     #[command(flatten)]
     pub(crate) project: InProject,
@@ -73,6 +87,8 @@ pub(crate) enum MaintenanceWord {
     On(OnlyProject),
     /// Requests are let through
     Off(OnlyProject),
+    /// Mutations are refused, and everything else is let through
+    ReadOnly(OnlyProject),
     /// Requests wait, each for a bound, and are refused then
     Pause {
         /// How long each may wait
@@ -88,14 +104,37 @@ pub(crate) enum MaintenanceWord {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Status {
+    version: String,
+    pid: u32,
+    epoch: u64,
     pub(crate) service: Service,
     /// What the judge has seen since the present share began.
     #[serde(default)]
     pub(crate) seen: Value,
+    /// Whether every instance does what is wanted of it: writes, or no more.
+    #[serde(default)]
+    switched: bool,
+    /// The gate that is at work, and how far it is.
+    #[serde(default)]
+    pub(crate) busy: Option<BusyGate>,
     now_ms: u64,
     instances: Vec<Value>,
     proxy: Option<ProxyState>,
     faults: Vec<String>,
+}
+
+/// A gate that is at work.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BusyGate {
+    gate: String,
+    said: String,
+}
+
+impl fmt::Display for BusyGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.gate, self.said)
+    }
 }
 
 /// Returns what the agent tells of itself.
@@ -190,6 +229,9 @@ fn shown(status: &Status) -> String {
         None => text.push_str("traffic   the proxy does not answer\n"),
     }
     match &service.gate {
+        TrafficGate::Open if service.read_only => {
+            text.push_str("gate      mutations are refused: `fraiseql maintenance off` lets them through\n")
+        }
         TrafficGate::Open => {}
         TrafficGate::Paused { .. } => {
             text.push_str("gate      requests wait: `fraiseql maintenance off` lets them through\n")
@@ -208,6 +250,8 @@ fn shown(status: &Status) -> String {
     for instance in &status.instances {
         text.push_str(&shown_instance(instance));
     }
+    let Status { version, pid, epoch, .. } = status;
+    text.push_str(&format!("agent     {version}, pid {pid}, epoch {epoch}\n"));
     for fault in &status.faults {
         text.push_str(&format!("fault     {fault}\n"));
     }
@@ -230,7 +274,9 @@ fn shown_rollout(rollout: &Rollout, status: &Status) -> String {
                 let (new, old) = (tally(&status.seen["new"]), tally(&status.seen["old"]));
                 text.push_str(&format!("evidence  bad: new release {new}, old release {old}\n"));
             }
-            text.push_str(&format!("waits     {}\n", waits(rollout, *step, *stage, since)));
+            let busy = status.busy.as_ref().map(|busy| format!("for the gate {busy}"));
+            let waits = busy.unwrap_or_else(|| waits(rollout, *step, *stage, since));
+            text.push_str(&format!("waits     {waits}\n"));
         }
         Phase::Returning { reason, .. } => text.push_str(&format!(", going back: {reason}\n")),
     }
@@ -302,8 +348,18 @@ pub(crate) async fn tell(command: &Command, project: &InProject, printer: &Print
 }
 
 /// Goes back to the release before: by the agent, or by the proxy alone when there is no agent.
-pub(crate) async fn rollback(project: &InProject, printer: &Printer) -> Result<(), Failure> {
-    let state = Project::state_of(&project.dir);
+///
+/// A release further back has no instances: it is deployed, all at once and without gates.
+pub(crate) async fn rollback(arguments: &RollbackArguments, printer: &Printer) -> Result<(), Failure> {
+    let state = Project::state_of(&arguments.project.dir);
+    if let Some(name) = &arguments.release {
+        let stored = Releases::in_state(&state).find(name)?;
+        let service = status_of(&state).await?.service;
+        let kept = service.previous.as_ref().is_some_and(|kept| kept.release == stored.id.as_str());
+        if !kept {
+            return super::deploy::further_back(&state, &stored, &service, printer).await;
+        }
+    }
     match send(&state, &Command::Rollback).await {
         Err(failure) if failure.code == &errors::AGT_AWAY => {
             printer.say("the agent is away: asking the proxy itself");
@@ -324,7 +380,12 @@ async fn at_the_proxy(state: &Path, printer: &Printer) -> Result<(), Failure> {
     let socket = control_socket(state);
     let asked = ask(&socket, (Method::POST, "/rollback"), Some(&Value::Null), PROXY_LIMIT).await;
     let (status, answer) = asked.map_err(|error| {
-        Failure::new(&errors::PXY_AWAY, format!("reach the proxy at {}", socket.display())).because(&error)
+        let failure = Failure::new(&errors::PXY_AWAY, format!("reach the proxy at {}", socket.display()));
+        let hint = "HAProxy knows no releases: start `fraiseql agent`, and roll back then";
+        match state.join(HAPROXY_HELD).exists() {
+            true => failure.because(&error).hint(hint),
+            false => failure.because(&error),
+        }
     })?;
     if status == 200 {
         let stable = answer["generation"]["stable"].as_str().unwrap_or("");
@@ -341,6 +402,7 @@ async fn at_the_proxy(state: &Path, printer: &Printer) -> Result<(), Failure> {
 /// Lets requests through, let them wait, or refuses them.
 pub(crate) async fn maintenance(arguments: &Maintenance, printer: &Printer) -> Result<(), Failure> {
     let (gate, project) = match &arguments.word {
+        MaintenanceWord::ReadOnly(OnlyProject { project }) => return read_only(project, printer).await,
         MaintenanceWord::On(OnlyProject { project }) => {
             (TrafficGate::Closed { body: body(project)? }, project)
         }
@@ -350,6 +412,27 @@ pub(crate) async fn maintenance(arguments: &Maintenance, printer: &Printer) -> R
         }
     };
     tell(&Command::Gate { gate }, project, printer).await
+}
+
+/// Returns once no instance writes any more.
+async fn read_only(project: &InProject, printer: &Printer) -> Result<(), Failure> {
+    let state = Project::state_of(&project.dir);
+    let answer = send(&state, &Command::ReadOnly).await?;
+    let began = std::time::Instant::now();
+    while !status_of(&state).await?.switched {
+        if began.elapsed() >= SWITCH_MAX {
+            let message = "switch: an instance still writes, and is told again and again";
+            return Err(
+                Failure::new(&errors::RUN_SWITCHING, message).hint("`fraiseql status` shows which, and why")
+            );
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    if printer.is_json() {
+        printer.data_json(&answer);
+    }
+    printer.say("mutations are refused: `fraiseql maintenance off` lets them through");
+    Ok(())
 }
 
 fn body(project: &InProject) -> Result<Option<PathBuf>, Failure> {

@@ -1,10 +1,10 @@
 //! `fraiseql serve`: one server for a compiled project.
 
 mod admin;
+mod backups;
 mod control;
 mod life;
 mod reload;
-mod systemd;
 mod vetting;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use fraiseql_engine::{LimitMode, Limits};
 use fraiseql_model::artifact::Artifact;
 use fraiseql_model::errors;
 use fraiseql_model::settings::Settings;
-use fraiseql_postgres::{Pool, PoolOptions, Pooler, Target};
+use fraiseql_postgres::{Pool, PoolOptions, Pooler, QueueBounds, Target};
 use fraiseql_serve::{
     DrainReport, IntrospectionPolicy, LifeOptions, Origins, RequestPolicy, ServeOptions, Server,
     ServerHandle, SubscriptionOptions, SubscriptionSource, Tuning, UsageRecording,
@@ -31,10 +31,11 @@ use crate::printer::Printer;
 use crate::project::{Project, open_artifact};
 
 use super::signals::Signals;
+use super::systemd;
 use super::up::Watch;
-use crate::{identity, rates};
+use crate::{cache, identity, rates};
 use control::Control;
-pub(crate) use life::{control_socket, handed_over};
+pub(crate) use life::{control_socket, handed_over, tls};
 use vetting::Vetting;
 
 /// Serves until it is told to stop.
@@ -45,6 +46,7 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let settings = &project.settings;
     // Before the database is asked: these are wrong whatever it says.
     drop((identity::options(settings, is_production(settings))?, rates::options(settings)?));
+    drop(cache::options(settings)?);
     let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), true);
     let Some(access) = Access::open(settings, &|text| log.line("warn", text)).await? else {
         let message = "serve: no database is configured";
@@ -67,11 +69,13 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     options.life.listener = handed_over()?;
     let server = Server::bind(options).await?;
     let handle = server.handle();
-    let admin = admin::bind(&handle, settings, &access, &log)?;
+    let backups = backups::Backups::new(&project);
+    let admin = admin::bind(&handle, settings, (&access, &backups), &log)?;
     let ended = CancellationToken::new();
     let resolver = access.resolver();
     let keeping = access.keep(pool.clone(), log.clone());
-    let beside = async { tokio::join!(keeping, admin::run(admin, ended.clone())) };
+    let beside =
+        async { tokio::join!(keeping, admin::run(admin, ended.clone()), backups.watch(&project, &log)) };
     let watching = vetting.later(!checked, &handle, &log);
     let running = Running { arguments: &arguments, project: &project, handle: handle.clone(), log: &log };
     let outcome = running.run(server, &mut signals, watching, beside).await;
@@ -202,7 +206,9 @@ pub(crate) fn pooler(settings: &Settings) -> Pooler {
 pub(crate) fn pool(target: Target, settings: &Settings) -> Pool {
     let size = usize::try_from(settings.integer("database.pool_size")).unwrap_or(usize::MAX);
     let connect_timeout = settings.duration("database.connect_timeout_ms");
-    Pool::new(target.through(pooler(settings)), PoolOptions { size, connect_timeout })
+    let waiting_max = usize::try_from(settings.integer("database.queue_max")).unwrap_or(usize::MAX);
+    let queue = QueueBounds { waiting_max, wait_max: settings.duration("database.queue_wait_ms") };
+    Pool::bounded(target.through(pooler(settings)), PoolOptions { size, connect_timeout }, queue)
 }
 
 /// Makes the server's options from the settings.
@@ -231,6 +237,7 @@ pub(crate) fn options(
         usage: usage(settings),
         identity: identity::options(settings, is_production(settings))?,
         rates: rates::options(settings)?,
+        cache: cache::options(settings)?,
         life: LifeOptions::default(),
         observer,
     })

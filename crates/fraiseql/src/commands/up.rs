@@ -6,10 +6,11 @@ mod lock;
 mod watch;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fraiseql_cluster::Programs;
 use fraiseql_model::artifact::Artifact;
 use fraiseql_model::catalog::Catalog;
 use fraiseql_model::errors;
@@ -102,6 +103,16 @@ fn log(project: &Project, printer: &Printer) -> Log {
 
 fn interrupted() -> Failure {
     Failure::new(&errors::RUN_INTERRUPTED, "finish starting: it was interrupted")
+}
+
+/// Returns where the embedded database of a project is, or would be, and with which programs it runs.
+pub(super) fn place(project: &Project) -> Result<(PathBuf, Programs), Failure> {
+    database::place(project)
+}
+
+/// Returns PostgreSQL's programs as the embedded database would use them.
+pub(super) fn programs(project: &Project) -> Result<Programs, Failure> {
+    database::programs(project)
 }
 
 /// Returns the embedded database's connection string while `up` runs in a project.

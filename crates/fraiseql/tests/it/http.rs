@@ -16,10 +16,15 @@ pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
 
 /// Posts a GraphQL document; `None` when no answer came.
 pub fn post(port: u16, document: &str) -> Option<Value> {
+    post_with(port, "", document)
+}
+
+/// The same, with more lines of the head.
+pub fn post_with(port: u16, headers: &str, document: &str) -> Option<Value> {
     let body = json!({ "query": document }).to_string();
     let head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
                 Content-Type: application/json\r\n";
-    let (_, body) = ask(port, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))?;
+    let (_, body) = ask(port, &format!("{head}{headers}Content-Length: {}\r\n\r\n{body}", body.len()))?;
     Some(serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
 }
 

@@ -112,6 +112,9 @@ fn what_init_writes_and_says() {
     wrote shop/catalog.json
     wrote shop/fraiseql.toml
     wrote shop/.gitignore
+    wrote shop/scripts/rollback-to-previous.sh
+    wrote shop/scripts/declare-incident
+    wrote shop/scripts/create-postmortem
 
     Next:
       psql "$DATABASE_URL" -f shop/grants.sql   # a least-privileged role for the service

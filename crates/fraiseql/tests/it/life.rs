@@ -198,7 +198,7 @@ fn ask_new(port: u16, stop: &AtomicBool, asked: &AtomicUsize) -> Result<(), Stri
 }
 
 /// Waits for a datagram that says `line`; returns false when the supervisor's patience is over.
-fn told(supervisor: &UnixDatagram, line: &str) -> bool {
+pub fn told(supervisor: &UnixDatagram, line: &str) -> bool {
     supervisor.set_read_timeout(Some(LIMIT)).expect("a limit");
     let mut bytes = [0; 1_024];
     while let Ok(count) = supervisor.recv(&mut bytes) {

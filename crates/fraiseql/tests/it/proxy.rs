@@ -1,5 +1,6 @@
 //! The proxy before real instances: shares, rollback, leases, death and replacement.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,38 +16,53 @@ use crate::process::{Running, fraiseql, wait_until};
 use crate::project::{MUSIC, Project, TABLES, database};
 
 /// A compiled project with instances and a proxy in front of them.
-struct Service {
+pub struct Service {
     project: Project,
     _database: Database,
-    instances: Vec<(Running, u16)>,
-    proxy: Running,
-    port: u16,
+    pub url: String,
+    pub instances: Vec<(Running, u16)>,
+    pub proxy: Running,
+    pub port: u16,
 }
 
-fn proxy(project: &Project, port: u16) -> (Running, u16) {
-    let arguments = ["proxy", "shop", "--port", &port.to_string(), "--set", "proxy.probe_interval_ms=100"];
+fn proxy(project: &Project, port: u16, flags: &[&str]) -> (Running, u16) {
+    let port = port.to_string();
+    let mut arguments = vec!["proxy", "shop", "--port", &port, "--set", "proxy.probe_interval_ms=100"];
+    arguments.extend(flags.iter().flat_map(|flag| ["--set", flag]));
     let mut proxy = Running::spawn(fraiseql(project.root(), arguments));
-    let port = proxy.port("listening on http://127.0.0.1:");
+    let port = proxy.port("://127.0.0.1:");
     (proxy, port)
 }
 
 impl Service {
-    fn start(instances: usize) -> Self {
-        let database = database(TABLES);
-        let url = database.url();
-        let project = Project::new(MUSIC);
-        project.compile(&url).ok();
-        let instances = (0..instances).map(|_| project.serve(&url)).collect();
-        let (proxy, port) = proxy(&project, 0);
-        Self { project, _database: database, instances, proxy, port }
+    pub fn start(instances: usize) -> Self {
+        Self::start_with(instances, "", &[])
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The same, with more of a schema, and settings of the proxy.
+    pub fn start_with(instances: usize, schema: &str, flags: &[&str]) -> Self {
+        let database = database(TABLES);
+        let url = database.url();
+        let project = Project::new(&format!("{MUSIC}{schema}"));
+        project.compile(&url).ok();
+        let instances = (0..instances).map(|_| project.serve(&url)).collect();
+        let (proxy, port) = proxy(&project, 0, flags);
+        Self { project, _database: database, url, instances, proxy, port }
+    }
+
+    /// Starts a proxy in the place of the one that was killed.
+    pub fn start_proxy(&mut self, port: u16, flags: &[&str]) {
+        // Killed is not gone yet.
+        wait_until("the port is free", || TcpListener::bind(("127.0.0.1", port)).ok());
+        (self.proxy, _) = proxy(&self.project, port, flags);
+    }
+
+    pub fn socket(&self) -> PathBuf {
         self.project.dir().join(".fraiseql/proxy.sock")
     }
 
     /// One release for each instance, `a`, `b` and so on, with that share; `a` is stable.
-    fn generation(&self, number: u64, weights: &[u64]) -> Value {
+    pub fn generation(&self, number: u64, weights: &[u64]) -> Value {
         let arms: Vec<Value> = weights
             .iter()
             .zip(&self.instances)
@@ -61,7 +77,7 @@ impl Service {
     }
 
     #[track_caller]
-    fn apply(&self, generation: &Value) {
+    pub fn apply(&self, generation: &Value) {
         let (status, answer) = ask(&self.socket(), "PUT", "/generation", generation).expect("an answer");
         assert_eq!(status, 200, "{answer}");
         wait_until("all instances are ready", || {
@@ -71,12 +87,12 @@ impl Service {
         });
     }
 
-    fn state(&self) -> Value {
+    pub fn state(&self) -> Value {
         ask(&self.socket(), "GET", "/state", &Value::Null).expect("an answer").1
     }
 
     /// Requests so far, by release.
-    fn requests(&self) -> Vec<(String, u64)> {
+    pub fn requests(&self) -> Vec<(String, u64)> {
         let counts = ask(&self.socket(), "GET", "/counts", &Value::Null).expect("an answer").1;
         let count = |counts: &Value| {
             (
@@ -155,7 +171,7 @@ fn shares_are_exact_and_outlive_a_kill() {
     });
     service.proxy.signal(Signal::KILL);
     let port = service.port;
-    (service.proxy, _) = proxy(&service.project, port);
+    service.start_proxy(port, &[]);
     assert_eq!(get(port, "/health/ready").unwrap().0, 200, "it asked the instances before it listened");
     service.ask_100();
     assert_eq!(service.requests(), [("a".to_owned(), 190), ("b".to_owned(), 10)]);

@@ -73,6 +73,26 @@ fn proofs_are_bound_to_a_release_and_empty_ones_refused() {
         assert!(ended.stderr.contains("error[FQ-REL-003]"), "{}", ended.stderr);
     }
     attest("<testsuite><testcase name=\"a\"/><testcase name=\"b\"/></testsuite>").ok();
+    let report = project.root().join("report.json");
+    let proof = |kind: &str, text: &str| {
+        fs::File::create(&report)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+            .unwrap();
+        let report = report.to_str().unwrap();
+        project.run(&["release", "attest", kind, "--report", report, "--by", "ci", "-C", "shop"])
+    };
+    let load = r#"{"requests":500,"failed":0,"p50_ms":1.5,"p99_ms":9.04,"failures":{}}"#;
+    let scan =
+        r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"grype"}},"results":[{"level":"note"}]}]}"#;
+    for (kind, bad) in [("scan", ""), ("scan", load), ("baseline", scan), ("baseline", "{}")] {
+        let ended = proof(kind, bad);
+        assert!(ended.stderr.contains("error[FQ-REL-003]"), "{kind} {bad}: {}", ended.stderr);
+    }
+    proof("scan", scan).ok();
+    proof("baseline", load).ok();
+    let shown = project.run(&["release", "show", "-C", "shop"]).ok();
+    assert!(shown.contains("ci: scanned: 1 note\n"), "{shown}");
+    assert!(shown.contains("ci: 500 requests, 0 failed, p99 9.0 ms\n"), "{shown}");
     project.run(&["release", "approve", &release[..8], "--by", "bob", "--note", "fine", "-C", "shop"]).ok();
     let shown = project.run(&["release", "show", "-C", "shop"]).ok();
     assert!(shown.contains("ci: 2 tests passed\n") && shown.contains("bob: approved: fine\n"), "{shown}");

@@ -21,8 +21,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cluster", &["model", "postgres", "process"]),
     ("serve", &["model", "engine", "postgres", "net", "secret"]),
     ("proxy", &["model", "net"]),
+    ("haproxy", &["model"]),
     ("flow", &["model"]),
     ("agent", &["model", "net", "flow", "process"]),
+    ("incident", &["model"]),
     ("migrate", &["model", "postgres", "flow", "locks", "cluster"]),
     ("backup", &["model", "postgres", "flow", "cluster", "secret"]),
     ("rollout", &["model", "flow", "migrate", "backup", "net"]),
@@ -40,7 +42,8 @@ const DEVELOPMENT: &[&str] = &["testkit", "xtask"];
 
 /// The data plane never reaches these, however long the way.
 const DATA_PLANE: &[&str] = &["serve", "proxy"];
-const DEPLOY: &[&str] = &["flow", "agent", "migrate", "backup", "rollout", "ops", "console", "cluster"];
+const DEPLOY: &[&str] =
+    &["flow", "agent", "migrate", "backup", "rollout", "incident", "ops", "console", "cluster", "haproxy"];
 
 /// Libraries without I/O, clock or randomness, in the ways that pure crates use them.
 const PURE_LIBRARIES: &[&str] = &[
@@ -50,6 +53,7 @@ const PURE_LIBRARIES: &[&str] = &[
     "serde",
     "serde_json",
     "sha2",
+    "squawk-syntax",
     "strsim",
     "thiserror",
     "zeroize",

@@ -1,4 +1,5 @@
-//! Rule: outside of tests no error is dropped and no decoding falls back to a default.
+//! Rule: outside of tests no error is dropped and no decoding falls back to a default; nothing remembers where
+//! it was built.
 
 use super::Finding;
 use crate::rust_file::RustFile;
@@ -37,6 +38,9 @@ fn check_file(file: &RustFile) -> Vec<Finding> {
         file.find(&[".", "unwrap_or_default", "(", ")"]).filter(|index| follows_decoder(file, *index))
     {
         report(index, "`unwrap_or_default` on a parse makes a value up: return the error");
+    }
+    for index in file.find_anywhere(&["env", "!", "(", "\"CARGO_MANIFEST_DIR\""]) {
+        report(index, "the place of the checkout when it was built: use `fraiseql_testkit::checkout()`");
     }
     for index in file.find(&["_", "="]).filter(|index| drops_result(file, *index)) {
         report(index, "`_ =` drops the result of a call: handle it");
@@ -143,6 +147,12 @@ mod tests {
         check_body("let _ = b; let _guard = c();", &[]);
         check_body("select! { _ = b() => {} c = d() => {} }", &[]);
         check_body("match b { _ => c() }", &[]);
+    }
+
+    #[test]
+    fn the_place_of_a_build_is_found_in_tests_too() {
+        let text = "fn a() { b(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/c\")); env!(\"CARGO_PKG_NAME\"); }";
+        check_rule(check, &[("crates/a/tests/it/main.rs", text)], &["1: the place of the checkout"]);
     }
 
     #[test]

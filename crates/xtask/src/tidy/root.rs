@@ -26,6 +26,7 @@ const NAMES: &[&str] = &[
     "docs",
     "examples",
     "rustfmt.toml",
+    "packaging",
     "scripts",
 ];
 

@@ -9,6 +9,13 @@ use crate::workspace::Workspace;
 /// Readers that must let unknown keys pass: path, type, why.
 const LENIENT: &[(&str, &str, &str)] = &[
     (
+        "crates/fraiseql-backup/src/base.rs",
+        "ServerManifest",
+        "PostgreSQL's manual, Backup Manifest Format: versions add keys",
+    ),
+    ("crates/fraiseql-backup/src/base.rs", "ServerFile", "a part of it"),
+    ("crates/fraiseql-backup/src/base.rs", "WalRange", "a part of it"),
+    (
         "crates/fraiseql-serve/src/params.rs",
         "Parameters",
         "GraphQL over HTTP lets a client send keys for others",

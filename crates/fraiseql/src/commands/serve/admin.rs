@@ -9,23 +9,27 @@ use fraiseql_serve::{Admin, AdminOptions, Gauge, GaugeKind, ServerHandle};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::backups::Backups;
 use super::ip;
 use crate::commands::config::listed;
 use crate::database::Access;
 use crate::failure::Failure;
 use crate::log::Log;
 
-/// Listens when `admin.port` is set, and tells the metrics of secrets on every page of metrics.
+/// Listens when `admin.port` is set, and tells the metrics of secrets and backups on every page of metrics.
 pub(super) fn bind(
     handle: &ServerHandle,
     settings: &Settings,
-    access: &Access,
+    (access, backups): (&Access, &Backups),
     log: &Log,
 ) -> Result<Option<Admin>, Failure> {
     let view = access.view();
-    if let Some(view) = view.clone() {
-        handle.gauges_from(Arc::new(move || gauges(&view.status())));
-    }
+    let (of_secrets, of_backups) = (view.clone(), backups.clone());
+    handle.gauges_from(Arc::new(move || {
+        let mut all = of_secrets.as_ref().map(|view| gauges(&view.status())).unwrap_or_default();
+        all.extend(of_backups.gauges());
+        all
+    }));
     if settings.text("admin.port").is_none() {
         return Ok(None);
     }
@@ -33,6 +37,10 @@ pub(super) fn bind(
     let options = AdminOptions {
         address: SocketAddr::new(ip(settings, "admin.address")?, port),
         settings: listed(settings),
+        backups: {
+            let backups = backups.clone();
+            Arc::new(move || backups.shown())
+        },
         secrets: Arc::new(move || secrets(view.as_ref())),
     };
     let admin = Admin::bind(handle, options)?;

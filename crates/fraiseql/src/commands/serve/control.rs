@@ -132,7 +132,7 @@ async fn switch(request: Request<Incoming>, handle: &ServerHandle) -> Response<F
     let Ok(Ok(body)) = tokio::time::timeout(HEAD_TIMEOUT, reading).await else {
         return say(StatusCode::BAD_REQUEST, &json!({ "error": "send the name of a mode" }));
     };
-    let word = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
+    let word = String::from_utf8_lossy(&body.to_bytes()).trim().trim_matches('"').to_owned();
     let Some(mode) = Mode::parse(&word) else {
         let modes = Mode::ALL.map(Mode::as_str);
         return say(StatusCode::BAD_REQUEST, &json!({ "error": "no such mode", "modes": modes }));

@@ -54,7 +54,8 @@ pub(crate) fn notice(settings: &Settings, dir: &Path) -> Result<Notice, Failure>
     Ok(Notice { retry_after_s, body: Some((content_type, body.into())) })
 }
 
-fn tls(settings: &Settings, dir: &Path) -> Result<Option<TlsOptions>, Failure> {
+/// Returns how a listener speaks TLS; `None` when it does not.
+pub(crate) fn tls(settings: &Settings, dir: &Path) -> Result<Option<TlsOptions>, Failure> {
     // Behind a proxy that speaks it, an agent sets them to nothing.
     let path = |key: &str| settings.text(key).filter(|file| !file.is_empty()).map(|file| dir.join(file));
     let (certificate, key) = match (path("tls.certificate"), path("tls.key")) {

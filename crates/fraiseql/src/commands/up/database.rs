@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::project::Project;
 use crate::statements::statements;
-use crate::{files, settings_file};
+use crate::{archiving, files, settings_file};
 
 use super::super::compile::live_catalog;
 
@@ -45,7 +45,7 @@ struct State {
 impl Embedded {
     /// Starts the server. Must not be dropped half-way: nobody would know the server.
     pub(crate) async fn start(project: &Project, printer: &Printer) -> Result<Self, Failure> {
-        let options = options(project)?;
+        let options = options(project).await?;
         let cluster = Cluster::start(options.clone(), &|progress| tell(printer, progress)).await?;
         Ok(Self { cluster: Some(cluster), options })
     }
@@ -124,21 +124,30 @@ pub(crate) async fn scratch_catalog(project: &Project, printer: &Printer) -> Res
     live_catalog(&url, &project.settings.list("database.schemas")).await
 }
 
-fn programs(project: &Project) -> Result<Programs, Failure> {
+pub(super) fn programs(project: &Project) -> Result<Programs, Failure> {
     let configured = project.settings.text("embedded.bin_dir").map(PathBuf::from);
     let path = std::env::var_os("PATH");
     Ok(Programs::find(configured.as_deref(), &fetched_programs(), path.as_deref())?)
 }
 
-fn options(project: &Project) -> Result<ClusterOptions, Failure> {
-    let programs = programs(project)?;
+/// Returns where the database is or would be, and its programs. A directory that is gone is where a
+/// restore puts it back, when what holds it is still there.
+pub(super) fn place(project: &Project) -> Result<(PathBuf, Programs), Failure> {
+    let is_there = |data_dir: &Path| data_dir.parent().is_some_and(Path::is_dir);
     let data_dir = match (project.settings.text("embedded.data_dir"), read_state(&project.dir)) {
         (Some(configured), _) => PathBuf::from(configured),
-        (None, Some(state)) if state.data_dir.exists() => state.data_dir,
+        (None, Some(state)) if is_there(&state.data_dir) => state.data_dir,
         _ => default_data_dir(&project.dir)?,
     };
+    Ok((data_dir, programs(project)?))
+}
+
+async fn options(project: &Project) -> Result<ClusterOptions, Failure> {
+    let (data_dir, programs) = place(project)?;
+    archiving::require_whole(&data_dir)?;
     // Logical, so that subscriptions learn of changes without asking.
-    let settings = ["max_connections=100", "wal_level=logical"].map(str::to_owned).to_vec();
+    let mut settings = ["max_connections=100", "wal_level=logical"].map(str::to_owned).to_vec();
+    settings.extend(archiving::settings(project, &data_dir).await?);
     Ok(ClusterOptions { programs, data_dir, settings })
 }
 

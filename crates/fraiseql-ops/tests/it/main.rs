@@ -1,0 +1,4 @@
+//! What the crate promises, from outside.
+
+mod monitoring;
+mod preflight;
