@@ -40,8 +40,8 @@ impl HaProxyServer {
              defaults\n  mode http\n  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n  retries 3\n  \
              option redispatch\n\
              frontend clients\n  bind 127.0.0.1:{port}\n  default_backend fraiseql\n\
-             backend fraiseql\n  balance roundrobin\n  option httpchk GET /health/ready\n  \
-             default-server inter 200ms fastinter 100ms rise 1 fall 1\n  \
+             backend fraiseql\n  balance roundrobin\n  option httpchk GET /health/ready\n  timeout check 2s\n  \
+             default-server inter 200ms fastinter 100ms rise 1 fall 2\n  \
              server-template fq 1-{places} 127.0.0.1:1 disabled check\n",
             dir.path().display()
         );
