@@ -31,10 +31,7 @@ impl HaProxyServer {
         }
         let program = program().expect("haproxy is installed: apt-get install haproxy, or `make test`");
         let dir = tempfile::tempdir().expect("a folder");
-        let port = {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-            listener.local_addr().expect("it has an address").port()
-        };
+        let port = crate::free_port();
         let config = format!(
             "global\n  stats socket {}/admin.sock mode 600 level admin\n\
              defaults\n  mode http\n  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n  retries 3\n  \

