@@ -263,6 +263,10 @@ impl<'a> Agent<'a> {
         if tick.busy.is_none() {
             self.work.stop();
         }
+        if !tick.changes.is_empty() {
+            // Told together: who sees that a rollout has ended sees where it has left the traffic.
+            self.proxy = self.traffic.state().await;
+        }
         for change in &tick.changes {
             self.log.line("info", change);
         }
