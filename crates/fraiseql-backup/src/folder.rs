@@ -21,7 +21,14 @@ pub(crate) struct Folder {
 /// The lock of a folder.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for FolderLock {
+    /// Closing would not do: a child that is being started beside this has the file open until it runs.
+    fn drop(&mut self) {
+        drop(self.file.unlock());
+    }
 }
 
 impl Folder {
@@ -140,7 +147,7 @@ impl Folder {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(file("open", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(FolderLock { _file: lock }),
+            Ok(()) => Ok(FolderLock { file: lock }),
             Err(TryLockError::WouldBlock) => Err(BackupError::Busy { root: self.root.display().to_string() }),
             Err(TryLockError::Error(error)) => Err(file("lock", &path)(error)),
         }

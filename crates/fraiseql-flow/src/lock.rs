@@ -11,7 +11,7 @@ use crate::error::FlowError;
 /// The right to act, held while it lives.
 #[derive(Debug)]
 pub(crate) struct ExecutorLock {
-    _file: File,
+    file: File,
 }
 
 impl ExecutorLock {
@@ -32,6 +32,13 @@ impl ExecutorLock {
         };
         // A full disk is no reason not to act: the number is for people.
         drop(write(&mut file));
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for ExecutorLock {
+    /// Closing would not do: a child that is being started beside this has the file open until it runs.
+    fn drop(&mut self) {
+        drop(self.file.unlock());
     }
 }

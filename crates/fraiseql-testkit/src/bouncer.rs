@@ -66,7 +66,7 @@ impl Bouncer {
         let database = database.name().to_owned();
         let bouncer = Self { child, dir, database, carries_statements };
         let socket = bouncer.dir.path().join(format!(".s.PGSQL.{PORT}"));
-        wait_until(Duration::from_secs(10), || async { UnixStream::connect(&socket).is_ok() }).await;
+        wait_until(Duration::from_secs(60), || async { UnixStream::connect(&socket).is_ok() }).await;
         Some(bouncer)
     }
 

@@ -131,7 +131,7 @@ async fn connect(url: &str) -> Client {
 
 async fn wait_for_no_connection(database: &str) {
     let admin = connect(&server().url("postgres")).await;
-    crate::wait_until(std::time::Duration::from_secs(10), || async {
+    crate::wait_until(std::time::Duration::from_secs(60), || async {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1::text::name";
         admin.query_one(sql, &[&database]).await.expect("the query runs").get::<_, i64>(0) == 0
     })

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What the setup script could not install, in words.
 const WITHOUT: &str = "FRAISEQL_TEST_WITHOUT";
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running HAProxy; it ends when this is dropped.
 #[derive(Debug)]

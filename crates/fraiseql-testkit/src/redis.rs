@@ -10,7 +10,7 @@ use crate::wait_until;
 const WITHOUT: &str = "FRAISEQL_TEST_WITHOUT";
 /// Somebody else may take the port between our looking and the server's start.
 const ATTEMPTS: usize = 5;
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A running Redis; it ends when this is dropped.
 #[derive(Debug)]

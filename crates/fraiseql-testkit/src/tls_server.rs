@@ -61,7 +61,7 @@ impl TlsServer {
         self.execute("ALTER SYSTEM SET ssl = on").await;
         let since = self.loaded().await;
         self.execute("SELECT pg_reload_conf()").await;
-        wait_until(Duration::from_secs(10), || async { self.loaded().await > since }).await;
+        wait_until(Duration::from_secs(60), || async { self.loaded().await > since }).await;
     }
 
     /// Returns its address.

@@ -10,7 +10,7 @@ use crate::wait_until;
 const WITHOUT: &str = "FRAISEQL_TEST_WITHOUT";
 /// Where the setup script put the program.
 const PROGRAM: &str = "FRAISEQL_TEST_BAO";
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running OpenBao with a key-value store at `secret/`; it ends when this is dropped.
 #[derive(Debug)]

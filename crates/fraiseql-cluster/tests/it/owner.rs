@@ -11,7 +11,7 @@ use fraiseql_process::{ProcessId, is_alive};
 use crate::{folder, programs, rows, start};
 
 const DATA_DIR: &str = "FRAISEQL_TEST_OWNED_DATA";
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs one test of this binary as an owner, until it has printed `words` words behind "owned:".
 fn spawn_owner(test: &str, data_dir: &Path) -> (Child, Vec<String>) {

@@ -51,7 +51,7 @@ impl World {
             .collect();
         let artifact = compiled.artifact.unwrap_or_else(|| panic!("{problems}"));
         let schema = Schema::load(artifact).expect("the compiler's artifact is sound");
-        let pool = Pool::new(target, PoolOptions { size: 2, connect_timeout: Duration::from_secs(10) });
+        let pool = Pool::new(target, PoolOptions { size: 2, connect_timeout: Duration::from_secs(60) });
         Self { database, schema, pool }
     }
 

@@ -7,7 +7,7 @@ use fraiseql_postgres::{Changed, Decoding, Pool, PoolOptions, Target, trace};
 use fraiseql_testkit::{Database, wait_until};
 use tokio::time::Instant;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 const SQL: &str = r#"
 CREATE TABLE base (id int PRIMARY KEY, n int);

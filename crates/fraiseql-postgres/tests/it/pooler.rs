@@ -20,7 +20,7 @@ fn contract(database: &str) -> String {
 
 fn pool(url: &str, size: usize) -> Pool {
     let target = Target::parse(url).expect("testkit's URL").through(Pooler::Transaction);
-    Pool::new(target, PoolOptions { size, connect_timeout: Duration::from_secs(10) })
+    Pool::new(target, PoolOptions { size, connect_timeout: Duration::from_secs(60) })
 }
 
 fn soon() -> Instant {
@@ -117,7 +117,7 @@ async fn a_running_statement_can_be_cancelled_through_it() {
     let mut rows = session.run(&batch).await.unwrap();
     let watcher = database.client().await;
     let cancel = async {
-        wait_until(Duration::from_secs(10), || async {
+        wait_until(Duration::from_secs(60), || async {
             let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT pg_sleep(30)' AND state = 'active'";
             watcher.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 1
         })

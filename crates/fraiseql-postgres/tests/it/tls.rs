@@ -34,7 +34,7 @@ impl World {
         let url = format!("host=db.test hostaddr={} dbname=postgres {words}", self.server.address());
         let target = Target::parse(&url).unwrap();
         let pool =
-            Pool::new(target.clone(), PoolOptions { size: 1, connect_timeout: Duration::from_secs(10) });
+            Pool::new(target.clone(), PoolOptions { size: 1, connect_timeout: Duration::from_secs(60) });
         told("data", &words, pool.probe(Duration::from_secs(10)).await.map(drop), expected);
         told("control", &words, connect_control(&target).await.map(drop), expected);
     }
@@ -106,7 +106,7 @@ async fn of_several_hosts_that_of_the_wanted_kind_is_taken() {
         let words = format!("host={host},{host} user={user} dbname={name} target_session_attrs={attributes}");
         let target = Target::parse(&words).unwrap();
         let pool =
-            Pool::new(target.clone(), PoolOptions { size: 1, connect_timeout: Duration::from_secs(10) });
+            Pool::new(target.clone(), PoolOptions { size: 1, connect_timeout: Duration::from_secs(60) });
         told("data", &words, pool.probe(Duration::from_secs(10)).await.map(drop), expected);
         told("control", &words, connect_control(&target).await.map(drop), expected);
     }

@@ -7,7 +7,7 @@ use fraiseql_postgres::{Pool, PoolOptions, Session, Target, outbox_sql, reach, u
 use fraiseql_testkit::Database;
 use tokio::time::Instant;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 const SQL: &str = r#"
 CREATE TABLE base (id int PRIMARY KEY, at timestamptz);

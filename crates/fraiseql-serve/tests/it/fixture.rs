@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use crate::client;
 
 /// Conditions hold within this, or the test fails.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 const SQL: &str = r#"
 CREATE TABLE author (
@@ -334,7 +334,7 @@ pub(crate) async fn start_with(url: &str, change: impl FnOnce(&mut ServeOptions)
 
 /// Returns what a server on that database is made of, and what it will tell.
 pub(crate) fn options(url: &str) -> (ServeOptions, Arc<Events>) {
-    let options = PoolOptions { size: 4, connect_timeout: Duration::from_secs(5) };
+    let options = PoolOptions { size: 4, connect_timeout: Duration::from_secs(60) };
     let pool = Pool::new(Target::parse(url).unwrap(), options);
     let events = Arc::new(Events::default());
     let options = ServeOptions {

@@ -85,7 +85,7 @@ async fn it_holds_behind_a_pooler_too() {
     let through = |options: &mut fraiseql_serve::ServeOptions| {
         let target = fraiseql_postgres::Target::clone(&options.pool.target())
             .through(fraiseql_postgres::Pooler::Transaction);
-        let size = fraiseql_postgres::PoolOptions { size: 4, connect_timeout: Duration::from_secs(5) };
+        let size = fraiseql_postgres::PoolOptions { size: 4, connect_timeout: Duration::from_secs(60) };
         options.pool = fraiseql_postgres::Pool::new(target, size);
     };
     let server = start_with(&bouncer.url(), through).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fraiseql_postgres::{PostgresError, Target, connect_control};
 use fraiseql_testkit::{Database, Fault, FaultProxy, chinook_sql, nasty_sql, wait_until};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 async fn count(database: &Database, table: &str) -> i64 {
     let client = database.client().await;

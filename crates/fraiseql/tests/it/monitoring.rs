@@ -13,7 +13,7 @@ use crate::http::{get, post};
 use crate::process::{Running, run};
 use crate::project::{MUSIC, Project, TABLES, block_on, database, free_port};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Returns the alerts that a Prometheus has raised.
 fn raised(prometheus: u16) -> BTreeSet<String> {
