@@ -14,7 +14,7 @@ unexport DATABASE_URL
 READY := . "$(SETUP_ENV)" &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test drills versions bench bench-judge bench-restore charts image image-test package package-test ansible-test conformance conformance-write lint doc clean
+.PHONY: help setup demo test guide drills versions bench bench-judge bench-restore charts image image-test package package-test ansible-test conformance conformance-write lint doc clean
 .NOTPARALLEL:
 
 help: ## Say what can be made
@@ -32,6 +32,10 @@ test: ## Install what is missing, run every test and name the ten slowest
 	@scripts/setup.sh "$(SETUP_ENV)" tests
 	@echo "test: building (minutes the first time)" >&2
 	@$(READY) cargo xtask test
+
+guide: setup ## Walk through the deployment guide, section by section, under load, and print what was seen
+	@scripts/setup.sh "$(SETUP_ENV)" tests
+	@$(READY) cargo test --package fraiseql --test it -- guide:: --nocapture
 
 versions: setup ## Run what talks to PostgreSQL on each version from 10 to 18 (needs npm; installs it with apt)
 	@$(READY) exec scripts/versions.sh "$(CACHE)"

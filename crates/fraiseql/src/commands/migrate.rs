@@ -98,7 +98,7 @@ pub(crate) struct New {
     /// What it is about, for example email_lower
     pub(crate) name: String,
     /// The project's folder
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, short = 'C', value_name = "DIR", default_value = ".")]
     pub(crate) project: PathBuf,
 }
 
@@ -108,7 +108,7 @@ pub(crate) struct Lint {
     /// Files with SQL, or folders of them; without any, db/migrations of the project
     pub(crate) files: Vec<PathBuf>,
     /// The project's folder
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, short = 'C', value_name = "DIR", default_value = ".")]
     pub(crate) project: PathBuf,
     /// DDL of what exists before the migrations, as pg_dump --schema-only writes it
     #[arg(long, value_name = "FILE")]

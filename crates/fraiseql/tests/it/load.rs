@@ -56,6 +56,11 @@ pub struct Clients {
 impl Clients {
     /// Starts one client of each way.
     pub fn start(port: u16, ways: &[Way]) -> Self {
+        Self::asking(port, ways, QUERY)
+    }
+
+    /// The same, with another query than the music store's: for ways of HTTP/1.1 that read.
+    pub fn asking(port: u16, ways: &[Way], query: &'static str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let (mut tasks, stop) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
@@ -67,6 +72,7 @@ impl Clients {
                 way: *way,
                 address: SocketAddr::from(([127, 0, 0, 1], port)),
                 stop: Arc::clone(&stop),
+                query,
                 count,
                 next_id: u64::try_from(number).expect("few") * 1_000_000,
                 seen: Seen { way: *way, micros: Vec::new(), failed: Vec::new() },
@@ -100,6 +106,7 @@ struct Client {
     way: Way,
     address: SocketAddr,
     stop: Arc<AtomicBool>,
+    query: &'static str,
     count: Arc<AtomicU64>,
     next_id: u64,
     seen: Seen,
@@ -129,7 +136,7 @@ impl Client {
                 self.next_id
             );
         }
-        QUERY.to_owned()
+        self.query.to_owned()
     }
 
     fn note(&mut self, began: Instant, answer: &[u8]) {

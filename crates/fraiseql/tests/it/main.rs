@@ -11,6 +11,7 @@ mod drill;
 mod drill_strategies;
 mod explain;
 mod gates;
+mod guide;
 mod haproxy;
 mod health;
 mod http;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fraiseql_testkit::Database;
 
 use crate::process::{Running, fraiseql, wait_until};
-use crate::project::{Project, block_on, database, execute};
+use crate::project::{Project, database, execute};
 
 const USERS: &str =
     "CREATE TABLE v_user (id int PRIMARY KEY, email varchar(255) NOT NULL, touched int NOT NULL DEFAULT 0);
@@ -57,12 +57,7 @@ impl Migrated {
 
     #[track_caller]
     fn value(&self, sql: &str) -> String {
-        block_on(async {
-            let target = fraiseql_postgres::Target::parse(&self.url).expect("a connection string");
-            let client = fraiseql_postgres::connect_control(&target).await.expect("it answers");
-            let row = client.query_one(&format!("SELECT ({sql})::text"), &[]).await.expect("a legal query");
-            row.get::<_, Option<String>>(0).unwrap_or_default()
-        })
+        crate::project::value(&self.url, sql)
     }
 
     /// Opens a transaction that has read the table, for as long as what it returns lives.

@@ -25,7 +25,7 @@ fn raised(prometheus: u16) -> BTreeSet<String> {
 }
 
 /// Tells whether a Prometheus reaches all that it scrapes.
-fn scrapes(prometheus: u16) -> bool {
+pub fn scrapes(prometheus: u16) -> bool {
     get(prometheus, "/api/v1/targets")
         .is_some_and(|(_, body)| body.contains(r#""health":"up""#) && !body.contains(r#""health":"down""#))
 }

@@ -209,6 +209,17 @@ pub fn execute(url: &str, sql: &str) {
     });
 }
 
+/// Returns the one value of a query as text; nothing for null.
+#[track_caller]
+pub fn value(url: &str, sql: &str) -> String {
+    block_on(async {
+        let target = fraiseql_postgres::Target::parse(url).expect("a connection string");
+        let client = fraiseql_postgres::connect_control(&target).await.expect("it answers");
+        let row = client.query_one(&format!("SELECT ({sql})::text"), &[]).await.expect("a legal query");
+        row.get::<_, Option<String>>(0).unwrap_or_default()
+    })
+}
+
 /// Returns how many rows a query gives.
 fn query_rows(url: &str, sql: &str) -> usize {
     block_on(async {
