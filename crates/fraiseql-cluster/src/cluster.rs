@@ -146,9 +146,13 @@ async fn launch_cleared(launch: &Launch<'_>, progress: &dyn Fn(Progress)) -> Res
         takeover::clear(launch.data_dir, launch.socket_dir, &launch.account, told).await?;
         progress(Progress::Starting);
         match launch.run().await {
-            // Of a process that we could not see.
+            // Of a process that we could not see, or of one whose start was given up a moment ago and
+            // that had written nothing yet: it is stopping.
             Err(ClusterError::Start { reason })
-                if attempt < START_ATTEMPTS && reason.contains("shared memory block") =>
+                if attempt < START_ATTEMPTS
+                    && ["shared memory block", "lock file \"postmaster.pid\" already exists"]
+                        .iter()
+                        .any(|in_the_way| reason.contains(in_the_way)) =>
             {
                 attempt += 1;
                 tokio::time::sleep(START_AGAIN).await;

@@ -161,6 +161,8 @@ registry! {
     RBK_NAME = "FQ-RBK-002", Usage, "a step that cannot be written down";
     RBK_FILE = "FQ-RBK-003", Machine, "the record of a runbook cannot be read or written";
 
+    CAP_UNMEASURED = "FQ-CAP-001", Usage, "a plan without a measurement";
+
     PXY_CONTRADICTION = "FQ-PXY-001", Internal, "weights that contradict themselves";
     PXY_STALE = "FQ-PXY-002", Internal, "weights older than those that hold";
     PXY_NOTHING_BEFORE = "FQ-PXY-003", Usage, "no earlier release to roll back to";

@@ -80,6 +80,7 @@ pub const SETTINGS: &[Setting] = &[
     agent::LIVENESS_THRESHOLD,
     agent::LIVENESS_TIMEOUT_MS,
     agent::MEMORY_MAX_MIB,
+    agent::SAMPLE_INTERVAL_MS,
     secrets::AWS_ENDPOINT,
     secrets::AWS_PROFILE,
     secrets::AWS_REGION,

@@ -1,5 +1,6 @@
 //! Operation of a service: data in, texts and findings out. Nothing here reads a clock, a file or the network.
 
+pub mod capacity;
 pub mod checks;
 mod monitoring;
 mod runbook;

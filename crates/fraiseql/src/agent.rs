@@ -6,6 +6,7 @@ mod gates;
 mod haproxy;
 mod modes;
 mod prepare;
+mod sampler;
 mod traffic;
 mod work;
 
@@ -13,6 +14,7 @@ pub(crate) use fleet::LocalFleet;
 pub(crate) use gates::{ALL as ALL_GATES, LocalGates, PREPARE as PREPARE_GATES, SCHEMA as SCHEMA_GATE};
 pub(crate) use haproxy::{HELD as HAPROXY_HELD, HaProxyTraffic};
 pub(crate) use modes::InstanceModes;
+pub(crate) use sampler::{CAPACITY, Sampler, noted_samples};
 pub(crate) use traffic::{DriverTraffic, ProxyTraffic};
 pub(crate) use work::GateWork;
 

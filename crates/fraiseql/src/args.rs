@@ -105,6 +105,8 @@ pub(crate) enum Command {
     /// Walk through a deployment step by step, and write down who did what
     #[command(subcommand)]
     Runbook(crate::commands::runbook::Runbook),
+    /// Tell what the service uses, when that will be too much, and whether to scale
+    Capacity(crate::commands::capacity::Capacity),
     /// Write what Prometheus needs to watch a service
     #[command(subcommand)]
     Monitoring(crate::commands::monitoring::Monitoring),

@@ -2,6 +2,7 @@
 
 mod agent;
 pub(crate) mod backup;
+pub(crate) mod capacity;
 mod compile;
 mod config;
 pub(crate) mod deploy;
@@ -79,6 +80,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Migrate(command) => migrate::run(command, printer).await,
         Command::Preflight(arguments) => preflight::run(arguments, printer).await,
         Command::Runbook(command) => runbook::run(command, printer).await,
+        Command::Capacity(arguments) => capacity::run(arguments, printer),
         Command::Monitoring(command) => monitoring::run(&command, printer),
         Command::Backup(command) => backup::run(command, printer).await,
         Command::Restore(arguments) => restore::run(&arguments, printer).await,

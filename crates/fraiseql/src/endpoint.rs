@@ -6,6 +6,7 @@ use std::time::Duration;
 use fraiseql_model::errors;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::request::Builder;
 use hyper::{Method, Request, StatusCode, Uri};
@@ -15,6 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::failure::Failure;
@@ -23,6 +25,43 @@ use crate::failure::Failure;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer; introspections of the largest public schemas have a few million bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A connection that is kept for many requests.
+#[derive(Debug)]
+pub(crate) struct KeptConnection<'a> {
+    endpoint: &'a Endpoint,
+    sender: SendRequest<Full<Bytes>>,
+    /// It goes with this.
+    _driving: JoinSet<()>,
+}
+
+impl KeptConnection<'_> {
+    /// Sends a request and returns the whole response document; after a failure the connection is of no use.
+    pub(crate) async fn send(&mut self, request: &Value) -> Result<Value, Failure> {
+        let request = self.endpoint.request(self.endpoint.posting(), request.to_string())?;
+        let exchange = exchange(self.endpoint, &mut self.sender, request);
+        let (status, bytes) = self.endpoint.in_time(TIMEOUT, exchange).await?;
+        self.endpoint.document(status, &bytes)
+    }
+}
+
+async fn exchange(
+    endpoint: &Endpoint,
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), Failure> {
+    let broken = |error: &dyn std::error::Error| endpoint.failed("the connection broke").because(error);
+    let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+    let status = response.status();
+    let collected = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let bytes = collected.map_err(|error| broken(&*error))?.to_bytes();
+    Ok((status, bytes))
+}
+
+/// A TCP connection, with TLS or without.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 /// A GraphQL server.
 #[derive(Debug)]
@@ -62,74 +101,93 @@ impl Endpoint {
 
     /// Does as [`Self::ask`] for a whole request.
     pub(crate) async fn send(&self, request: &Value) -> Result<Value, Failure> {
-        let builder = self
-            .begin(Method::POST)
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/graphql-response+json, application/json;q=0.9");
-        let (status, bytes) = self.within(TIMEOUT, builder, request.to_string()).await?;
-        let answer: Result<Value, _> = serde_json::from_slice(&bytes);
-        answer
-            .map_err(|error| self.failed(&format!("it answered {status}, and not with JSON")).because(&error))
+        let (status, bytes) = self.once(TIMEOUT, self.posting(), request.to_string()).await?;
+        self.document(status, &bytes)
     }
 
     /// Gets the page at the URL itself: its status and its body.
     pub(crate) async fn get(&self, limit: Duration) -> Result<(StatusCode, Bytes), Failure> {
-        self.within(limit, self.begin(Method::GET), String::new()).await
+        self.once(limit, self.begin(Method::GET), String::new()).await
     }
 
-    async fn within(
+    /// Opens a connection for many requests.
+    pub(crate) async fn connect(&self) -> Result<KeptConnection<'_>, Failure> {
+        let (sender, driving) = self.in_time(TIMEOUT, self.open()).await?;
+        Ok(KeptConnection { endpoint: self, sender, _driving: driving })
+    }
+
+    async fn once(
         &self,
         limit: Duration,
         builder: Builder,
         body: String,
     ) -> Result<(StatusCode, Bytes), Failure> {
+        let request = self.request(builder, body)?;
+        let both = async {
+            let (mut sender, _driving) = self.open().await?;
+            exchange(self, &mut sender, request).await
+        };
+        self.in_time(limit, both).await
+    }
+
+    fn request(&self, builder: Builder, body: String) -> Result<Request<Full<Bytes>>, Failure> {
         let built = builder.body(Full::new(Bytes::from(body)));
         let mut request = built.map_err(|error| Failure::internal("make an HTTP request", &error))?;
         for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
         }
-        match tokio::time::timeout(limit, self.exchange(request)).await {
-            Ok(answered) => answered,
+        Ok(request)
+    }
+
+    async fn in_time<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => done,
             Err(_elapsed) => {
                 Err(self.failed(&format!("there was no answer within {} seconds", limit.as_secs_f64())))
             }
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
+    async fn open(&self) -> Result<(SendRequest<Full<Bytes>>, JoinSet<()>), Failure> {
+        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(self.wire().await?)).await;
+        let (sender, connection) =
+            shaken.map_err(|error| self.failed("the connection broke").because(&error))?;
+        let mut driving = JoinSet::new();
+        // How it ends is seen by whoever waits for an answer.
+        driving.spawn(async { drop(connection.await) });
+        Ok((sender, driving))
+    }
+
+    async fn wire(&self) -> Result<Box<dyn Wire>, Failure> {
         let port = self.uri.port_u16().unwrap_or(if self.tls { 443 } else { 80 });
         let connected = TcpStream::connect((self.host.as_str(), port)).await;
         let stream = connected.map_err(|error| self.failed("it cannot be reached").because(&error))?;
+        drop(stream.set_nodelay(true));
         if !self.tls {
-            return self.talk(stream, request).await;
+            return Ok(Box::new(stream));
         }
         let name = ServerName::try_from(self.host.clone())
             .map_err(|error| self.failed("its name is no host name").because(&error))?;
         let connecting = TlsConnector::from(Arc::new(self.tls_config()?)).connect(name, stream);
         let stream =
             connecting.await.map_err(|error| self.failed("there is no TLS with it").because(&error))?;
-        self.talk(stream, request).await
+        Ok(Box::new(stream))
     }
 
-    async fn talk<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let broken = |error: &dyn std::error::Error| self.failed("the connection broke").because(error);
-        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = shaken.map_err(|error| broken(&error))?;
-        let exchange = async {
-            let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
-            let status = response.status();
-            let collected = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-            let bytes = collected.map_err(|error| broken(&*error))?.to_bytes();
-            Ok((status, bytes))
-        };
-        tokio::pin!(exchange, connection);
-        tokio::select! {
-            answered = &mut exchange => answered,
-            _ended = &mut connection => exchange.await,
-        }
+    fn posting(&self) -> Builder {
+        self.begin(Method::POST)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/graphql-response+json, application/json;q=0.9")
+    }
+
+    fn document(&self, status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
+        let answer: Result<Value, _> = serde_json::from_slice(bytes);
+        answer
+            .map_err(|error| self.failed(&format!("it answered {status}, and not with JSON")).because(&error))
     }
 
     fn begin(&self, method: Method) -> Builder {

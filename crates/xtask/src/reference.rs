@@ -156,6 +156,7 @@ fn area_title(area: &str) -> &'static str {
         "FQ-INC" => "incidents",
         "FQ-PRE" => "preflight",
         "FQ-RBK" => "the runbook",
+        "FQ-CAP" => "capacity",
         "FQ-DEP" => "deploying",
         "FQ-FLO" => "the journal",
         "FQ-MIG" => "migrations",

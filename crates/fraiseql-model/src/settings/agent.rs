@@ -10,6 +10,14 @@ pub(super) const INSTANCES: Setting = setting(
     "How many instances the first release has; later ones have as many unless `deploy --instances` says otherwise.",
 );
 
+pub(super) const SAMPLE_INTERVAL_MS: Setting = setting(
+    "agent.sample_interval_ms",
+    "FRAISEQL_AGENT_SAMPLE_INTERVAL_MS",
+    Kind::Integer { min: 50, max: 600_000 },
+    Some("15000"),
+    "How often the agent notes what the service uses, for `fraiseql capacity`.",
+);
+
 pub(super) const LIVENESS_INTERVAL_MS: Setting = setting(
     "agent.liveness_interval_ms",
     "FRAISEQL_AGENT_LIVENESS_INTERVAL_MS",

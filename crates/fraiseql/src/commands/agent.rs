@@ -28,7 +28,7 @@ use super::up::{Embedded, Lock};
 use crate::agent::api::{ApiSocket, Told, Wish};
 use crate::agent::{
     DriverTraffic, GateWork, HAPROXY_HELD, HaProxyTraffic, InstanceModes, LocalFleet, LocalGates,
-    ProxyTraffic, SOCKET,
+    ProxyTraffic, SOCKET, Sampler,
 };
 use crate::args;
 use crate::clock;
@@ -87,6 +87,7 @@ struct Agent<'a> {
     database_url: Option<String>,
     work: GateWork,
     modes: InstanceModes,
+    sampler: Sampler,
     told: Told,
     tick: Tick,
     proxy: Option<ProxyState>,
@@ -143,6 +144,7 @@ impl<'a> Agent<'a> {
             database_url,
             work: GateWork::default(),
             modes,
+            sampler: Sampler::new(&state, settings.duration("agent.sample_interval_ms")),
             told: Told::default(),
             tick: Tick::default(),
             proxy: None,
@@ -228,7 +230,9 @@ impl<'a> Agent<'a> {
             Some(Err(error)) => self.log.line("error", &format!("the proxy: {error}")),
         }
         let read_only = self.executor.service().read_only;
-        let untold = self.modes.look_after(&self.supervisor.views(), read_only);
+        let views = self.supervisor.views();
+        let untold = self.modes.look_after(&views, read_only);
+        self.sampler.look_after(&views);
         self.supervisor.look_after();
         for event in self.supervisor.events() {
             let level = if event.bad { "warn" } else { "info" };

@@ -1,4 +1,8 @@
-//! `fraiseql load`: a little traffic, so that a rollout has something to judge.
+//! `fraiseql load`: a little traffic, so that a rollout has something to judge, or as much as there can be.
+
+mod saturation;
+
+pub(crate) use saturation::Measured;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,6 +22,11 @@ use crate::try_queries::try_queries;
 /// Requests that may be open at a time.
 const OPEN_MAX: usize = 256;
 
+/// For how long, when nobody says so.
+const TIME: Duration = Duration::from_secs(60);
+/// The same, of each number of clients.
+const LEVEL: Duration = Duration::from_secs(5);
+
 /// Arguments of `load`.
 #[derive(Debug, Args)]
 pub(crate) struct Load {
@@ -27,9 +36,12 @@ pub(crate) struct Load {
     /// Requests a second
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     pub(crate) rate: u32,
-    /// For how long
-    #[arg(long = "for", value_name = "TIME", default_value = "1m", value_parser = clock::duration)]
-    pub(crate) time: Duration,
+    /// For how long; with --to-saturation each number of clients
+    #[arg(long = "for", value_name = "TIME", value_parser = clock::duration)]
+    pub(crate) time: Option<Duration>,
+    /// Measure how many requests a second there can be, with 1, 2, 4 ... clients that ask without a pause
+    #[arg(long, conflicts_with = "rate")]
+    pub(crate) to_saturation: bool,
     /// A query to send; some of the project's own when none is given
     #[arg(long, value_name = "GRAPHQL")]
     pub(crate) query: Vec<String>,
@@ -52,14 +64,26 @@ pub(crate) async fn run(arguments: &Load, printer: &Printer) -> Result<(), Failu
             try_queries(&open_artifact(&folder.join("schema.compiled.json"))?)
         }
     };
-    let bar = printer.progress("load", arguments.time.as_secs());
+    if arguments.to_saturation {
+        let endpoint = Endpoint::new(&arguments.url, &arguments.header)?;
+        let each = arguments.time.unwrap_or(LEVEL);
+        return saturation::run(
+            endpoint,
+            queries,
+            (each, &Project::state_of(&arguments.project.dir)),
+            printer,
+        )
+        .await;
+    }
+    let time = arguments.time.unwrap_or(TIME);
+    let bar = printer.progress("load", time.as_secs());
     let started = Instant::now();
     let mut pulse = tokio::time::interval(Duration::from_secs(1) / arguments.rate.max(1));
     let mut open = JoinSet::new();
     let mut told = Told::default();
     for number in 0_usize.. {
         pulse.tick().await;
-        if started.elapsed() >= arguments.time {
+        if started.elapsed() >= time {
             break;
         }
         bar.set_position(started.elapsed().as_secs());

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use fraiseql_testkit::{Vault, checkout};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::http::{get, post};
 use crate::load::{Clients, Way};
@@ -18,7 +18,7 @@ use crate::process::{Ended, Running, clean, fraiseql, run, wait_until};
 use crate::project::{Project, block_on, execute, free_port, value};
 
 const QUERY: &str = "{ users(limit: 1) { id email } }";
-const QUICK: &str = "[embedded]\nseed = [\"seed.sql\"]\n[backup]\nrepository = \"../backups\"\n\
+const QUICK: &str = "[agent]\nsample_interval_ms = 500\n[embedded]\nseed = [\"seed.sql\"]\n[backup]\nrepository = \"../backups\"\n\
                      [proxy]\nprobe_interval_ms = 200\n";
 /// How the lists of the runbook begin, as far as a person has to say that a step was done.
 const STEPS_MAX: usize = 40;
@@ -182,7 +182,7 @@ fn each_section_of_the_deployment_guide_is_walked() {
     guide.section("Using HashiCorp Vault", vault);
     guide.section("Deployment Runbook", runbook);
     guide.section("Incident Response During Deployment", incident);
-    guide.section("Capacity Planning", |_| "not in this version".to_owned());
+    guide.section("Capacity Planning", capacity);
     guide.section("Documentation", documentation);
     println!("| without a failed request | {} requests | |", guide.requests);
     assert!(guide.requests > 100, "{}", guide.requests);
@@ -292,9 +292,12 @@ fn database_rollback(guide: &mut Guide) -> String {
 fn health(guide: &mut Guide) -> String {
     let ready = |(status, _): &(u16, String)| *status == 200;
     wait_until("it is ready", || get(guide.port, "/health/ready").filter(ready));
-    let (status, body) = get(guide.port, "/health").expect("an answer");
-    let health: Value = serde_json::from_str(&body).expect("JSON");
-    assert_eq!((status, &health["status"]), (200, &json!("healthy")), "{health}");
+    // After a start the proxy has not yet heard of all instances.
+    let health: Value = wait_until("it is healthy", || {
+        let (_, body) = get(guide.port, "/health").filter(ready)?;
+        let health: Value = serde_json::from_str(&body).expect("JSON");
+        (health["status"] == "healthy").then_some(health)
+    });
     assert_eq!(health["database"]["status"], "connected", "{health}");
     let numbers = [&health["database"]["latency_ms"], &health["uptime_seconds"]];
     assert!(numbers.iter().all(|value| value.is_number()) && health["version"].is_string(), "{health}");
@@ -402,6 +405,14 @@ fn incident(guide: &mut Guide) -> String {
     let document = guide.project.read("Deployment issue analysis.md");
     assert!(document.contains("New deployment error spike") && document.contains("T+"), "{document}");
     format!("declared, back after {recovered:.1?} (the guide: 10 min), postmortem begun")
+}
+
+fn capacity(guide: &mut Guide) -> String {
+    let report: Value = serde_json::from_str(&guide.tell(&["capacity", "--json"]).ok()).expect("JSON");
+    let metrics = report["metrics"].as_array().expect("a list").len();
+    let triggers = report["triggers"].as_array().expect("a list").len();
+    assert_eq!((metrics, triggers), (7, 4), "{report}");
+    format!("{} samples of {metrics} metrics; {triggers} triggers", report["samples"])
 }
 
 fn documentation(_guide: &mut Guide) -> String {

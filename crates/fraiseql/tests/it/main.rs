@@ -4,6 +4,7 @@ mod backup;
 mod backup_bucket;
 mod backup_fresh;
 mod cache;
+mod capacity;
 mod control;
 mod crash;
 mod disk;
