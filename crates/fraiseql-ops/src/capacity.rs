@@ -103,6 +103,7 @@ impl CapacityMetric {
     /// Writes a value as people read it.
     pub fn show(self, value: f64) -> String {
         match self {
+            Self::Requests if value >= 100.0 => format!("{value:.0}"),
             Self::Requests => format!("{value:.1}"),
             Self::Latency => format!("{value:.1} ms"),
             Self::Errors => format!("{:.2} %", value * 100.0),

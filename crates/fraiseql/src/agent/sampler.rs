@@ -193,7 +193,10 @@ fn number(word: &str) -> Option<u64> {
 fn disk_share(folder: &Path) -> Option<f64> {
     let above = if folder.exists() { folder } else { folder.parent()? };
     let Ok(disk) = rustix::fs::statvfs(above) else { return None };
-    (disk.f_blocks > 0).then(|| 1.0 - disk.f_bavail as f64 / disk.f_blocks as f64)
+    // As df(1) does: what is kept for root counts neither as used nor as free.
+    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
+    let usable = used + disk.f_bavail;
+    (usable > 0).then(|| used as f64 / usable as f64)
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ fn show(dir: &Path, printer: &Printer) -> Result<(), Failure> {
     let mut text = format!(
         "{} samples since {}, {} with {}\n\n{:<22}{:>10}{:>12}{:>14}{:>10}  limit met\n",
         samples.len(),
-        clock::shown_time(first.at_ms / 1000),
+        clock::shown(first.at_ms / 1000),
         "the newest",
         instances(last.instances),
         "",
@@ -202,7 +202,7 @@ fn plan_for(plan: Plan, printer: &Printer) -> Result<(), Failure> {
         instances(likeliest),
         fit.highest,
         instances(measured.instances),
-        clock::shown_time(measured.at_ms / 1000),
+        clock::shown(measured.at_ms / 1000),
     ));
     Ok(())
 }
