@@ -17,7 +17,7 @@ name=$(basename "$tree")
 install -D -m 755 "$binary" "$tree/usr/bin/fraiseql"
 strip "$tree/usr/bin/fraiseql"
 # The deployment guide's commands, for the project of this machine.
-for script in declare-incident create-postmortem rollback-to-previous; do
+for script in declare-incident page-oncall create-postmortem rollback-to-previous; do
     install -D -m 755 "packaging/debian/bin/$script" "$tree/usr/bin/$script"
 done
 mkdir -p "$tree/usr/share/man/man1" "$tree/usr/share/bash-completion/completions" \

@@ -60,6 +60,13 @@ pub enum Happening {
         /// What.
         text: String,
     },
+    /// People on call were told.
+    Paged {
+        /// By which channel.
+        channel: String,
+        /// Of which service.
+        service: String,
+    },
     /// It is over.
     Resolved {
         /// How.
@@ -74,6 +81,10 @@ impl Happening {
             Self::Declared { title, .. } => checked("title", title, LINE_BYTES_MAX),
             Self::Acknowledged => Ok(()),
             Self::Noted { text } => checked("note", text, NOTE_BYTES_MAX),
+            Self::Paged { channel, service } => {
+                checked("channel", channel, LINE_BYTES_MAX)?;
+                checked("service", service, LINE_BYTES_MAX)
+            }
             Self::Resolved { text } => checked("resolution", text, NOTE_BYTES_MAX),
         }
     }
@@ -84,6 +95,7 @@ impl Happening {
             Self::Declared { severity, title } => format!("declared {}: {title}", severity.as_str()),
             Self::Acknowledged => "acknowledged".to_owned(),
             Self::Noted { text } => text.clone(),
+            Self::Paged { channel, service } => format!("paged by {channel}: {service}"),
             Self::Resolved { text } => format!("resolved: {text}"),
         }
     }
@@ -166,7 +178,7 @@ impl Incident {
         for (index, event) in events.iter().enumerate().skip(1) {
             let (by, at_ms) = (event.by.clone(), event.at_ms);
             match (&event.what, &state) {
-                (Happening::Noted { .. }, _) => {}
+                (Happening::Noted { .. } | Happening::Paged { .. }, _) => {}
                 (Happening::Declared { .. }, _) | (_, IncidentState::Resolved { .. }) => return Err(index),
                 (Happening::Acknowledged, _) => state = IncidentState::Acknowledged { by, at_ms },
                 (Happening::Resolved { .. }, _) => state = IncidentState::Resolved { by, at_ms },
@@ -178,7 +190,7 @@ impl Incident {
     /// Fails when this may not happen any more: what is resolved can only be noted upon.
     pub(crate) fn admits(&self, what: &Happening) -> Result<(), IncidentError> {
         let action = match what {
-            Happening::Noted { .. } => return Ok(()),
+            Happening::Noted { .. } | Happening::Paged { .. } => return Ok(()),
             Happening::Acknowledged => "acknowledge",
             Happening::Resolved { .. } => "resolve",
             Happening::Declared { .. } => "declare again",

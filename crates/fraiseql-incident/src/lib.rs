@@ -4,10 +4,12 @@
 
 mod error;
 mod incident;
+mod page;
 mod postmortem;
 mod store;
 
 pub use error::IncidentError;
 pub use incident::{Happening, Incident, IncidentEvent, IncidentSeverity, IncidentState};
+pub use page::{PageChannel, PageContext, page, why_not};
 pub use postmortem::{TimelineLine, postmortem, since_declared, timeline};
 pub use store::Incidents;

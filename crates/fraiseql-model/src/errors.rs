@@ -151,6 +151,7 @@ registry! {
     INC_TEXT = "FQ-INC-002", Usage, "a text that an incident cannot have";
     INC_OVER = "FQ-INC-003", Usage, "the incident is resolved already";
     INC_FILE = "FQ-INC-004", Machine, "what is known of an incident cannot be read or written";
+    INC_UNREACHED = "FQ-INC-005", Machine, "people on call were not reached";
 
     PRE_FAILED = "FQ-PRE-001", Project, "a check before the deployment fails";
     PRE_CHECK = "FQ-PRE-002", Usage, "no check of that name";

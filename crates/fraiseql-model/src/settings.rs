@@ -16,6 +16,7 @@ mod given;
 mod identity;
 mod life;
 mod monitoring;
+mod oncall;
 mod promotion;
 mod proxy;
 mod queue;
@@ -309,6 +310,10 @@ pub const SETTINGS: &[Setting] = &[
     life::MAINTENANCE_RETRY_AFTER_S,
     monitoring::ALERTMANAGER_URL,
     monitoring::PROMETHEUS_URL,
+    oncall::PAGERDUTY_KEY,
+    oncall::PAGERDUTY_URL,
+    oncall::SERVICE,
+    oncall::WEBHOOK_URL,
     promotion::APPROVALS_MIN,
     promotion::FROM,
     proxy::ACCESS_LOG,

@@ -58,7 +58,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Rollback(arguments) => rollout::rollback(&arguments, printer).await,
         Command::Maintenance(arguments) => rollout::maintenance(&arguments, printer).await,
         Command::History(arguments) => rollout::history(&arguments, printer),
-        Command::Incident(command) => incident::run(command, printer),
+        Command::Incident(command) => incident::run(command, printer).await,
         Command::Down(arguments) => rollout::down(&arguments.project, printer).await,
         Command::Load(arguments) => load::run(&arguments, printer).await,
         Command::Proxy(arguments) => proxy::run(&arguments, printer).await,

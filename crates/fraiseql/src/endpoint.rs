@@ -110,6 +110,11 @@ impl Endpoint {
         self.once(limit, self.begin(Method::GET), String::new()).await
     }
 
+    /// Sends a document, and returns the status alone.
+    pub(crate) async fn post(&self, limit: Duration, document: &Value) -> Result<StatusCode, Failure> {
+        Ok(self.once(limit, self.posting(), document.to_string()).await?.0)
+    }
+
     /// Opens a connection for many requests.
     pub(crate) async fn connect(&self) -> Result<KeptConnection<'_>, Failure> {
         let (sender, driving) = self.in_time(TIMEOUT, self.open()).await?;

@@ -1,4 +1,4 @@
-//! The settings that say who watches the service. Only `preflight` asks them.
+//! The settings that say who watches the service.
 
 use super::{Kind, Setting, setting};
 
@@ -7,7 +7,7 @@ pub(super) const ALERTMANAGER_URL: Setting = setting(
     "FRAISEQL_MONITORING_ALERTMANAGER_URL",
     Kind::Text,
     None,
-    "URL of the Alertmanager that sends the alerts; `preflight` asks whether it answers.",
+    "URL of the Alertmanager that sends the alerts; `preflight` asks whether it answers, and `incident page` tells it of incidents.",
 );
 
 pub(super) const PROMETHEUS_URL: Setting = setting(

@@ -1,5 +1,9 @@
 //! `fraiseql incident`: what is wrong, who looks after it, what happened when. Needs no database and no agent.
 
+mod page;
+
+pub(crate) use page::{PageOutcome, Paging, page_people};
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -29,6 +33,8 @@ const ROLLOUTS_MAX: usize = 100;
 pub(crate) enum Incident {
     /// Write down that something is wrong; prints the incident's number
     Declare(Declare),
+    /// Page people on call by every channel that the settings name
+    Page(Page),
     /// Say that you look after an incident
     Ack(Which),
     /// Write down what was seen, decided or done
@@ -74,6 +80,23 @@ pub(crate) struct Which {
     pub(crate) project: InProject,
 }
 
+/// Arguments of `incident page`.
+#[derive(Debug, Args)]
+pub(crate) struct Page {
+    /// What they know the service by; default: oncall.service
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Also who was paged within five minutes, and when somebody looks after it
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// Print what would be sent, and send nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Which incident
+    #[command(flatten)]
+    pub(crate) which: Which,
+}
+
 /// Arguments of `incident note` and `incident resolve`.
 #[derive(Debug, Args)]
 pub(crate) struct Said {
@@ -96,9 +119,10 @@ pub(crate) struct Postmortem {
 }
 
 /// Runs a command on incidents.
-pub(crate) fn run(command: Incident, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(command: Incident, printer: &Printer) -> Result<(), Failure> {
     match command {
         Incident::Declare(arguments) => declare(arguments, printer),
+        Incident::Page(arguments) => page_now(arguments, printer).await,
         Incident::Ack(which) => add(&which, Happening::Acknowledged, printer),
         Incident::Note(Said { text, which }) => add(&which, Happening::Noted { text }, printer),
         Incident::Resolve(Said { text, which }) => add(&which, Happening::Resolved { text }, printer),
@@ -124,6 +148,42 @@ fn declare(arguments: Declare, printer: &Printer) -> Result<(), Failure> {
     printer.say(&format!("incident {} is declared: {}", incident.number, incident.title));
     printer.data(&format!("{}\n", incident.number));
     Ok(())
+}
+
+async fn page_now(arguments: Page, printer: &Printer) -> Result<(), Failure> {
+    let Page { service, again, dry_run, which } = arguments;
+    let incidents = incidents(&which.project);
+    let number = incidents.find_or_newest(which.incident)?.number;
+    let settings = Project::open(&which.project.into(), &[])?.settings;
+    let paging = Paging { service, again, by: which.by };
+    let all = page_people(&settings, &incidents, (number, &paging, dry_run)).await?;
+    if printer.is_json() {
+        let channel = |reached: &page::Reached| {
+            let outcome = reached.outcome.in_words();
+            json!({ "channel": reached.channel.as_str(), "outcome": outcome, "document": reached.document })
+        };
+        printer.data_json(&json!({
+            "incident": number, "channels": all.iter().map(channel).collect::<Vec<_>>(),
+        }));
+    } else {
+        for reached in &all {
+            let told = format!("{:13} {}\n", reached.channel.as_str(), reached.outcome.in_words());
+            printer.data(&told);
+            if dry_run {
+                printer.data(&format!("{:#}\n", reached.document));
+            }
+        }
+    }
+    let failed = all.iter().filter(|reached| matches!(reached.outcome, PageOutcome::Failed(_)));
+    if failed.count() < all.len() {
+        return Ok(());
+    }
+    let mut failure = Failure::new(&errors::INC_UNREACHED, format!("page people about incident {number}"));
+    failure.causes = all
+        .iter()
+        .map(|reached| format!("{}: {}", reached.channel.as_str(), reached.outcome.in_words()))
+        .collect();
+    Err(failure.hint("call somebody by other means; `fraiseql explain FQ-INC-005` tells what to look at"))
 }
 
 fn add(which: &Which, what: Happening, printer: &Printer) -> Result<(), Failure> {

@@ -54,6 +54,16 @@ exec fraiseql incident declare -C \"$(dirname \"$0\")/..\" --title \"$title\" \"
 ",
     ),
     (
+        "scripts/page-oncall",
+        "\
+#!/bin/sh
+# page-oncall SERVICE: pages people on call about the newest incident.
+service=${1:?which service}
+shift
+exec fraiseql incident page -C \"$(dirname \"$0\")/..\" --service \"$service\" \"$@\"
+",
+    ),
+    (
         "scripts/create-postmortem",
         "\
 #!/bin/sh

@@ -5,9 +5,11 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use fraiseql_testkit::{Vault, checkout};
+use fraiseql_testkit::{Asked, HttpEndpoint, Vault, checkout};
 use serde_json::Value;
 
 use crate::http::{get, post};
@@ -397,6 +399,11 @@ fn incident(guide: &mut Guide) -> String {
     guide.another(5);
     guide.deploy(&["--strategy", "blue-green", "--bake", "0s"]).ok();
     guide.script("declare-incident", &["New deployment error spike"]);
+    let (phone, calls) = phone();
+    let settings = guide.project.read("fraiseql.toml");
+    guide.project.write("fraiseql.toml", &format!("{settings}[oncall]\nwebhook_url = \"{}\"\n", phone.url()));
+    guide.script("page-oncall", &["fraiseql"]);
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "somebody is called");
     guide.script("rollback-to-previous.sh", &[]);
     wait_until("the one before serves", || (guide.stable() == before).then_some(()));
     let recovered = began.elapsed();
@@ -404,7 +411,18 @@ fn incident(guide: &mut Guide) -> String {
     guide.script("create-postmortem", &["Deployment issue analysis"]);
     let document = guide.project.read("Deployment issue analysis.md");
     assert!(document.contains("New deployment error spike") && document.contains("T+"), "{document}");
-    format!("declared, back after {recovered:.1?} (the guide: 10 min), postmortem begun")
+    format!("declared, paged, back after {recovered:.1?} (the guide: 10 min), postmortem begun")
+}
+
+/// Whom the guide pages: an endpoint that counts calls.
+fn phone() -> (HttpEndpoint, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&calls);
+    let answer = move |_: &Asked| {
+        counting.fetch_add(1, Ordering::SeqCst);
+        (200, "ok".to_owned())
+    };
+    (HttpEndpoint::start(answer), calls)
 }
 
 fn capacity(guide: &mut Guide) -> String {

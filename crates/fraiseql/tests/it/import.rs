@@ -21,6 +21,7 @@ fn a_project_is_written_with_a_report() {
     wrote new/.gitignore
     wrote new/scripts/rollback-to-previous.sh
     wrote new/scripts/declare-incident
+    wrote new/scripts/page-oncall
     wrote new/scripts/create-postmortem
     what has no equal or wants a look (1): read new/import-report.md
     then: DATABASE_URL=... fraiseql compile new

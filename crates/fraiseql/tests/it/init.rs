@@ -114,6 +114,7 @@ fn what_init_writes_and_says() {
     wrote shop/.gitignore
     wrote shop/scripts/rollback-to-previous.sh
     wrote shop/scripts/declare-incident
+    wrote shop/scripts/page-oncall
     wrote shop/scripts/create-postmortem
 
     Next:

@@ -28,6 +28,7 @@ mod migrate_run;
 mod monitoring;
 mod operations;
 mod outbox;
+mod page;
 mod preflight;
 mod process;
 mod project;
