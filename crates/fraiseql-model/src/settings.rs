@@ -11,6 +11,7 @@ use crate::secret::SecretRef;
 mod agent;
 mod backup;
 mod cache;
+mod console;
 mod embedded;
 mod given;
 mod identity;
@@ -104,6 +105,7 @@ pub const SETTINGS: &[Setting] = &[
     cache::REDIS_TIMEOUT_MS,
     cache::REDIS_URL,
     cache::STALE_MAX_MS,
+    console::PORT,
     Setting {
         secret: true,
         ..setting(
@@ -299,13 +301,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("1000"),
         "How many objects one bulk mutation may carry.",
     ),
-    setting(
-        "log.format",
-        "FRAISEQL_LOG_FORMAT",
-        Kind::Choice(&["text", "json"]),
-        Some("text"),
-        "How the log on standard error is written.",
-    ),
+    life::LOG_FORMAT,
     life::MAINTENANCE_BODY_FILE,
     life::MAINTENANCE_RETRY_AFTER_S,
     monitoring::ALERTMANAGER_URL,

@@ -1,6 +1,7 @@
 //! What the agent is made of: instances, traffic and gates as rollouts want them, and who may ask it.
 
 pub(crate) mod api;
+mod console;
 mod fleet;
 mod gates;
 mod haproxy;
@@ -10,6 +11,7 @@ mod sampler;
 mod traffic;
 mod work;
 
+pub(crate) use console::{Console, TOKEN as CONSOLE_TOKEN};
 pub(crate) use fleet::LocalFleet;
 pub(crate) use gates::{ALL as ALL_GATES, LocalGates, PREPARE as PREPARE_GATES, SCHEMA as SCHEMA_GATE};
 pub(crate) use haproxy::{HELD as HAPROXY_HELD, HaProxyTraffic};

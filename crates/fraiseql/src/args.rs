@@ -58,6 +58,8 @@ pub(crate) enum Command {
     /// Write down what goes wrong, tell it with a time line, begin the postmortem
     #[command(subcommand)]
     Incident(crate::commands::incident::Incident),
+    /// Print the address of the agent's console, with its token
+    Console(crate::commands::rollout::OnlyProject),
     /// Stop instances, proxy and agent
     Down(crate::commands::rollout::OnlyProject),
     /// Send a little traffic

@@ -80,6 +80,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Migrate(command) => migrate::run(command, printer).await,
         Command::Preflight(arguments) => preflight::run(arguments, printer).await,
         Command::Runbook(command) => runbook::run(command, printer).await,
+        Command::Console(arguments) => rollout::console(arguments, printer),
         Command::Capacity(arguments) => capacity::run(arguments, printer),
         Command::Monitoring(command) => monitoring::run(&command, printer),
         Command::Backup(command) => backup::run(command, printer).await,

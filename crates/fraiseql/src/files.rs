@@ -32,16 +32,23 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Writes a file so that a crash, or a full disk, leaves the old content or the new, never half.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    write_as(path, content, permissions(content))
+}
+
+/// Does as [`write`] for what only our user may read.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    write_as(path, content, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+}
+
+fn write_as(path: &Path, content: &[u8], permissions: fs::Permissions) -> Result<(), Failure> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let write = || -> std::io::Result<()> {
+    let write = move || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut new = tempfile::Builder::new()
-            .prefix(".fraiseql-")
-            .permissions(permissions(content))
-            .tempfile_in(folder)?;
+        let mut new =
+            tempfile::Builder::new().prefix(".fraiseql-").permissions(permissions).tempfile_in(folder)?;
         new.write_all(content)?;
         new.as_file().sync_all()?;
         new.persist(path).map_err(|error| error.error)?;

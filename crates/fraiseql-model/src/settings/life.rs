@@ -1,6 +1,14 @@
-//! Settings of TLS and of the life of a server: modes, reloads, the control socket.
+//! Settings of TLS and of the life of a server: modes, reloads, the control socket, the log.
 
 use super::{Kind, Setting, setting};
+
+pub(super) const LOG_FORMAT: Setting = setting(
+    "log.format",
+    "FRAISEQL_LOG_FORMAT",
+    Kind::Choice(&["text", "json"]),
+    Some("text"),
+    "How the log on standard error is written.",
+);
 
 pub(super) const MAINTENANCE_BODY_FILE: Setting = setting(
     "maintenance.body_file",

@@ -28,6 +28,7 @@ use crate::failure::Failure;
 const BODY_BYTES_MAX: usize = 1 << 20;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTIONS_MAX: usize = 32;
+const STOPPING: &str = "the agent is stopping";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What somebody wants of the agent.
@@ -48,7 +49,7 @@ impl Told {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = value;
     }
 
-    fn get(&self) -> Value {
+    pub(super) fn get(&self) -> Value {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -117,13 +118,10 @@ async fn answer(
 ) -> Response<Full<Bytes>> {
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/status") => say(200, &told.get()),
-        (&Method::POST, "/command") => match read(request).await {
+        (&Method::POST, "/command") => match read_command(request).await {
             Ok(command) => {
-                let (sender, receiver) = oneshot::channel();
-                if wishes.send(Wish::Command(Box::new(command), sender)).await.is_err() {
-                    return stopping();
-                }
-                receiver.await.map_or_else(|_gone| stopping(), |(status, value)| say(status, &value))
+                let (status, value) = follow(command, wishes).await;
+                say(status, &value)
             }
             Err(reason) => say(400, &json!({ "error": reason })),
         },
@@ -135,7 +133,18 @@ async fn answer(
     }
 }
 
-async fn read(request: Request<Incoming>) -> Result<Command, String> {
+/// Hands a command on, and returns what to answer once it is written down.
+pub(super) async fn follow(command: Command, wishes: &mpsc::Sender<Wish>) -> (u16, Value) {
+    let stopping = || (503, json!({ "error": STOPPING }));
+    let (sender, receiver) = oneshot::channel();
+    if wishes.send(Wish::Command(Box::new(command), sender)).await.is_err() {
+        return stopping();
+    }
+    receiver.await.unwrap_or_else(|_gone| stopping())
+}
+
+/// Reads the command in a request; fails with what is wrong with it.
+pub(super) async fn read_command(request: Request<Incoming>) -> Result<Command, String> {
     let reading = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
     match tokio::time::timeout(HEAD_TIMEOUT, reading).await {
         Ok(Ok(body)) => {
@@ -149,7 +158,7 @@ async fn read(request: Request<Incoming>) -> Result<Command, String> {
 }
 
 fn stopping() -> Response<Full<Bytes>> {
-    say(503, &json!({ "error": "the agent is stopping" }))
+    say(503, &json!({ "error": STOPPING }))
 }
 
 fn say(status: u16, value: &Value) -> Response<Full<Bytes>> {

@@ -15,7 +15,7 @@ use fraiseql_haproxy::{HaProxy, HaProxyOptions};
 use fraiseql_incident::{Happening, IncidentEvent, IncidentSeverity, Incidents};
 use fraiseql_model::errors;
 use fraiseql_model::settings::Settings;
-use fraiseql_model::traffic::{ProxyState, Sticky};
+use fraiseql_model::traffic::{ArmCounts, ProxyState, Sticky};
 use fraiseql_model::traffic_driver::{BUILT_IN_PROXY, HAPROXY, TrafficDriver};
 use fraiseql_rollout::{Executor, ExecutorError, Reason, RolloutOutcome, Tick, Traffic as _};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ use super::systemd::{self, Heartbeat};
 use super::up::{Embedded, Lock};
 use crate::agent::api::{ApiSocket, Told, Wish};
 use crate::agent::{
-    DriverTraffic, GateWork, HAPROXY_HELD, HaProxyTraffic, InstanceModes, LocalFleet, LocalGates,
+    Console, DriverTraffic, GateWork, HAPROXY_HELD, HaProxyTraffic, InstanceModes, LocalFleet, LocalGates,
     ProxyTraffic, SOCKET, Sampler,
 };
 use crate::args;
@@ -185,7 +185,16 @@ impl<'a> Agent<'a> {
         let socket = ApiSocket::listen(&self.project.state().join(SOCKET))?;
         let (sender, mut wishes) = mpsc::channel(8);
         let told = self.told.clone();
-        let answering = socket.serve(told, sender);
+        let console = self.console().await?;
+        let answering = async {
+            let console = async {
+                match &console {
+                    Some(console) => console.serve(told.clone(), sender.clone()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::join!(socket.serve(told.clone(), sender.clone()), console)
+        };
         tokio::pin!(answering);
         let epoch = self.executor.journal().epoch();
         self.log.line("info", &format!("agent {epoch} looks after {}", self.project.dir.display()));
@@ -195,7 +204,7 @@ impl<'a> Agent<'a> {
         let everything = loop {
             tokio::select! {
                 () = stop.next() => break embedded.is_some(),
-                () = &mut answering => {}
+                _ = &mut answering => {}
                 Some(wish) = wishes.recv() => match wish {
                     Wish::Shutdown => break true,
                     Wish::Command(command, answer) => {
@@ -225,6 +234,22 @@ impl<'a> Agent<'a> {
             self.log.line("info", "the agent stops; instances and proxy go on");
         }
         Ok(())
+    }
+
+    /// Opens the console where the settings want one.
+    async fn console(&self) -> Result<Option<Console>, Failure> {
+        let port = u16::try_from(self.project.settings.integer("console.port")).unwrap_or(0);
+        if port == 0 {
+            return Ok(None);
+        }
+        let console = Console::listen(&self.project.state(), port).await?;
+        self.log.line(
+            "info",
+            &format!(
+                "console on http://127.0.0.1:{port}: `fraiseql console` prints the address with its token"
+            ),
+        );
+        Ok(Some(console))
     }
 
     /// Follows a command of an operator; returns what to answer.
@@ -358,6 +383,7 @@ impl<'a> Agent<'a> {
             "service": service,
             "seen": tallies.map(|(new, old)| json!({ "new": new, "old": old })),
             "busy": self.tick.busy.as_ref().map(|(gate, said)| json!({ "gate": gate, "said": said })),
+            "traffic": self.tick.seen.counts.as_ref().map(|counts| counts.iter().map(shown_counts).collect::<Vec<_>>()),
             "switched": self.modes.is_done(&views, service.read_only),
             "instances": instances,
             "proxy": self.proxy,
@@ -383,6 +409,16 @@ impl<'a> Agent<'a> {
         }
         self.log.line("error", "some processes are still there");
     }
+}
+
+/// Returns what has come of a release's requests, without those that only ended elsewhere.
+fn shown_counts(counts: &ArmCounts) -> Value {
+    json!({
+        "release": counts.release,
+        "requests": counts.requests,
+        "bad": counts.failed + counts.graphql_failed,
+        "latency": counts.latency,
+    })
 }
 
 fn shown_instance(view: &fraiseql_agent::InstanceView) -> Value {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::deploy::{gates, told_of};
 use super::proxy::control_socket;
-use crate::agent::{HAPROXY_HELD, SOCKET};
+use crate::agent::{CONSOLE_TOKEN, HAPROXY_HELD, SOCKET};
 use crate::args::InProject;
 use crate::clock;
 use crate::failure::Failure;
@@ -111,6 +111,9 @@ pub(crate) struct Status {
     /// What the judge has seen since the present share began.
     #[serde(default)]
     pub(crate) seen: Value,
+    /// Requests of each release, for the console.
+    #[serde(default, rename = "traffic")]
+    _traffic: Value,
     /// Whether every instance does what is wanted of it: writes, or no more.
     #[serde(default)]
     switched: bool,
@@ -344,6 +347,26 @@ pub(crate) async fn tell(command: &Command, project: &InProject, printer: &Print
         printer.data_json(&answer);
     }
     printer.say("done: `fraiseql status` shows what follows");
+    Ok(())
+}
+
+/// Prints where the console is. Whoever can read the token may do what the console does.
+pub(crate) fn console(arguments: OnlyProject, printer: &Printer) -> Result<(), Failure> {
+    let state = Project::state_of(&arguments.project.dir);
+    let port = Project::open(&arguments.project.into(), &[])?.settings.integer("console.port");
+    let path = state.join(CONSOLE_TOKEN);
+    if port == 0 || !path.exists() {
+        let message = "find the console: there is none yet";
+        let hint = "set console.port = 4001 in fraiseql.toml, and start `fraiseql agent` again";
+        return Err(Failure::new(&errors::CFG_MISSING, message).hint(hint));
+    }
+    let token = crate::files::read_text(&path)?;
+    let url = format!("http://127.0.0.1:{port}/#token={}", token.trim());
+    if printer.is_json() {
+        printer.data_json(&json!({ "url": url }));
+    } else {
+        printer.data(&format!("{url}\n"));
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod backup_bucket;
 mod backup_fresh;
 mod cache;
 mod capacity;
+mod console;
 mod control;
 mod crash;
 mod disk;
