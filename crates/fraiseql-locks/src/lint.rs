@@ -179,7 +179,7 @@ fn without_psql(text: &str) -> String {
     text.split_inclusive('\n').map(blank).collect()
 }
 
-fn read(file: &SqlFile<'_>, unreadable: &mut Vec<Unreadable>) -> Vec<Statement> {
+pub(crate) fn read(file: &SqlFile<'_>, unreadable: &mut Vec<Unreadable>) -> Vec<Statement> {
     match script::read(file.text) {
         Ok(statements) => statements,
         Err(wrong) => {

@@ -5,12 +5,14 @@
 //! again before it is done again.
 
 mod batches;
+mod dependents;
 mod error;
 mod index;
 mod ledger;
 mod plan;
 mod run;
 
+pub use dependents::live_dependents;
 pub use error::MigrateError;
 pub use ledger::{LedgerRow, StepState, rows as ledger};
 pub use plan::{MigrationFile, MigrationStep, StepWay, steps};

@@ -1,3 +1,4 @@
-//! The model against a real server: which locks it takes, which files it writes, what it reads.
-
+//! Tests of the crate from outside.
+mod guard;
+mod guard_cases;
 mod reality;

@@ -1,0 +1,2 @@
+//! Tests of the crate on a real server.
+mod dependents;
