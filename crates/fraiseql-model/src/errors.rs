@@ -131,6 +131,7 @@ registry! {
     MIG_BLOCKED = "FQ-MIG-010", Database, "a lock that was not to be had";
     MIG_INDEX = "FQ-MIG-011", Database, "an invalid index that is not ours";
     MIG_UNDO = "FQ-MIG-012", Usage, "there is nothing to take back";
+    MIG_GUARDED = "FQ-MIG-013", Project, "a contract that a release still depends on";
 
     SEC_PLAIN = "FQ-SEC-001", Usage, "a secret stands where others can read it";
     SEC_AWAY = "FQ-SEC-002", Machine, "a store of secrets cannot be reached";

@@ -20,9 +20,7 @@ use fraiseql_model::traffic_driver::{BUILT_IN_PROXY, HAPROXY, TrafficDriver};
 use fraiseql_rollout::{Executor, ExecutorError, Reason, RolloutOutcome, Tick, Traffic as _};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
-use super::incident::{Paging, page_people};
 use super::proxy::control_socket;
 use super::signals::Stop;
 use super::systemd::{self, Heartbeat};
@@ -30,7 +28,7 @@ use super::up::{Embedded, Lock};
 use crate::agent::api::{ApiSocket, Told, Wish};
 use crate::agent::{
     Console, DriverTraffic, GateWork, HAPROXY_HELD, HaProxyTraffic, InstanceModes, LocalFleet, LocalGates,
-    ProxyTraffic, SOCKET, Sampler,
+    PAGER, Pager, ProxyTraffic, SOCKET, Sampler,
 };
 use crate::args;
 use crate::clock;
@@ -74,23 +72,6 @@ pub(crate) async fn run(arguments: &args::Agent, printer: &Printer) -> Result<()
     served
 }
 
-/// Pages people on call about an incident that was declared by itself; returns what came of it.
-async fn tell_people(project: Arc<Project>, number: u64) -> Vec<String> {
-    let incidents = Incidents::in_state(&project.state());
-    let paging = Paging { service: None, again: false, by: "agent".to_owned() };
-    match page_people(&project.settings, &incidents, (number, &paging, false)).await {
-        // Nobody wants to be.
-        Err(failure) if failure.code == &errors::CFG_MISSING => Vec::new(),
-        Err(failure) => vec![format!("incident {number}: nobody is paged: {}", failure.message)],
-        Ok(all) => all
-            .iter()
-            .map(|reached| {
-                format!("incident {number}, {}: {}", reached.channel.as_str(), reached.outcome.in_words())
-            })
-            .collect(),
-    }
-}
-
 fn flags(arguments: &args::Agent) -> Vec<(&'static str, String, &'static str)> {
     arguments.port.map(|port| ("server.port", port.to_string(), "--port")).into_iter().collect()
 }
@@ -112,8 +93,7 @@ struct Agent<'a> {
     proxy: Option<ProxyState>,
     /// The rollout whose end was looked at.
     declared: Option<i64>,
-    /// People who are being paged: what to log of it.
-    pages: JoinSet<Vec<String>>,
+    pager: Pager,
     faults: Vec<String>,
     log: &'a Log,
 }
@@ -170,7 +150,7 @@ impl<'a> Agent<'a> {
             tick: Tick::default(),
             proxy: None,
             declared: None,
-            pages: JoinSet::new(),
+            pager: Pager::of(&Incidents::in_state(&state)),
             faults: Vec::new(),
             log,
         })
@@ -280,8 +260,8 @@ impl<'a> Agent<'a> {
         let views = self.supervisor.views();
         let untold = self.modes.look_after(&views, read_only);
         self.sampler.look_after(&views);
-        while let Some(Ok(told)) = self.pages.try_join_next() {
-            told.iter().for_each(|line| self.log.line("warn", line));
+        for line in self.pager.look_after(self.project) {
+            self.log.line("warn", &line);
         }
         self.supervisor.look_after();
         for event in self.supervisor.events() {
@@ -353,14 +333,13 @@ impl<'a> Agent<'a> {
             let mut title = format!("{prefix}{reason}").replace(char::is_control, " ");
             title.truncate(title.floor_char_boundary(TITLE_BYTES_MAX));
             let severity = IncidentSeverity::Major;
-            let event =
-                IncidentEvent::new(clock::now_ms(), "agent", Happening::Declared { severity, title })?;
+            let event = IncidentEvent::new(clock::now_ms(), PAGER, Happening::Declared { severity, title })?;
             incidents.declare(event).map(Some)
         });
         match declared {
             Ok(Some(incident)) => {
                 self.log.line("warn", &format!("incident {}: {}", incident.number, incident.title));
-                self.pages.spawn(tell_people(Arc::clone(self.project), incident.number));
+                self.pager.owe(incident.number);
             }
             Ok(None) => {}
             // The rollback is done whatever becomes of its record.

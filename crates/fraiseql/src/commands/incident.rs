@@ -2,7 +2,7 @@
 
 mod page;
 
-pub(crate) use page::{PageOutcome, Paging, page_people};
+pub(crate) use page::{PageOutcome, Paging, Reached, page_people};
 
 use std::path::PathBuf;
 
@@ -158,7 +158,7 @@ async fn page_now(arguments: Page, printer: &Printer) -> Result<(), Failure> {
     let paging = Paging { service, again, by: which.by };
     let all = page_people(&settings, &incidents, (number, &paging, dry_run)).await?;
     if printer.is_json() {
-        let channel = |reached: &page::Reached| {
+        let channel = |reached: &Reached| {
             let outcome = reached.outcome.in_words();
             json!({ "channel": reached.channel.as_str(), "outcome": outcome, "document": reached.document })
         };

@@ -1,5 +1,6 @@
 //! `fraiseql migrate`: the arguments, and one file for each of its commands.
 
+mod guard;
 mod lint;
 mod new;
 mod pending;
@@ -27,6 +28,8 @@ pub(crate) enum Migrate {
     New(New),
     /// Tell which statements would keep clients waiting, and how to write them instead; needs no database
     Lint(Lint),
+    /// Tell which releases the contracts would break, by what they and the database really use
+    Guard(Guard),
     /// Tell what has not run: each statement, what it locks, and who is in its way now
     Plan(Look),
     /// Run what has not run, while the service goes on; goes on where it was when it was killed
@@ -124,6 +127,19 @@ pub(crate) struct Lint {
     pub(crate) fix: bool,
 }
 
+/// Arguments of `migrate guard`.
+#[derive(Debug, Args)]
+pub(crate) struct Guard {
+    /// Files with SQL, or folders of them; without any, db/migrations of the project
+    pub(crate) files: Vec<PathBuf>,
+    /// Something that nobody can tell and that you know to be harmless, by the name that was printed
+    #[arg(long, value_name = "NAME")]
+    pub(crate) acknowledge: Vec<String>,
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: InProject,
+}
+
 /// Runs a command on migrations.
 pub(crate) async fn run(command: Migrate, printer: &Printer) -> Result<(), Failure> {
     match command {
@@ -131,6 +147,7 @@ pub(crate) async fn run(command: Migrate, printer: &Printer) -> Result<(), Failu
         Migrate::Run(arguments) => run::run(&arguments, printer).await,
         Migrate::Status(arguments) => run::status(&arguments, printer).await,
         Migrate::Undo(arguments) => run::undo(&arguments, printer).await,
+        Migrate::Guard(arguments) => guard::run(arguments, printer).await,
         Migrate::New(arguments) => new::run(&arguments, printer),
         Migrate::Lint(arguments) => lint::run(&arguments, printer),
     }

@@ -257,7 +257,14 @@ fn migrations(guide: &mut Guide) -> String {
     let user = &answer["data"]["user"];
     let (typed, lower) = (user["email"].as_str().expect("a text"), user["emailLower"].as_str());
     assert_eq!(lower, Some(typed.to_lowercase().as_str()));
-    format!("{} rows; the column `email` stays for now", value(&url, "SELECT count(*) FROM v_user"))
+    // Step 5 is for when nobody reads it any more.
+    let guarded = guide.tell(&["migrate", "guard"]);
+    let told = format!("{} reads public.v_user.email", &guide.stable()[..12]);
+    assert!(guarded.status.code() == Some(3) && guarded.stderr.contains(&told), "{}", guarded.stderr);
+    format!(
+        "{} rows; the column `email` stays while releases read it",
+        value(&url, "SELECT count(*) FROM v_user")
+    )
 }
 
 fn immediate_rollback(guide: &mut Guide) -> String {

@@ -25,6 +25,7 @@ mod life;
 mod load;
 mod managed;
 mod migrate;
+mod migrate_guard;
 mod migrate_run;
 mod monitoring;
 mod operations;

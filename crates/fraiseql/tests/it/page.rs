@@ -121,7 +121,7 @@ fn who_cannot_be_reached_is_told_and_nothing_is_lost() {
 fn an_agent_whose_release_goes_back_pages_by_itself() {
     let phone = Phone::answering(&[200]);
     let settings = format!("[oncall]\nservice = \"shop\"\nwebhook_url = \"{}\"\n", phone.url());
-    let managed = Managed::with_settings("", &settings);
+    let mut managed = Managed::with_settings("", &settings);
     managed.deploy(&["--bake", "0s"]).ok();
     let release = managed.another(1);
     managed.pretend(&release, "echo no such luck >&2; exit 3");
@@ -134,4 +134,10 @@ fn an_agent_whose_release_goes_back_pages_by_itself() {
         shown.contains("agent: paged by webhook: shop").then_some(shown)
     });
     assert!(shown.contains("declared major: rollout "), "{shown}");
+    // An agent that died before it paged is followed by one that does.
+    managed.kill_agent();
+    managed.tell(&["incident", "declare", "--title", "owed", "--by", "agent"]).ok();
+    managed.start_agent();
+    wait_until("somebody is called again", || (phone.heard().len() >= 2).then_some(()));
+    assert!(phone.document()["text"].as_str().expect("a text").starts_with("major: owed\n"));
 }

@@ -43,6 +43,8 @@ pub(crate) struct Reached {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PageOutcome {
     Sent,
+    /// The same, and it could not be written down.
+    SentUnrecorded(String),
     /// Nobody is to be paged by it now.
     Left(String),
     Failed(String),
@@ -54,6 +56,7 @@ impl PageOutcome {
     pub(crate) fn in_words(&self) -> String {
         match self {
             Self::Sent => "paged".to_owned(),
+            Self::SentUnrecorded(why) => format!("paged, but not written down: {why}"),
             Self::Left(why) => format!("not paged: {why}"),
             Self::Failed(why) => format!("NOT REACHED: {why}"),
             Self::WouldBeSent => "would be paged".to_owned(),
@@ -81,28 +84,36 @@ pub(crate) async fn page_people(
     let (host, at_s) = (host(), incident.declared_ms / 1_000);
     let declared = (clock::shown(at_s), format!("{}Z", clock::shown(at_s).replace(' ', "T")));
     let context = PageContext { service, host: &host, declared: (&declared.0, &declared.1) };
-    let mut all = Vec::new();
-    for line in lines {
+    // All at once: one that hangs holds back nobody.
+    let paging_all = lines.iter().map(async |line| {
         let document = page(&incident, line.channel, &context);
         let why = why_not(&incident, line.channel, clock::now_ms()).filter(|_| !paging.again);
         let outcome = match why {
             Some(why) => PageOutcome::Left(why),
             None if dry_run => PageOutcome::WouldBeSent,
-            None => send(&line, document.clone()).await,
+            None => send(line, document.clone()).await,
         };
-        if outcome == PageOutcome::Sent {
-            note(incidents, &incident, (line.channel, service), &paging.by);
-        }
-        all.push(Reached { channel: line.channel, document, outcome });
-    }
-    Ok(all)
+        let outcome = match outcome {
+            PageOutcome::Sent => note(incidents, &incident, (line.channel, service), &paging.by),
+            outcome => outcome,
+        };
+        Reached { channel: line.channel, document, outcome }
+    });
+    Ok(futures_util::future::join_all(paging_all).await)
 }
 
-/// People are awake whatever becomes of the record.
-fn note(incidents: &Incidents, incident: &Incident, (channel, service): (PageChannel, &str), by: &str) {
+/// People are awake whatever becomes of the record; but then they may be called twice, and that is told.
+fn note(
+    incidents: &Incidents,
+    incident: &Incident,
+    (channel, service): (PageChannel, &str),
+    by: &str,
+) -> PageOutcome {
     let what = Happening::Paged { channel: channel.as_str().to_owned(), service: service.to_owned() };
-    if let Ok(event) = IncidentEvent::new(clock::now_ms(), by, what) {
-        drop(incidents.add(incident.number, event));
+    let event = IncidentEvent::new(clock::now_ms(), by, what);
+    match event.and_then(|event| incidents.add(incident.number, event)) {
+        Ok(_) => PageOutcome::Sent,
+        Err(error) => PageOutcome::SentUnrecorded(error.to_string()),
     }
 }
 

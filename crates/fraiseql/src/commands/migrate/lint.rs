@@ -14,10 +14,15 @@ use crate::files;
 use crate::printer::Printer;
 
 /// A file of SQL that was read.
-struct Read {
+pub(super) struct Read {
     path: PathBuf,
-    name: String,
-    text: String,
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// Returns it as it is judged.
+pub(super) fn as_sql(read: &Read) -> SqlFile<'_> {
+    SqlFile { name: &read.name, text: &read.text }
 }
 
 /// Prints a report on each statement; fails when one of them would keep clients waiting.
@@ -28,7 +33,7 @@ pub(super) fn run(arguments: &Lint, printer: &Printer) -> Result<(), Failure> {
             .hint("--server-version takes 10 to 18, or for example 14.2")
     })?;
     let schema = read_all(&arguments.schema)?;
-    let mut migrations = read_all(&named(arguments)?)?;
+    let mut migrations = read_all(&named(&arguments.files, &arguments.project)?)?;
     let mut reports = look(&migrations, &schema, version, arguments.one_transaction)?;
     if arguments.fix {
         let changed = fix(&mut migrations, &reports)?;
@@ -70,11 +75,8 @@ fn look(
     version: ServerVersion,
     one_transaction: bool,
 ) -> Result<Vec<StatementReport>, Failure> {
-    fn named(read: &Read) -> SqlFile<'_> {
-        SqlFile { name: &read.name, text: &read.text }
-    }
-    let files: Vec<SqlFile<'_>> = migrations.iter().map(named).collect();
-    let known: Vec<SqlFile<'_>> = schema.iter().map(named).collect();
+    let files: Vec<SqlFile<'_>> = migrations.iter().map(as_sql).collect();
+    let known: Vec<SqlFile<'_>> = schema.iter().map(as_sql).collect();
     lint(&LintRequest { files: &files, schema: &known, version, one_transaction })
         .map_err(|wrong| unreadable(&wrong, migrations.iter().chain(schema)))
 }
@@ -111,7 +113,7 @@ fn show(report: &StatementReport, migrations: &[Read], printer: &Printer) {
     }
 }
 
-fn unreadable<'a>(wrong: &[Unreadable], files: impl Iterator<Item = &'a Read> + Clone) -> Failure {
+pub(super) fn unreadable<'a>(wrong: &[Unreadable], files: impl Iterator<Item = &'a Read> + Clone) -> Failure {
     let mut shown = Vec::new();
     let mut values = Vec::new();
     for misread in wrong {
@@ -129,17 +131,13 @@ fn unreadable<'a>(wrong: &[Unreadable], files: impl Iterator<Item = &'a Read> + 
 }
 
 /// Returns the files that were named; without any, those of the project.
-fn named(arguments: &Lint) -> Result<Vec<PathBuf>, Failure> {
-    let places = if arguments.files.is_empty() {
-        vec![arguments.project.join(FOLDER)]
-    } else {
-        arguments.files.clone()
-    };
+pub(super) fn named(files: &[PathBuf], project: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let places = if files.is_empty() { vec![project.join(FOLDER)] } else { files.to_vec() };
     let mut all = Vec::new();
     for place in &places {
         if !place.is_dir() {
             // Without names the folder need not be there.
-            if !arguments.files.is_empty() {
+            if !files.is_empty() {
                 all.push(place.clone());
             }
             continue;
@@ -165,7 +163,7 @@ fn named(arguments: &Lint) -> Result<Vec<PathBuf>, Failure> {
     Ok(all)
 }
 
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Read>, Failure> {
+pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<Read>, Failure> {
     let read = |path: &PathBuf| {
         Ok(Read { path: path.clone(), name: shown_name(path), text: files::read_text(path)? })
     };
