@@ -31,6 +31,11 @@ inside install -o fraiseql -g fraiseql -m 640 /srv/chinook/schema.graphql /srv/c
 inside sh -c 'echo "DATABASE_URL=postgres://fraiseql@/shop?host=/run/postgresql" >>/etc/default/fraiseql'
 inside systemctl start fraiseql-agent
 say "the agent is ready"
+# What this host is not is waived, with a day on which that ends.
+for check in cpus clock backup rate-limits approved tests; do
+    as_service fraiseql preflight waive "$check" -C /var/lib/fraiseql/project --by host-test \
+        --reason 'a host for a test' --until "$(date -u -d tomorrow +%F)" >/dev/null 2>>"$work/deploy.log"
+done
 as_service env DATABASE_URL='postgres://fraiseql@/shop?host=/run/postgresql' FRAISEQL_SERVER_PROFILE=production \
     fraiseql deploy /var/lib/fraiseql/project --yes --bake 0s >"$work/deploy.log" 2>&1 ||
     { cat "$work/deploy.log" >&2; exit 1; }
