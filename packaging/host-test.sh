@@ -54,11 +54,11 @@ load() {
 load &
 loading=$!
 before=$(inside systemctl show -P MainPID fraiseql-agent)
-instances=$(inside pgrep -f 'fraiseql serve' | sort | tr '\n' ' ')
+instances=$(inside pgrep -f 'program serve' | sort | tr '\n' ' ')
 inside dpkg --install /srv/package/fraiseql.deb >/dev/null 2>&1
 after=$(inside systemctl show -P MainPID fraiseql-agent)
 [ "$before" != "$after" ] || { say "the upgrade did not replace the agent"; exit 1; }
-[ "$instances" = "$(inside pgrep -f 'fraiseql serve' | sort | tr '\n' ' ')" ] || { say "the upgrade ended instances"; exit 1; }
+[ "$instances" = "$(inside pgrep -f 'program serve' | sort | tr '\n' ' ')" ] || { say "the upgrade ended instances"; exit 1; }
 inside kill -9 "$after"
 until_true "an agent that was killed is back" inside systemctl is-active -q fraiseql-agent
 touch "$work/stop"
