@@ -6,7 +6,8 @@ use crate::project::Project;
 
 const USERS: &str = "CREATE TABLE v_user (id int PRIMARY KEY, email varchar(255) NOT NULL UNIQUE);\n";
 
-const GUIDE: &str = "\
+/// The five steps of the deployment guide, each in its section.
+pub const GUIDE: &str = "\
 -- migrate: expand
 ALTER TABLE v_user ADD COLUMN email_lower VARCHAR;
 
