@@ -87,7 +87,7 @@ fn artifact(analysis: &Analysis<'_, '_>, sdl: String, access: Access, compiler_v
         enums: enums.collect(),
         query: query(analysis, &analysis.query),
         mutation: mutation(analysis),
-        manifest: manifest::manifest(analysis),
+        manifest: manifest::manifest(analysis, &access),
         abstracts: abstracts(analysis),
         documents: analysis
             .documents

@@ -27,6 +27,7 @@ pub(crate) enum Site {
     Scalar,
     Input,
     InputField,
+    Schema,
 }
 
 impl Site {
@@ -42,6 +43,7 @@ impl Site {
             Self::Scalar => "a scalar",
             Self::Input => "an input type",
             Self::InputField => "a field of an input type",
+            Self::Schema => "the schema",
         }
     }
 }
@@ -51,6 +53,8 @@ enum Kind {
     Text,
     Flag,
     Texts,
+    /// A condition on rows, which is read where its columns are known.
+    Rows,
 }
 
 struct Spec {
@@ -59,6 +63,8 @@ struct Spec {
     arguments: &'static [(&'static str, Kind, bool)],
     /// True for those of GraphQL itself, which stay in the public schema.
     public: bool,
+    /// True for those that may stand more than once on a type, or on the schema.
+    repeatable: bool,
 }
 
 const fn ours(
@@ -66,12 +72,21 @@ const fn ours(
     sites: &'static [Site],
     arguments: &'static [(&'static str, Kind, bool)],
 ) -> Spec {
-    Spec { name, sites, arguments, public: false }
+    Spec { name, sites, arguments, public: false, repeatable: false }
+}
+
+const fn repeatable(spec: Spec) -> Spec {
+    Spec { repeatable: true, ..spec }
 }
 
 /// What a caller must have.
-const GUARD: &[(&str, Kind, bool)] =
-    &[("roles", Kind::Texts, false), ("scopes", Kind::Texts, false), ("signedIn", Kind::Flag, false)];
+const GUARD: &[(&str, Kind, bool)] = &[
+    ("roles", Kind::Texts, false),
+    ("scopes", Kind::Texts, false),
+    ("signedIn", Kind::Flag, false),
+    ("rows", Kind::Rows, false),
+    ("rule", Kind::Text, false),
+];
 
 const SPECS: &[Spec] = &[
     ours(
@@ -117,20 +132,29 @@ const SPECS: &[Spec] = &[
     ours("parameter", &[Site::Argument], &[("name", Kind::Text, true)]),
     ours("enum", &[Site::Enum], &[("name", Kind::Text, true), ("schema", Kind::Text, false)]),
     ours("label", &[Site::EnumValue], &[("name", Kind::Text, true)]),
-    ours("auth", &[Site::Object, Site::Field], GUARD),
-    ours("authWrite", &[Site::Object, Site::Field], GUARD),
+    repeatable(ours("auth", &[Site::Object, Site::Field], GUARD)),
+    repeatable(ours("authWrite", &[Site::Object, Site::Field], GUARD)),
+    repeatable(ours(
+        "preset",
+        &[Site::Object],
+        &[("column", Kind::Text, true), ("claim", Kind::Texts, true), ("update", Kind::Flag, false)],
+    )),
+    repeatable(ours("rowRule", &[Site::Schema], &[("name", Kind::Text, true), ("rows", Kind::Rows, true)])),
+    repeatable(ours("role", &[Site::Schema], &[("name", Kind::Text, true), ("inherits", Kind::Texts, true)])),
     Spec {
         name: "deprecated",
         sites: &[Site::Field, Site::Argument, Site::EnumValue, Site::InputField],
         arguments: &[("reason", Kind::Text, false)],
         public: true,
+        repeatable: false,
     },
-    Spec { name: "oneOf", sites: &[Site::Input], arguments: &[], public: true },
+    Spec { name: "oneOf", sites: &[Site::Input], arguments: &[], public: true, repeatable: false },
     Spec {
         name: "specifiedBy",
         sites: &[Site::Scalar],
         arguments: &[("url", Kind::Text, true)],
         public: true,
+        repeatable: false,
     },
 ];
 
@@ -146,7 +170,7 @@ pub(crate) fn is_public(name: &str) -> bool {
 
 /// The directives of one place, checked.
 #[derive(Debug, Default)]
-pub(crate) struct Applied<'d>(BTreeMap<&'static str, Usage<'d>>);
+pub(crate) struct Applied<'d>(BTreeMap<&'static str, Vec<Usage<'d>>>);
 
 /// One directive, checked.
 #[derive(Debug)]
@@ -163,6 +187,7 @@ struct Given<'d> {
 
 #[derive(Debug)]
 enum Reading<'d> {
+    Rows,
     Text(&'d str),
     Flag(bool),
     Texts(Vec<&'d str>),
@@ -186,14 +211,15 @@ impl<'d> Applied<'d> {
                 findings.add(place, misplaced(spec, site));
                 continue;
             }
-            if applied.0.contains_key(spec.name) {
+            let again = spec.repeatable && matches!(site, Site::Object | Site::Schema);
+            if applied.0.contains_key(spec.name) && !again {
                 let message = format!("@{} stands here twice", spec.name);
                 findings.add(place, Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message));
                 continue;
             }
             if let Some(arguments) = arguments(findings, spec, directive) {
                 let place = directive.location();
-                applied.0.insert(spec.name, Usage { place, arguments });
+                applied.0.entry(spec.name).or_default().push(Usage { place, arguments });
             }
         }
         applied
@@ -201,13 +227,18 @@ impl<'d> Applied<'d> {
 
     /// Returns the directive of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Usage<'d>> {
-        self.0.get(name)
+        self.all(name).first()
+    }
+
+    /// Returns every directive of that name.
+    pub(crate) fn all(&self, name: &str) -> &[Usage<'d>] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the first directive of those named, which cannot mean anything here.
     pub(crate) fn any_of(&self, names: &[&'static str]) -> Option<(&'static str, Place)> {
         let found = names.iter().find_map(|name| self.0.get_key_value(name));
-        found.map(|(name, usage)| (*name, usage.place))
+        found.and_then(|(name, usages)| Some((*name, usages.first()?.place)))
     }
 }
 
@@ -310,6 +341,7 @@ fn expected(kind: Kind) -> &'static str {
         Kind::Text => "a string, in quotes",
         Kind::Flag => "true or false",
         Kind::Texts => "a list of strings such as [\"artist_id\"], not empty",
+        Kind::Rows => "a condition such as {owner: {eq: {claim: \"sub\"}}}",
     }
 }
 
@@ -317,6 +349,7 @@ fn reading(kind: Kind, value: &Value) -> Option<Reading<'_>> {
     match (kind, value) {
         (Kind::Text, Value::String(text)) => Some(Reading::Text(text)),
         (Kind::Flag, Value::Boolean(flag)) => Some(Reading::Flag(*flag)),
+        (Kind::Rows, Value::Object(_)) => Some(Reading::Rows),
         // One value stands for a list of it: section 3.11 of the specification.
         (Kind::Texts, Value::String(text)) => Some(Reading::Texts(vec![text])),
         (Kind::Texts, Value::List(items)) if !items.is_empty() => {
@@ -347,12 +380,15 @@ mod tests {
                         .map(|argument| format!("{} {}", argument.name, argument.ty))
                         .collect();
                     let sites: Vec<&str> = directive.locations.iter().map(|site| site.name()).collect();
-                    format!("{}({}) {}", directive.name, arguments.join(" "), sites.join(" "))
+                    let again = if directive.repeatable { " again" } else { "" };
+                    format!("{}({}){again} {}", directive.name, arguments.join(" "), sites.join(" "))
                 }
+                Definition::ScalarTypeDefinition(scalar) => format!("scalar {}", scalar.name),
                 _ => "not a directive".to_owned(),
             })
             .collect();
-        let checked: Vec<String> = SPECS.iter().filter(|spec| !spec.public).map(described).collect();
+        let ours = SPECS.iter().filter(|spec| !spec.public).map(described);
+        let checked: Vec<String> = ours.chain(["scalar RowCondition".to_owned()]).collect();
         assert_eq!(written, checked);
     }
 
@@ -363,6 +399,7 @@ mod tests {
                 Kind::Text => format!("{name} String{bang}"),
                 Kind::Flag => format!("{name} Boolean{bang}"),
                 Kind::Texts => format!("{name} [String!]{bang}"),
+                Kind::Rows => format!("{name} RowCondition{bang}"),
             }
         };
         let site = |site: &Site| match site {
@@ -376,9 +413,11 @@ mod tests {
             Site::Scalar => "SCALAR",
             Site::Input => "INPUT_OBJECT",
             Site::InputField => "INPUT_FIELD_DEFINITION",
+            Site::Schema => "SCHEMA",
         };
         let arguments: Vec<String> = spec.arguments.iter().map(argument).collect();
         let sites: Vec<&str> = spec.sites.iter().map(site).collect();
-        format!("{}({}) {}", spec.name, arguments.join(" "), sites.join(" "))
+        let again = if spec.repeatable { " again" } else { "" };
+        format!("{}({}){again} {}", spec.name, arguments.join(" "), sites.join(" "))
     }
 }

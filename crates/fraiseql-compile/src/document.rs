@@ -36,6 +36,8 @@ pub(crate) struct Authored<'d> {
     pub(crate) query: Option<AuthoredObject<'d>>,
     pub(crate) mutation: Option<AuthoredObject<'d>>,
     pub(crate) subscription: Option<AuthoredObject<'d>>,
+    /// The directives of the schema itself.
+    pub(crate) schema: Vec<&'d Node<Directive>>,
     /// Every type name, and where it stands.
     pub(crate) names: BTreeMap<&'d str, Place>,
     /// Types that were refused; whoever refers to them is not at fault.
@@ -181,9 +183,12 @@ impl<'d> Authored<'d> {
             Definition::ScalarTypeDefinition(definition) => self.define_scalar(findings, definition),
             Definition::SchemaDefinition(schema) => {
                 check_roots(findings, &schema.root_operations);
-                Applied::read(findings, Site::Scalar, &schema.directives.0);
+                self.on_schema(findings, &schema.directives.0);
             }
-            Definition::SchemaExtension(schema) => check_roots(findings, &schema.root_operations),
+            Definition::SchemaExtension(schema) => {
+                check_roots(findings, &schema.root_operations);
+                self.on_schema(findings, &schema.directives.0);
+            }
             Definition::DirectiveDefinition(directive) => {
                 if !is_ours(&directive.name) && !is_public(&directive.name) {
                     let message = format!("directives of your own (@{}) are not compiled", directive.name);
@@ -206,6 +211,11 @@ impl<'d> Authored<'d> {
             | Definition::InputObjectTypeExtension(_)
             | Definition::ScalarTypeExtension(_) => {}
         }
+    }
+
+    fn on_schema(&mut self, findings: &mut Findings, directives: &'d [Node<Directive>]) {
+        Applied::read(findings, Site::Schema, directives);
+        self.schema.extend(directives);
     }
 
     fn define_outcome(&mut self, findings: &mut Findings, definition: &'d Definition) {

@@ -39,6 +39,7 @@ mod reading;
 mod reference;
 mod roles;
 mod root;
+mod row_rule;
 mod rows;
 mod scalar;
 mod shape;

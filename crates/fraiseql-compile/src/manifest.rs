@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fraiseql_model::access::Access;
 use fraiseql_model::artifact::{FunctionReturn, MutationField, NonNull, PolymorphicReference};
 use fraiseql_model::catalog::{Function, Relation};
 use fraiseql_model::manifest::{CalledFunction, Insert, Manifest, Read, Write};
+
+use fraiseql_model::row_rule::RowCondition;
 
 use crate::analysis::Analysis;
 use crate::call::BoundCall;
@@ -14,12 +17,18 @@ use crate::root::{BoundRoot, RootBinding};
 use crate::write::Writes;
 
 /// Returns everything that the engine's SQL can touch for this schema.
-pub(crate) fn manifest(analysis: &Analysis<'_, '_>) -> Manifest {
+pub(crate) fn manifest(analysis: &Analysis<'_, '_>, access: &Access) -> Manifest {
     let mut ledger = Ledger::default();
     for object in analysis.objects {
         ledger.object(analysis, object);
     }
     ledger.inherited(analysis);
+    for (name, guard) in &access.rows {
+        let Some(object) = analysis.by_name.get(name.as_str()) else { continue };
+        for rows in guard.read.iter().chain(&guard.write).filter_map(|grant| grant.rows.as_ref()) {
+            ledger.row_rule(analysis, object.relation, rows, &format!("@auth of {name}"));
+        }
+    }
     for (parent, root) in roots(analysis) {
         ledger.root(analysis, parent, root);
     }
@@ -144,6 +153,32 @@ impl Ledger {
         }
     }
 
+    fn row_rule(
+        &mut self,
+        analysis: &Analysis<'_, '_>,
+        relation: &Relation,
+        rows: &RowCondition,
+        reader: &str,
+    ) {
+        match rows {
+            RowCondition::All(parts) | RowCondition::Any(parts) => {
+                parts.iter().for_each(|part| self.row_rule(analysis, relation, part, reader));
+            }
+            RowCondition::Not(inner) => self.row_rule(analysis, relation, inner, reader),
+            RowCondition::IsNull { column, .. }
+            | RowCondition::Compare { column, .. }
+            | RowCondition::Among { column, .. } => self.read_column(analysis, relation, column, reader),
+            RowCondition::Exists { relation: other, on, condition } => {
+                let Some(other) = analysis.database.relation(other) else { return };
+                for pair in on {
+                    self.read_column(analysis, relation, &pair.local, reader);
+                    self.read_column(analysis, other, &pair.remote, reader);
+                }
+                self.row_rule(analysis, other, condition, reader);
+            }
+        }
+    }
+
     /// The columns that tell the type of a row, and those that tie its two halves.
     fn inherited(&mut self, analysis: &Analysis<'_, '_>) {
         for (name, found) in &analysis.drafts.inherited {
@@ -251,6 +286,10 @@ impl Ledger {
             let mut required: BTreeSet<String> =
                 required.map(|field| field.column.column.name.clone()).collect();
             let mut given: BTreeSet<String> = columns().collect();
+            for preset in &writes.presets {
+                given.insert(preset.column.clone());
+                required.insert(preset.column.clone());
+            }
             for column in crate::nesting::given(&writes.nested) {
                 let always = analysis.database.required(relation).iter().any(|name| name == column);
                 if given.insert(column.to_owned()) && always {
@@ -261,6 +300,8 @@ impl Ledger {
         }
         if writes.update || writes.upsert {
             entry.update.extend(columns());
+            let presets = writes.presets.iter().filter(|preset| preset.update);
+            entry.update.extend(presets.map(|preset| preset.column.clone()));
         }
         if writes.upsert {
             entry.update.extend(crate::nesting::given(&writes.nested).map(str::to_owned));

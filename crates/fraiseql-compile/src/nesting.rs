@@ -91,7 +91,8 @@ pub(crate) fn rules(analysis: &Analysis<'_, '_>) -> BTreeMap<String, WriteRules>
         let inserts = writes.insert || writes.upsert;
         let required = if inserts { required(analysis, writes) } else { BTreeMap::new() };
         let version = writes.version.map(str::to_owned);
-        let rules = WriteRules { nested: nested.collect(), required, conflicts, version };
+        let presets = writes.presets.clone();
+        let rules = WriteRules { nested: nested.collect(), required, conflicts, version, presets };
         (writes.object.name.to_owned(), rules)
     });
     rules.filter(|(_, rules)| *rules != WriteRules::default()).collect()
@@ -102,6 +103,8 @@ fn required(analysis: &Analysis<'_, '_>, writes: &Writes<'_, '_>) -> BTreeMap<St
     let field = |column: &str| writes.inserted.iter().find(|field| field.column.column.name == *column);
     let insisted = |field: &InsertField<'_, '_>| field.required && !field.relaxed;
     let columns = analysis.database.required(relation).into_iter();
+    let preset = |column: &String| writes.presets.iter().any(|preset| preset.column == *column);
+    let columns = columns.filter(|column| !preset(column));
     let columns = columns.filter(|column| !field(column).as_ref().is_some_and(|field| insisted(field)));
     let ways = |column: &str| {
         let own = field(column).map(|field| field.name.to_owned());

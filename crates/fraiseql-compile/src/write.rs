@@ -6,6 +6,7 @@ use fraiseql_model::artifact::{KeyArgument, MutationField};
 use fraiseql_model::catalog::{Relation, RelationKind};
 use fraiseql_model::diagnostic::Diagnostic;
 use fraiseql_model::errors;
+use fraiseql_model::row_rule::Preset;
 
 use crate::casing::{capitalised, upper_snake_case};
 use crate::database::{Database, Writing};
@@ -13,6 +14,7 @@ use crate::findings::{Findings, listed};
 use crate::nesting::{self, Nested};
 use crate::object::{BoundColumn, BoundObject};
 use crate::plural::plural_or_many;
+use crate::row_rule::presets;
 use crate::version;
 
 /// `ON CONFLICT` on partitioned tables came with this `server_version_num`.
@@ -65,6 +67,8 @@ pub(crate) struct Writes<'o, 'a> {
     pub(crate) nested: Vec<Nested<'a>>,
     /// The field that counts updates.
     pub(crate) version: Option<&'a str>,
+    /// Columns that the caller's claims fill.
+    pub(crate) presets: Vec<Preset>,
 }
 
 /// Returns the writes that the types ask for with `@write`; what cannot be is in `findings`.
@@ -79,7 +83,16 @@ pub(crate) fn bind<'o, 'a>(
     let taken = nesting::taken(&nested);
     for (object, nested) in objects.iter().zip(&nested) {
         let version = version::bind(findings, object, database);
-        let Some(usage) = object.draft.applied.get("write") else { continue };
+        let Some(usage) = object.draft.applied.get("write") else {
+            if let Some(preset) = object.draft.applied.get("preset") {
+                let message = "@preset says nothing here";
+                let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, message)
+                    .why(format!("no writes are generated for {}", object.name))
+                    .hint("add @write(...), or take @preset away");
+                findings.add(preset.place, error);
+            }
+            continue;
+        };
         let asked = ["insert", "update", "delete", "upsert"].map(|name| usage.flag(name));
         if asked == [false; 4] {
             let error = Diagnostic::error(&errors::SDL_DIRECTIVE_ARGUMENT, "@write asks for nothing")
@@ -87,8 +100,9 @@ pub(crate) fn bind<'o, 'a>(
             findings.add(usage.place, error);
             continue;
         }
+        let presets = presets(findings, object, database);
         let given: Vec<&str> = nesting::given(nested).collect();
-        let mut possible = possible(object, &given, database, server_version);
+        let mut possible = possible(object, (&given, &presets), database, server_version);
         for field in &mut possible.inserted {
             let column = field.column.column.name.as_str();
             field.relaxed = given.contains(&column) || taken.contains(&(object.name, column));
@@ -117,25 +131,30 @@ pub(crate) fn bind<'o, 'a>(
             conflicts: possible.conflicts,
             nested: nested.clone(),
             version,
+            presets,
         });
     }
     all
 }
 
-/// Returns what can be written through an object type. Nested rows can give the columns `given`.
+/// Returns what can be written through an object type. Nested rows can give the columns `given`, claims
+/// fill the presets.
 pub(crate) fn possible<'o, 'a>(
     object: &'o BoundObject<'a>,
-    given: &[&str],
+    (given, presets): (&[&str], &[Preset]),
     database: &Database<'_>,
     server_version: u32,
 ) -> Possible<'o, 'a> {
     let relation = object.relation;
-    let inserted = insertable(object, database);
+    let mut inserted = insertable(object, database);
+    inserted.retain(|field| !presets.iter().any(|preset| preset.column == field.column.column.name));
+    let filled = presets.iter().map(|preset| preset.column.as_str());
+    let given: Vec<&str> = given.iter().copied().chain(filled).collect();
     let keys = &object.draft.keys;
     let identity = keys.iter().find(|key| key.columns == object.draft.key);
     let key = identity.into_iter().chain(keys).find_map(|key| object.key_fields(key));
     let key: Option<Vec<&str>> = key.map(|fields| fields.into_iter().map(|(name, _)| name).collect());
-    let conflicts = conflicts(object, database, &inserted);
+    let conflicts = conflicts(object, database, &inserted, presets);
     let writable = writable(object);
     let allowed = |granted: bool, verb: &str| {
         writable.clone()?;
@@ -144,7 +163,7 @@ pub(crate) fn possible<'o, 'a>(
     let found = key.is_some();
     let keyed = || if found { Ok(()) } else { Err(no_key_fields(object)) };
     let insert = allowed(relation.privileges.insert, "INSERT")
-        .and_then(|()| complete(object, given, database, &inserted));
+        .and_then(|()| complete(object, &given, database, &inserted));
     let update = allowed(relation.privileges.update, "UPDATE")
         .and_then(|()| keyed())
         .and_then(|()| if inserted.is_empty() { Err(nothing_to_set(object)) } else { Ok(()) });
@@ -231,10 +250,15 @@ fn conflicts(
     object: &BoundObject<'_>,
     database: &Database<'_>,
     inserted: &[InsertField<'_, '_>],
+    presets: &[Preset],
 ) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for key in database.keys(object.relation) {
-        let field = |column: &String| inserted.iter().find(|field| field.column.column.name == *column);
+        let field = |column: &String| {
+            let given = inserted.iter().find(|field| field.column.column.name == *column);
+            let preset = presets.iter().find(|preset| preset.column == *column);
+            given.map(|field| field.name.to_owned()).or_else(|| Some(preset?.column.clone()))
+        };
         let Some(fields) = key.columns.iter().map(field).collect::<Option<Vec<_>>>() else { continue };
         if found.values().any(|known| crate::draft::same_columns(known, &key.columns)) {
             continue;
@@ -242,7 +266,7 @@ fn conflicts(
         let name = if key.primary {
             "PRIMARY_KEY".to_owned()
         } else {
-            let names: Vec<String> = fields.iter().map(|field| upper_snake_case(field.name)).collect();
+            let names: Vec<String> = fields.iter().map(|field| upper_snake_case(field)).collect();
             names.join("_")
         };
         let mut unique = name.clone();

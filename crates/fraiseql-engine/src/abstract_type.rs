@@ -9,6 +9,7 @@ use std::sync::Arc;
 use fraiseql_model::artifact::{AbstractType, Artifact, ColumnPair, Member, ObjectType};
 use fraiseql_model::names::{quote_identifier, quote_literal};
 
+use crate::rows::Rows;
 use crate::schema::{KeyColumn, LoadError, Object};
 
 /// An interface or union.
@@ -152,8 +153,15 @@ fn replace(
     let found = existing(objects, name, name)?;
     let key =
         found.key.iter().map(|key| KeyColumn { column: key.column.clone(), sql_type: key.sql_type.clone() });
-    let object =
-        Object { name: found.name.clone(), relation, key: key.collect(), binding: found.binding.clone() };
+    // The compiler refuses row rules on what is told from others by a discriminator.
+    let rows = Rows::default();
+    let object = Object {
+        name: found.name.clone(),
+        relation,
+        rows,
+        key: key.collect(),
+        binding: found.binding.clone(),
+    };
     objects.insert(name.to_owned(), Arc::new(object));
     Ok(())
 }

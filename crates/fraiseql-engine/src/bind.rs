@@ -34,8 +34,31 @@ pub fn bind(statement: &Statement, variables: &Variables) -> Result<Vec<Option<B
                 let mut values = cursor_values(variable(variables, name, path)?, order, *len)?;
                 Ok(values.swap_remove(*index).map(Bytes::from))
             }
+            Param::Claim { path, list, required } => {
+                let found = claim(variables, path, *list);
+                if found.is_none() && *required {
+                    let message = format!("the caller lacks the claim \"{}\"", path.join("."));
+                    return Err(GraphqlError::new(Code::Forbidden, message));
+                }
+                Ok(found)
+            }
         })
         .collect()
+}
+
+/// Returns a claim in text format. One that is of another form than it is wanted in is as good as none.
+fn claim(variables: &Variables, path: &[String], list: bool) -> Option<Bytes> {
+    let found = variables.caller().claim(path)?;
+    match (found, list) {
+        (Value::Object(_), _) | (Value::Array(_), false) => None,
+        (Value::Array(items), true) => {
+            let items: Vec<Value> =
+                items.into_iter().filter(|item| !item.is_object() && !item.is_array()).collect();
+            format_value(&Value::Array(items), ParamFormat::Array)
+        }
+        (single, true) => format_value(&Value::Array(vec![single]), ParamFormat::Array),
+        (single, false) => format_value(&single, ParamFormat::Scalar),
+    }
 }
 
 fn variable<'v>(

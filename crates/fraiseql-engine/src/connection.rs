@@ -228,7 +228,7 @@ fn total_order<'s>(
 /// Returns the type of a term, ready for a cast, and whether the catalog proves that it is never null.
 fn value_of(object: &Object, term: &Term<'_>) -> Option<(String, bool)> {
     match term {
-        Term::Computed(call) => match &call.returns {
+        Term::Computed { call, .. } => match &call.returns {
             FunctionReturn::Value { value, .. } => Some((value.sql.clone(), false)),
             _ => None,
         },

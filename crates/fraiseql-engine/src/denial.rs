@@ -76,6 +76,14 @@ impl<'s> Denial<'s> {
                 self.unwritable.insert(name.clone());
             }
         }
+        for (name, guard) in &access.rows {
+            if !guard.admits(held) {
+                self.gone.insert(name.clone());
+            }
+            if !guard.admits_writes(held) {
+                self.unwritable.insert(name.clone());
+            }
+        }
         for (owner, guards) in &access.fields {
             for (field, guard) in guards {
                 if denied(guard.usage) {

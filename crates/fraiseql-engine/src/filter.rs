@@ -79,7 +79,12 @@ fn field_predicate<'s>(
             let FunctionReturn::Value { value: value_type, set: false, .. } = &call.returns else {
                 return Err(unbound(field));
             };
-            column_predicate(scope.schema, &Term::Computed(call), value_type, value)
+            column_predicate(
+                scope.schema,
+                &Term::Computed { call, row_type: object.row_type() },
+                value_type,
+                value,
+            )
         }
         Some(Field::Derived(derived)) => {
             let Some(List::Reference(reference)) = object.list(derived) else { return Err(unbound(field)) };

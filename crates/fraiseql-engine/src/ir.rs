@@ -143,7 +143,8 @@ pub(crate) enum Term<'s> {
     /// An aggregate function of the rows of a group.
     Aggregate(AggregateCall<'s>),
     /// What a function returns for the row, all of its arguments left out.
-    Computed(&'s FunctionCall),
+    /// The row is cast to `row_type` where it is none of the relation's own.
+    Computed { call: &'s FunctionCall, row_type: Option<&'s str> },
     /// An aggregate function of rows of a relation that are related to the row.
     Related { relation: &'s str, on: &'s [ColumnPair], call: AggregateCall<'s> },
 }

@@ -21,7 +21,9 @@ use crate::select::{Shapes, select, shape};
 use crate::shape::ShapeKind;
 use crate::sql::{DELETED, Writer};
 use crate::version;
-use crate::write::{Row, keep_keys, keep_no_keys, keep_rows, kept_count, kept_nothing, row};
+use crate::write::{
+    Row, keep_keys, keep_no_keys, keep_rows, kept_count, kept_nothing, presets, returning, row,
+};
 
 /// One root field of a mutation in the making.
 struct Step<'s, 'g> {
@@ -149,7 +151,8 @@ impl<'s> Step<'s, '_> {
     }
 
     fn insert_row(&self, object: &'s Object, input: &Input<'s>) -> Result<Row<'s>, GraphqlError> {
-        let row = row(self.scope, object, input)?;
+        let mut row = row(self.scope, object, input)?;
+        row.extend(presets(self.scope, object, false));
         check_required(self.scope, object, |column| row.iter().any(|(given, _)| *given == column))?;
         Ok(row)
     }
@@ -194,7 +197,10 @@ impl<'s> Step<'s, '_> {
         condition: &Predicate<'s>,
     ) -> Result<(Write, Writer<'s>), GraphqlError> {
         let input = self.scope.argument(self.group[0], "set")?.ok_or_else(|| unbound("set"))?;
-        let set = row(self.scope, object, &input)?;
+        let mut set = row(self.scope, object, &input)?;
+        if !set.is_empty() {
+            set.extend(presets(self.scope, object, true));
+        }
         let mut writer = self.writer();
         let (sql, alias) = writer.update(object, &set, condition)?;
         Ok((Write { sql, alias: Some(alias) }, writer))
@@ -227,7 +233,8 @@ impl<'s> Step<'s, '_> {
         // Without `returning` no key leaves the database, however many rows were written.
         let count = "(SELECT count(*)::pg_catalog.int4 FROM \"0w\")";
         let (value, shapes) = self.payload(object, &mut writer, Source::WrittenKeys, count)?;
-        let sql = format!("WITH \"0w\" AS ({} RETURNING 1) SELECT {value}", write.sql);
+        let returning = returning("1", object, write.alias.as_deref());
+        let sql = format!("WITH \"0w\" AS ({} RETURNING {returning}) SELECT {value}", write.sql);
         Ok((vec![writer.finish(sql)], 0, ShapeKind::Object(shapes)))
     }
 

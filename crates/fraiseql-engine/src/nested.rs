@@ -17,7 +17,7 @@ use crate::ir::Operand;
 use crate::query::unbound;
 use crate::schema::{Object, column_sql};
 use crate::sql::{KEYS_SETTING, Writer};
-use crate::write::{PARAMETERS_MAX, list};
+use crate::write::{PARAMETERS_MAX, list, presets, returning};
 
 /// How deep rows may stand within rows.
 const DEPTH_MAX: usize = 8;
@@ -91,7 +91,8 @@ impl<'s> Writer<'s> {
             if !row.returned.is_empty() {
                 let returned: Vec<&str> = row.returned.iter().copied().collect();
                 let insert = self.insert_rows(&[row]);
-                expressions.push(format!("{} AS ({insert} RETURNING {})", name(number), list(&returned)));
+                let returning = returning(&list(&returned), row.object, None);
+                expressions.push(format!("{} AS ({insert} RETURNING {returning})", name(number)));
                 continue;
             }
             match leaves.iter_mut().find(|group| rows[group[0]].is_like(row)) {
@@ -102,7 +103,10 @@ impl<'s> Writer<'s> {
         for group in leaves {
             let together: Vec<&NestedRow<'s>> = group.iter().map(|number| &rows[*number]).collect();
             let insert = self.insert_rows(&together);
-            expressions.push(format!("{} AS ({insert})", name(group[0])));
+            let object = together[0].object;
+            let check = object.written_check(&object.table());
+            let check = check.map_or_else(String::new, |check| format!(" RETURNING {check}"));
+            expressions.push(format!("{} AS ({insert}{check})", name(group[0])));
         }
         expressions
     }
@@ -110,7 +114,7 @@ impl<'s> Writer<'s> {
     /// Returns one INSERT of rows that have the same columns.
     fn insert_rows(&mut self, rows: &[&NestedRow<'s>]) -> String {
         let first = rows[0];
-        let relation = &first.object.relation;
+        let relation = first.object.table();
         let columns: Vec<&str> = first.cells.iter().map(|(column, _)| *column).collect();
         if columns.is_empty() {
             return format!("INSERT INTO {relation} DEFAULT VALUES");
@@ -220,6 +224,9 @@ impl<'s> Tree<'s> {
                     cells.give(&field, &pair.local, Cell::Of { row, column: &pair.remote })?;
                 }
             }
+        }
+        for (column, operand) in presets(scope, object, false) {
+            cells.give(column, column, Cell::Value(operand))?;
         }
         check_required(scope, object, |column| cells.list.iter().any(|(given, _)| *given == column))?;
         cells.list.sort_by_key(|(column, _)| *column);

@@ -49,7 +49,7 @@ fn add_terms<'s>(
             }
             Some(Field::Computed(call)) => terms.push(OrderTerm {
                 through: through.clone(),
-                term: Term::Computed(call),
+                term: Term::Computed { call, row_type: object.row_type() },
                 direction: direction(value.text()),
             }),
             Some(Field::Derived(derived)) => {

@@ -130,6 +130,15 @@ pub enum Param {
         /// Which of them.
         index: usize,
     },
+    /// A claim of the caller's; NULL where there is none.
+    Claim {
+        /// The keys that lead to it.
+        path: Arc<[String]>,
+        /// Written as an array; a single value is a list of one.
+        list: bool,
+        /// True where the request cannot run without it.
+        required: bool,
+    },
 }
 
 /// How a GraphQL value is written as PostgreSQL text.
@@ -181,3 +190,7 @@ pub const NULL_MARKER: &str = "fraiseql.null:";
 /// A message with this prefix in SQLSTATE 22P02 says that a row has not the version that the client
 /// expects. The rest is the object type's name.
 pub const CONFLICT_MARKER: &str = "fraiseql.conflict:";
+
+/// A message with this prefix in SQLSTATE 22P02 says that a row is none that the caller may write. The
+/// rest is the object type's name.
+pub const DENIED_MARKER: &str = "fraiseql.denied:";

@@ -15,6 +15,7 @@ use fraiseql_model::names::quote_identifier;
 
 use crate::abstract_type::{self, Abstract};
 use crate::input_document::InputTypes;
+use crate::rows::Rows;
 use crate::spec::{parse_schema, read_schema};
 
 /// A schema that is ready to plan requests. Immutable; share it with `Arc`.
@@ -34,7 +35,9 @@ pub struct Schema {
 #[derive(Debug)]
 pub(crate) struct Object {
     pub(crate) name: String,
+    /// What FROM opens to read rows: the relation, or what callers may see of it.
     pub(crate) relation: String,
+    pub(crate) rows: Rows,
     pub(crate) key: Vec<KeyColumn>,
     pub(crate) binding: ObjectType,
 }
@@ -89,20 +92,25 @@ impl Schema {
     /// itself, which only a faulty compiler can cause.
     pub fn load(artifact: Artifact) -> Result<Self, LoadError> {
         let graphql = read_schema(&artifact.sdl).map_err(|reason| LoadError::Sdl { reason })?;
-        Self::bind(artifact, graphql)
+        Self::bind(artifact, graphql, None)
     }
 
     /// The same for a compiler: validates the SDL that it has made.
     pub fn load_validated(artifact: Artifact) -> Result<Self, LoadError> {
         let graphql = parse_schema(&artifact.sdl).map_err(|reason| LoadError::Sdl { reason })?;
-        Self::bind(artifact, graphql)
+        Self::bind(artifact, graphql, None)
     }
 
-    pub(crate) fn bind(artifact: Artifact, graphql: Valid<GraphqlSchema>) -> Result<Self, LoadError> {
+    /// Makes a schema for callers who hold these rules; for whoever may see every row without them.
+    pub(crate) fn bind(
+        artifact: Artifact,
+        graphql: Valid<GraphqlSchema>,
+        held: Option<&[bool]>,
+    ) -> Result<Self, LoadError> {
         let mut objects = artifact
             .objects
             .iter()
-            .map(|(name, binding)| Ok((name.clone(), Arc::new(load_object(&artifact, name, binding)?))))
+            .map(|(name, binding)| Ok((name.clone(), Arc::new(load_object(&artifact, name, binding, held)?))))
             .collect::<Result<BTreeMap<_, _>, LoadError>>()?;
         abstract_type::restrict(&artifact, &mut objects)?;
         let abstracts = artifact
@@ -217,10 +225,15 @@ fn document_object(name: &str, fields: &BTreeMap<String, Field>) -> Object {
         fields: fields.clone(),
         rows: Vec::new(),
     };
-    Object { name: name.to_owned(), relation: String::new(), key: Vec::new(), binding }
+    Object { name: name.to_owned(), relation: String::new(), rows: Rows::default(), key: Vec::new(), binding }
 }
 
-fn load_object(artifact: &Artifact, name: &str, binding: &ObjectType) -> Result<Object, LoadError> {
+fn load_object(
+    artifact: &Artifact,
+    name: &str,
+    binding: &ObjectType,
+    held: Option<&[bool]>,
+) -> Result<Object, LoadError> {
     let key = binding
         .key
         .iter()
@@ -232,7 +245,9 @@ fn load_object(artifact: &Artifact, name: &str, binding: &ObjectType) -> Result<
             Ok(KeyColumn { column: column.clone(), sql_type })
         })
         .collect::<Result<Vec<_>, LoadError>>()?;
-    Ok(Object { name: name.to_owned(), relation: binding.relation.sql(), key, binding: binding.clone() })
+    let rows = Rows::of(&artifact.access, name, binding, held);
+    let relation = Object::opened(artifact, binding, &rows);
+    Ok(Object { name: name.to_owned(), relation, rows, key, binding: binding.clone() })
 }
 
 fn key_column_type(artifact: &Artifact, binding: &ObjectType, column: &str) -> Option<String> {

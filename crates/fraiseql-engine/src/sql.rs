@@ -14,8 +14,10 @@ use crate::ir::{
 };
 use crate::plan::{NULL_MARKER, Param, Statement};
 use crate::poly::Poly;
+use crate::rows::{whole_row, with_claims};
 use crate::schema::{Object, Schema, column_sql};
 use crate::sql_document::document_value;
+use crate::sql_keys::{column_types, same_key, written_keys};
 
 /// The session setting that carries keys from a write to its read.
 pub(crate) const KEYS_SETTING: &str = "fraiseql.keys";
@@ -72,7 +74,8 @@ impl<'s> Writer<'s> {
     }
 
     /// Ends the statement.
-    pub(crate) fn finish(self, sql: String) -> Statement {
+    pub(crate) fn finish(mut self, sql: String) -> Statement {
+        let sql = with_claims(sql, &mut self.params);
         Statement { sql: sql.into(), params: self.params }
     }
 
@@ -224,7 +227,7 @@ impl<'s> Writer<'s> {
         Body { sql, number, row_typed }
     }
 
-    fn tail(&mut self, select: &Select<'s>, base: &str, parent: Option<&str>) -> Tail {
+    fn tail(&mut self, select: &Select<'s>, base: &str, parent: Option<&str>) -> Tail<'s> {
         let (from, conditions) = self.matching(select, base, parent);
         let numbered = from.order.clone();
         let mut order = from.order;
@@ -237,7 +240,7 @@ impl<'s> Writer<'s> {
         let order_by = clause("ORDER BY", &order, ", ");
         let paged = !page.is_empty();
         if select.distinct.is_empty() {
-            let row = RowColumn::Alias;
+            let row = RowColumn::Of(select.object);
             return Tail { from: from.sql, numbered, filter, order: order_by, paged, page, row };
         }
         let order_by = self.outer_order(&select.order, base).unwrap_or(order_by);
@@ -246,7 +249,8 @@ impl<'s> Writer<'s> {
         let groups = clause("ORDER BY", &[on.clone(), order].concat(), ", ");
         let on = on.join(", ");
         let from = format!(
-            "(SELECT DISTINCT ON ({on}) {base}.*, {base} AS {ROW} FROM {}{filter}{groups}) AS {base}",
+            "(SELECT DISTINCT ON ({on}) {base}.*, {} AS {ROW} FROM {}{filter}{groups}) AS {base}",
+            whole_row(base, select.object.row_type()),
             from.sql
         );
         Tail { from, numbered, filter: String::new(), order: order_by, paged, page, row: RowColumn::Column }
@@ -255,7 +259,7 @@ impl<'s> Writer<'s> {
     /// Returns ORDER BY for rows that a subquery carries along as [`ROW`]; `None` where no function takes them.
     fn outer_order(&mut self, order: &[OrderTerm<'s>], base: &str) -> Option<String> {
         let computed =
-            |term: &OrderTerm<'_>| term.through.is_empty() && matches!(term.term, Term::Computed(_));
+            |term: &OrderTerm<'_>| term.through.is_empty() && matches!(term.term, Term::Computed { .. });
         if !order.iter().any(computed) {
             return None;
         }
@@ -314,7 +318,9 @@ impl<'s> Writer<'s> {
             Source::Call(call) => {
                 let call = self.call(call, parent);
                 // A function that returns NULL for a row gives one whose every column is NULL.
-                (format!("{call} AS {base}"), vec![format!("NOT ({base} IS NULL)")], Vec::new())
+                let mut conditions = vec![format!("NOT ({base} IS NULL)")];
+                conditions.extend(object.readable(base));
+                (format!("{call} AS {base}"), conditions, Vec::new())
             }
             Source::WrittenKeys => {
                 let keys = format!("\"{}k\"", self.next_number());
@@ -326,10 +332,10 @@ impl<'s> Writer<'s> {
             Source::WrittenRows => {
                 let rows = format!("current_setting('{KEYS_SETTING}')::pg_catalog.json");
                 let from = match object.binding.rows.as_slice() {
-                    [] => format!("json_populate_recordset(NULL::{relation}, {rows}) AS {base}"),
+                    [] => format!("json_populate_recordset(NULL::{}, {rows}) AS {base}", object.table()),
                     free => format!("json_to_recordset({rows}) AS {base}({})", column_types(free)),
                 };
-                (from, Vec::new(), Vec::new())
+                (from, object.readable(base).into_iter().collect(), Vec::new())
             }
             Source::Recorded(keys) => {
                 let equal = |(column, value): &(String, String)| format!("{base}.{column} = {value}");
@@ -426,7 +432,7 @@ pub(crate) struct From {
 }
 
 /// What stands behind the select list.
-struct Tail {
+struct Tail<'o> {
     from: String,
     /// The order that the source brings along, which only the source itself can name.
     numbered: Vec<String>,
@@ -434,14 +440,14 @@ struct Tail {
     order: String,
     page: String,
     paged: bool,
-    row: RowColumn,
+    row: RowColumn<'o>,
 }
 
 /// How the whole row of a source is named.
 #[derive(Clone, Copy)]
-pub(crate) enum RowColumn {
-    /// By the alias of the source.
-    Alias,
+pub(crate) enum RowColumn<'o> {
+    /// By the alias of a source that has rows of this type.
+    Of(&'o Object),
     /// It is a column already.
     Column,
 }
@@ -449,11 +455,6 @@ pub(crate) enum RowColumn {
 /// Returns a clause with a space before it; nothing without parts.
 pub(crate) fn clause(word: &str, parts: &[String], separator: &str) -> String {
     if parts.is_empty() { String::new() } else { format!(" {word} {}", parts.join(separator)) }
-}
-
-fn column_types(columns: &[(String, String)]) -> String {
-    let typed = columns.iter().map(|(column, sql)| format!("{} {sql}", quote_identifier(column)));
-    typed.collect::<Vec<_>>().join(", ")
 }
 
 fn row_list(entries: &[(&str, String)]) -> String {
@@ -493,31 +494,12 @@ pub(crate) fn joined(on: &[ColumnPair], base: &str, parent: &str) -> Vec<String>
         .collect()
 }
 
-fn same_key(object: &Object, left: &str, right: &str) -> String {
-    let equal = |key: &crate::schema::KeyColumn| {
-        format!("{} = {}", column_sql(left, &key.column), column_sql(right, &key.column))
-    };
-    object.key.iter().map(equal).collect::<Vec<_>>().join(" AND ")
-}
-
-fn written_keys(object: &Object, alias: &str) -> String {
-    let typed: Vec<String> =
-        object.key.iter().map(|key| format!("{} {}", quote_identifier(&key.column), key.sql_type)).collect();
-    let names: Vec<String> = object.key.iter().map(|key| quote_identifier(&key.column)).collect();
-    format!(
-        "ROWS FROM (json_to_recordset(current_setting('{KEYS_SETTING}')::pg_catalog.json) AS ({})) \
-         WITH ORDINALITY AS {alias}({}, \"#\")",
-        typed.join(", "),
-        names.join(", ")
-    )
-}
-
 /// Returns the columns of `base` that outputs, joins and order read, the whole row where it is taken.
 pub(crate) fn needed_columns<'s>(
     outputs: impl IntoIterator<Item = &'s Output<'s>>,
     order: &[OrderTerm<'s>],
     base: &str,
-    row: RowColumn,
+    row: RowColumn<'_>,
 ) -> String {
     let mut columns = std::collections::BTreeSet::new();
     let mut takes_row = false;
@@ -550,14 +532,14 @@ pub(crate) fn needed_columns<'s>(
                 columns.insert(&field.column);
             }
             (None, Term::Aggregate(_)) => {}
-            (None, Term::Computed(_)) => takes_row = true,
+            (None, Term::Computed { .. }) => takes_row = true,
             (None, Term::Related { on, .. }) => columns.extend(locals(on)),
         }
     }
     let mut columns: Vec<String> = columns.into_iter().map(|column| column_sql(base, column)).collect();
     if takes_row {
         columns.push(match row {
-            RowColumn::Alias => format!("{base} AS {ROW}"),
+            RowColumn::Of(object) => format!("{} AS {ROW}", whole_row(base, object.row_type())),
             RowColumn::Column => format!("{base}.{ROW}"),
         });
     }
@@ -575,7 +557,9 @@ pub(crate) fn term_sql(alias: &str, term: &Term<'_>) -> String {
         Term::Column(name) => column_sql(alias, name),
         Term::Document(field) => document_value(alias, field),
         Term::Cardinality(name) => format!("cardinality({})", column_sql(alias, name)),
-        Term::Computed(call) => format!("{}({alias})", call.function.sql()),
+        Term::Computed { call, row_type } => {
+            format!("{}({})", call.function.sql(), whole_row(alias, *row_type))
+        }
         Term::Related { relation, on, call } => {
             let rows = format!("{}t\"", alias.trim_end_matches('"'));
             let value = term_sql(&rows, &Term::Aggregate(call.clone()));

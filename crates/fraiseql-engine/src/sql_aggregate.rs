@@ -75,9 +75,11 @@ impl<'s> Writer<'s> {
 
     /// Counts on a sample of the table's pages and scales up; on all of them when they are few.
     ///
-    /// The sample is the same each time. Rows that hang below another row are counted exactly.
+    /// The sample is the same each time. Rows that hang below another row are counted exactly, and so are
+    /// those of which a caller may not see all.
     fn estimate(&mut self, scan: &mut Scan<'_, 's>) -> String {
-        if scan.parent.is_some() || !matches!(scan.rows.source, Source::Relation) {
+        let restricted = scan.rows.object.rows.are_restricted();
+        if restricted || scan.parent.is_some() || !matches!(scan.rows.source, Source::Relation) {
             return scan.column("count(*)::pg_catalog.int4".to_owned());
         }
         let base = format!("\"{}\"", self.next_number());

@@ -261,7 +261,7 @@ impl<'s> PageWriter<'_, 's> {
                 .collect(),
             _ => Vec::new(),
         });
-        let columns = needed_columns(outputs.flatten(), &[], base, RowColumn::Alias);
+        let columns = needed_columns(outputs.flatten(), &[], base, RowColumn::Of(connection.rows.object));
         let columns = if columns.is_empty() { cursor } else { format!("{columns}, {cursor}") };
         let limit = match self.size(writer) {
             Some(size) => format!(" LIMIT {size} + 1"),

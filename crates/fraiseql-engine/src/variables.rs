@@ -1,8 +1,11 @@
 //! Coercion of variables: section 6.1.2 of the specification, without rounding.
 
+use std::sync::Arc;
+
 use apollo_compiler::Node;
 use apollo_compiler::ast::{Type, Value as AstValue, VariableDefinition};
 use apollo_compiler::schema::ExtendedType;
+use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use serde_json::{Map, Value};
 
@@ -17,6 +20,7 @@ use crate::spec::is_one_of;
 pub struct Variables {
     pub(crate) values: Map<String, Value>,
     shape: String,
+    caller: Arc<Identity>,
 }
 
 impl Variables {
@@ -54,6 +58,15 @@ impl Variables {
             }
         }
         if errors.is_empty() { Ok(variables) } else { Err(errors) }
+    }
+
+    /// Returns the same for a statement that reads claims of this caller's. Without it nobody asks.
+    pub fn asked_by(self, caller: &Arc<Identity>) -> Self {
+        Self { caller: Arc::clone(caller), ..self }
+    }
+
+    pub(crate) fn caller(&self) -> &Identity {
+        &self.caller
     }
 
     /// Returns a coerced value; `None` for a variable that is not defined or was left out.

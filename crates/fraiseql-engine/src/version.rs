@@ -55,7 +55,10 @@ pub(crate) fn check<'s>(
 ) -> Statement {
     let mut writer = Writer::new(schema, true);
     let alias = format!("\"{}\"", writer.next_number());
-    let condition = writer.predicate(key, &alias);
+    // A row that the caller may see and not change is no conflict.
+    let allowed = object.changeable(&alias).into_iter();
+    let condition =
+        std::iter::once(writer.predicate(key, &alias)).chain(allowed).collect::<Vec<_>>().join(" AND ");
     let seen = version(schema, object).map_or_else(String::new, |field| column_sql(&alias, &field.column));
     let marker = quote_literal(&format!("{CONFLICT_MARKER}{}", object.name));
     // The cast reads the row, so that the planner cannot run it ahead of time.

@@ -14,6 +14,7 @@ use fraiseql_model::artifact::{Artifact, Field, MutationField, PersistedOperatio
 
 use crate::denial::Denial;
 use crate::document::Document;
+use crate::hidden::Hidden;
 use crate::limits::Limits;
 use crate::schema::{LoadError, Schema};
 
@@ -26,8 +27,10 @@ impl Schema {
         let denial = Denial::of(&self.artifact, &self.graphql, held);
         let mut graphql = (*self.graphql).clone();
         graphql.types.retain(|name, _| !denial.is_gone(name));
+        let hidden = Hidden::of(&self.artifact, &self.graphql, denial.roots(), held);
         for (name, definition) in &mut graphql.types {
             thin(&denial, name, definition);
+            hidden.relax(name, definition);
         }
         let definition = graphql.schema_definition.make_mut();
         let present = |root: &Option<ComponentName>| {
@@ -39,8 +42,9 @@ impl Schema {
         graphql.types.retain(|name, found| {
             found.is_built_in() || name.starts_with("__") || reachable.contains(name.as_str())
         });
-        let bindings = bindings(&self.artifact, &denial);
-        let mut view = Self::bind(bindings, Valid::assume_valid(graphql))?;
+        let mut bindings = bindings(&self.artifact, &denial);
+        hidden.relax_bindings(&mut bindings, denial.roots());
+        let mut view = Self::bind(bindings, Valid::assume_valid(graphql), Some(held))?;
         let fits = |operation: &PersistedOperation| {
             Document::parse(&view, &operation.text, &Limits::CEILING).is_ok()
         };

@@ -5,7 +5,8 @@ use fraiseql_model::response::{Code, GraphqlError};
 
 use crate::argument::{Input, Scope};
 use crate::filter::operand;
-use crate::ir::{Call, Operand, Predicate};
+use crate::ir::{Call, Operand, OperandValue, Predicate};
+use crate::plan::Param;
 use crate::query::unbound;
 use crate::schema::{Object, column_sql};
 use crate::sql::{DELETED, KEYS_SETTING, Writer};
@@ -35,6 +36,20 @@ pub(crate) fn row<'s>(
     Ok(row)
 }
 
+/// Returns the columns that the caller's claims fill: on an insert all, on an update those for updates.
+pub(crate) fn presets<'s>(scope: Scope<'s>, object: &Object, update: bool) -> Row<'s> {
+    let rules = scope.schema.artifact.writes.get(&object.name);
+    let presets = rules.into_iter().flat_map(|rules| &rules.presets);
+    presets
+        .filter(|preset| preset.update || !update)
+        .map(|preset| {
+            let path = preset.claim.as_slice().into();
+            let value = OperandValue::One(Param::Claim { path, list: false, required: true });
+            (preset.column.as_str(), Operand { sql_type: preset.sql_type.clone(), value })
+        })
+        .collect()
+}
+
 impl<'s> Writer<'s> {
     /// Returns `INSERT ... VALUES ...` without RETURNING. A column that a row lacks gets its default.
     pub(crate) fn insert(&mut self, object: &Object, rows: &[Row<'s>]) -> Result<String, GraphqlError> {
@@ -50,7 +65,7 @@ impl<'s> Writer<'s> {
         }
         if columns.is_empty() {
             if let [_] = rows {
-                return Ok(format!("INSERT INTO {} DEFAULT VALUES", object.relation));
+                return Ok(format!("INSERT INTO {} DEFAULT VALUES", object.table()));
             }
             columns.extend(object.key.first().map(|key| key.column.as_str()));
         }
@@ -67,23 +82,35 @@ impl<'s> Writer<'s> {
                 format!("({})", cells.join(", "))
             })
             .collect();
-        Ok(format!("INSERT INTO {} ({}) VALUES {}", object.relation, list(&columns), values.join(", ")))
+        Ok(format!("INSERT INTO {} ({}) VALUES {}", object.table(), list(&columns), values.join(", ")))
     }
 
     /// Returns the ON CONFLICT clause that overwrites what `given` names.
     pub(crate) fn on_conflict(&self, object: &Object, conflict: &[String], given: &[&str]) -> String {
         let version = self.version(object).map(|field| field.column.as_str());
-        let kept = |column: &str| Some(column) == version || conflict.iter().any(|key| key == column);
+        let rules = self.schema.artifact.writes.get(&object.name);
+        let given_once = |column: &str| {
+            let mut presets = rules.into_iter().flat_map(|rules| &rules.presets);
+            presets.any(|preset| preset.column == column && !preset.update)
+        };
+        let kept = |column: &str| {
+            Some(column) == version || given_once(column) || conflict.iter().any(|key| key == column)
+        };
         let mut set: Vec<&str> = given.iter().copied().filter(|column| !kept(column)).collect();
         let found_only = set.is_empty();
         if found_only {
             // Something must be set, or the row that is there already is not returned.
             set.extend(conflict.first().map(String::as_str));
         }
+        let table = object.table();
         let mut set: Vec<String> =
             set.iter().map(|column| format!("{0} = EXCLUDED.{0}", quote_identifier(column))).collect();
+        if let (Some(check), Some(first)) = (object.overwrite_check(&table), set.first_mut()) {
+            let (column, value) = first.split_at(first.find(" = ").unwrap_or(0) + 3);
+            *first = format!("{column}CASE WHEN ({check}) IS NULL THEN {value} END");
+        }
         if !found_only {
-            set.extend(version.map(|column| counted(column, &object.relation)));
+            set.extend(version.map(|column| counted(column, &table)));
         }
         let keys: Vec<&str> = conflict.iter().map(String::as_str).collect();
         format!(" ON CONFLICT ({}) DO UPDATE SET {}", list(&keys), set.join(", "))
@@ -106,20 +133,36 @@ impl<'s> Writer<'s> {
             .map(|(column, operand)| format!("{} = {}", quote_identifier(column), self.operand(operand)))
             .chain(version)
             .collect();
-        let condition = self.predicate(condition, &alias);
-        let sql = format!("UPDATE {} AS {alias} SET {} WHERE {condition}", object.relation, set.join(", "));
+        let condition = self.changing(object, condition, &alias);
+        let sql = format!("UPDATE {} AS {alias} SET {} WHERE {condition}", object.table(), set.join(", "));
         Ok((sql, alias))
+    }
+
+    /// Returns the condition of rows to change, of those that the caller may change.
+    fn changing(&mut self, object: &Object, condition: &Predicate<'s>, alias: &str) -> String {
+        let asked = self.predicate(condition, alias);
+        let allowed = object.changeable(alias).into_iter();
+        std::iter::once(asked).chain(allowed).collect::<Vec<_>>().join(" AND ")
     }
 
     /// Returns `WITH "0d" AS (DELETE ... RETURNING key)`, to be followed by a SELECT.
     pub(crate) fn delete(&mut self, object: &Object, condition: &Predicate<'s>) -> String {
         let alias = format!("\"{}\"", self.next_number());
-        let condition = self.predicate(condition, &alias);
+        let condition = self.changing(object, condition, &alias);
         let returning = keys(object, Some(&alias));
         format!(
             "WITH {DELETED} AS (DELETE FROM {} AS {alias} WHERE {condition} RETURNING {returning}) ",
-            object.relation
+            object.table()
         )
+    }
+}
+
+/// Returns the list of a RETURNING: what is asked for, and the check of what was written.
+pub(crate) fn returning(asked: &str, object: &Object, alias: Option<&str>) -> String {
+    let table = object.table();
+    match object.written_check(alias.unwrap_or(&table)) {
+        Some(check) => format!("{asked}, {check} AS \"#ok\""),
+        None => asked.to_owned(),
     }
 }
 
@@ -128,7 +171,7 @@ pub(crate) fn keep_keys(write: &str, object: &Object, alias: Option<&str>) -> St
     format!(
         "WITH \"0w\" AS ({write} RETURNING {}) SELECT set_config('{KEYS_SETTING}', \
          (SELECT coalesce(json_agg(\"0w\"), '[]'::json)::pg_catalog.text FROM \"0w\"), true)",
-        keys(object, alias)
+        returning(&keys(object, alias), object, alias)
     )
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Identity;
+use crate::row_rule::RowGuard;
 
 /// Who may use what. What is not named here is for everybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Access {
     /// Types that were generated of fields and whose members are called after those: filters, orders,
     /// inputs, aggregates. By the object type that they were generated for.
     pub generated: BTreeMap<String, BTreeSet<String>>,
+    /// Object types of whose rows not everybody may use all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, RowGuard>,
 }
 
 /// What a caller must have, all of it.
@@ -48,7 +52,7 @@ pub struct Guard {
 impl Access {
     /// Returns true when everything is for everybody.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.rules.is_empty() && self.rows.is_empty()
     }
 
     /// Returns for each rule whether a caller satisfies it.

@@ -513,6 +513,9 @@ pub struct WriteRules {
     pub conflicts: BTreeMap<String, Vec<String>>,
     /// The integer field that counts the updates of a row; updates and deletes by key compare it.
     pub version: Option<String>,
+    /// Columns that are filled from the caller's claims.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub presets: Vec<crate::row_rule::Preset>,
 }
 
 /// How a nested row is tied to the row that it stands in.

@@ -15,6 +15,7 @@ pub mod names;
 mod outcome;
 pub mod release;
 pub mod response;
+pub mod row_rule;
 pub mod secret;
 pub mod settings;
 pub mod traffic;

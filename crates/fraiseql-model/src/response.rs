@@ -106,6 +106,8 @@ codes! {
     LimitExceeded = "LIMIT_EXCEEDED",
     /// Requests came too often.
     RateLimited = "RATE_LIMITED",
+    /// The caller may not do this.
+    Forbidden = "FORBIDDEN",
     /// A unique constraint refused a write.
     UniqueViolation = "UNIQUE_VIOLATION",
     /// A foreign key refused a write.

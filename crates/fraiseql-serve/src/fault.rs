@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fraiseql_engine::{CONFLICT_MARKER, NULL_MARKER};
+use fraiseql_engine::{CONFLICT_MARKER, DENIED_MARKER, NULL_MARKER};
 use fraiseql_model::response::{Code, GraphqlError};
 use fraiseql_postgres::{PostgresError, SqlError};
 
@@ -73,6 +73,10 @@ impl Faults {
         if let Some(object) = marked(sql, CONFLICT_MARKER) {
             let message = format!("{object} has another version by now: read it again, then decide");
             return GraphqlError::new(Code::Conflict, message);
+        }
+        if let Some(object) = marked(sql, DENIED_MARKER) {
+            let message = format!("this {object} is none that the caller may write");
+            return GraphqlError::new(Code::Forbidden, message);
         }
         let Told { code, message } = sqlstate::told(&sql.sqlstate);
         let message = match code {

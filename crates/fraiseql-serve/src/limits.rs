@@ -22,6 +22,7 @@ pub(crate) fn coerce(
     let (document, operation) = (&kept.document, params.operation.as_deref());
     let mut exceeded = check_values(&params.variables, &generation.limits).map_err(|error| vec![error])?;
     let variables = Variables::coerce(&generation.schema, document, operation, &params.variables)?;
+    let variables = variables.asked_by(&params.identity);
     let rows = check_rows(document, operation, &variables, &generation.limits);
     exceeded.extend(rows.map_err(|error| vec![error])?);
     exceeded.extend(document.exceeded());

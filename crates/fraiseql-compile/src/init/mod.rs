@@ -91,7 +91,7 @@ fn writable(text: &str, catalog: &Catalog, notes: &mut Vec<LeftOut>) -> Vec<Writ
     analyse(&mut findings, &document, catalog, |_, analysis: &Analysis<'_, '_>| {
         let mut writable = Vec::new();
         for object in analysis.objects {
-            let possible = write::possible(object, &[], analysis.database, analysis.server_version);
+            let possible = write::possible(object, (&[], &[]), analysis.database, analysis.server_version);
             let verbs = [
                 ("inserts", &possible.insert),
                 ("updates", &possible.update),

@@ -368,6 +368,50 @@ warning[FQ-SDL-016]: public.album has no index on artist_id
 "#);
 }
 
+/// Checks that a rule of rows of albums is refused, by the first of what is said about it.
+#[track_caller]
+fn check_rows(directives: &str, expected: &[&str]) {
+    let said = check(&format!(
+        "type Album @relation(name: \"album\") {directives} {{ albumId: Int! }}\nextend type Query {{ albums: [Album!]! }}"
+    ));
+    for part in expected {
+        assert!(said.contains(part), "{part:?} is not in\n{said}");
+    }
+}
+
+#[test]
+fn rules_of_rows_that_say_nothing_sound() {
+    check_rows(
+        r#"@auth(rows: {tittle: {eq: "x"}})"#,
+        &[
+            "FQ-SDL-007",
+            "public.album has no column \"tittle\"",
+            "did you mean \"title\"?",
+            "schema.graphql:3:",
+        ],
+    );
+    check_rows(r#"@auth(rows: {title: "x"})"#, &["a column is compared by operators", "title: {eq: ...}"]);
+    check_rows(r#"@auth(rows: {title: {equals: "x"}})"#, &["\"equals\" does not compare columns"]);
+    check_rows(r#"@auth(rows: {title: {eq: null}})"#, &["for null use isnull"]);
+    check_rows(r#"@auth(rows: {title: {eq: {claims: "sub"}}})"#, &["with a value or with a claim"]);
+    check_rows(r#"@auth(rows: {title: {in: "x"}})"#, &["takes a list or a claim"]);
+    check_rows(r#"@auth(rows: {title: {isnull: "no"}})"#, &["isnull is true or false"]);
+    check_rows(r#"@auth(rows: "title = 'x'")"#, &["FQ-SDL-005", "is a condition such as"]);
+    check_rows(r#"@auth(rule: "own")"#, &["there is no row rule \"own\"", "@rowRule(name: \"own\""]);
+    check_rows(r#"@auth(rule: "own", rows: {})"#, &["stand together"]);
+    check_rows(r#"@auth(rows: {}) @auth"#, &["@auth asks for nothing"]);
+    check_rows(r#"@authWrite(rows: {})"#, &["@authWrite says nothing here"]);
+    let deep = format!("@auth(rows: {}{{}}{})", "{_not: ".repeat(20), "}".repeat(20));
+    check_rows(&deep, &["nested too deep"]);
+    check_rows(r#"@preset(column: "title", claim: "sub")"#, &["@preset says nothing here"]);
+    let write = "@write(insert: true)";
+    check_rows(&format!("{write} @preset(column: \"x\", claim: \"sub\")"), &["has no column \"x\""]);
+    let twice = "@preset(column: \"title\", claim: \"a\") @preset(column: \"title\", claim: \"b\")";
+    check_rows(&format!("{write} {twice}"), &["title is preset twice"]);
+    let said = check(r#"extend type Query { a: String @function(name: "lower") @auth(rows: {}) }"#);
+    assert!(said.contains("stand on types, not on Query.a"), "{said}");
+}
+
 #[test]
 fn guards_that_guard_nothing() {
     insta::assert_snapshot!(check(r#"interface Named { label: String @auth(roles: ["x"]) }

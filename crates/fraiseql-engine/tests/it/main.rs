@@ -23,6 +23,7 @@ mod poly;
 mod poly_mixed;
 mod property;
 mod related;
+mod row_rules;
 mod rows;
 mod version;
 mod world;

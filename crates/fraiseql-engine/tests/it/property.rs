@@ -11,6 +11,7 @@ mod document;
 mod filtering;
 mod gathering;
 mod model;
+mod ruling;
 mod shrinking;
 mod summing;
 mod values;
@@ -39,6 +40,45 @@ async fn random_operations_are_answered_as_by_the_reference() {
     for world in 0..worlds {
         check_world(seed + world).await;
     }
+}
+
+/// The same for callers who may use some rows only: they get the answers of a database that has no others.
+#[tokio::test]
+async fn what_a_caller_may_not_use_might_as_well_not_be_there() {
+    let worlds = std::env::var("FRAISEQL_PROPERTY_WORLDS");
+    let worlds =
+        worlds.map_or(WORLDS, |worlds| worlds.parse().expect("FRAISEQL_PROPERTY_WORLDS is a number"));
+    let mut hidden = 0;
+    for world in 0..worlds {
+        hidden += check_ruled_world(SEED + 1_000 + world).await;
+    }
+    println!("{hidden} rows were hidden");
+    assert!(hidden > 0, "rules that hide nothing prove nothing");
+}
+
+async fn check_ruled_world(seed: u64) -> usize {
+    let mut dice = Dice::new(seed);
+    let mut model = worlds::model(&mut dice);
+    let ruled = ruling::rule(&mut dice, &mut model);
+    let (ddl, sdl) = (model.ddl(), model.sdl());
+    let mut world = World::made(&ddl, |_| sdl.clone()).await;
+    let held = world.schema.artifact().access.held(&ruled.caller);
+    world.schema = world.schema.view(&held).expect("a view holds together");
+    world.caller = std::sync::Arc::new(ruled.caller);
+    for number in 0..OPERATIONS {
+        // Of all rows, so that conditions name what is hidden.
+        let operation = asking::operation(&model, &mut dice);
+        if differs(&world, &ruled.visible, &operation).await {
+            let smaller = shrinking::smallest(&world, &ruled.visible, operation.clone()).await;
+            panic!(
+                "seed {seed}, operation {number}\n{ddl}\n{sdl}\n{:?}\n{}\n{}",
+                world.caller,
+                operation.text(),
+                difference(&world, &ruled.visible, &smaller).await
+            );
+        }
+    }
+    ruled.hidden
 }
 
 async fn check_world(seed: u64) {

@@ -7,11 +7,13 @@ use fraiseql_engine::{
     complete, plan, plan_singles,
 };
 use fraiseql_model::catalog::Catalog;
+use fraiseql_model::identity::Identity;
 use fraiseql_postgres::{
     Pool, PoolOptions, PostgresError, Query, Session, Target, connect_control, read_catalog,
 };
 use fraiseql_testkit::{Database, chinook_sql};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 const CHINOOK_SCHEMA: &str = include_str!("../../../../examples/chinook/schema.graphql");
@@ -20,6 +22,8 @@ const CHINOOK_SCHEMA: &str = include_str!("../../../../examples/chinook/schema.g
 pub(crate) struct World {
     pub(crate) database: Database,
     pub(crate) schema: Schema,
+    /// Who asks.
+    pub(crate) caller: Arc<Identity>,
     pool: Pool,
 }
 
@@ -52,7 +56,7 @@ impl World {
         let artifact = compiled.artifact.unwrap_or_else(|| panic!("{problems}"));
         let schema = Schema::load(artifact).expect("the compiler's artifact is sound");
         let pool = Pool::new(target, PoolOptions { size: 2, connect_timeout: Duration::from_secs(60) });
-        Self { database, schema, pool }
+        Self { database, schema, caller: Arc::default(), pool }
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
@@ -95,6 +99,7 @@ impl World {
         let document = Document::parse(&self.schema, text, &limits).map_err(first)?;
         let raw: Map<String, Value> = serde_json::from_str(variables).expect("variables are an object");
         let variables = Variables::coerce(&self.schema, &document, None, &raw).map_err(first)?;
+        let variables = variables.asked_by(&self.caller);
         let plan = plan(&self.schema, &document, None, &variables, &limits).map_err(first)?;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         let mut session = self.pool.acquire(deadline).await.expect("a session");

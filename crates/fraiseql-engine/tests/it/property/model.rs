@@ -6,13 +6,13 @@ use fraiseql_model::names::{quote_identifier, quote_literal};
 const READ: &str = "@read(aggregate: true, connection: true, distinct: true)";
 
 /// A whole database and its schema.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Model {
     pub(super) tables: Vec<Table>,
 }
 
 /// A table; its first column is its key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) type_name: String,
@@ -22,6 +22,8 @@ pub(super) struct Table {
     pub(super) foreign_keys: Vec<ForeignKey>,
     pub(super) fields: Vec<Field>,
     pub(super) rows: Vec<Vec<Cell>>,
+    /// Directives that say who may use which rows.
+    pub(super) rules: String,
 }
 
 /// A root field that finds a row by one of the table's columns.
@@ -32,7 +34,7 @@ pub(super) struct Lookup {
     pub(super) field: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) kind: Kind,
@@ -177,7 +179,10 @@ impl Model {
                 ));
             }
             let relation = graphql_string(&table.name);
-            types.push_str(&format!("type {} @relation(name: {relation}) {READ} {{\n", table.type_name));
+            types.push_str(&format!(
+                "type {} @relation(name: {relation}) {READ}{} {{\n",
+                table.type_name, table.rules
+            ));
             for field in &table.fields {
                 let bang = if field.non_null { "!" } else { "" };
                 let shape = self.graphql(table, &field.binding);

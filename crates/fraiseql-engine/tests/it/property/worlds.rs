@@ -145,6 +145,7 @@ impl Draft {
             foreign_keys: Vec::new(),
             fields: Vec::new(),
             rows: Vec::new(),
+            rules: String::new(),
         };
         let mut draft = Self {
             table,
