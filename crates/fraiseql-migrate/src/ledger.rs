@@ -134,3 +134,10 @@ pub(crate) async fn forget(client: &ControlClient, migration: &str) -> Result<()
     client.execute("DELETE FROM fraiseql.migration_step WHERE migration = $1", &[&migration]).await?;
     Ok(())
 }
+
+/// Forgets a statement, together with what takes it back.
+pub(crate) async fn forget_step(client: &ControlClient, step: &MigrationStep) -> Result<(), PostgresError> {
+    let sql = "DELETE FROM fraiseql.migration_step WHERE migration = $1 AND section = $2 AND position = $3";
+    client.execute(sql, &[&step.migration, &step.section.as_str(), &step.position]).await?;
+    Ok(())
+}

@@ -11,9 +11,11 @@ mod index;
 mod ledger;
 mod plan;
 mod run;
+mod trash;
 
 pub use dependents::live_dependents;
 pub use error::MigrateError;
 pub use ledger::{LedgerRow, StepState, rows as ledger};
 pub use plan::{MigrationFile, MigrationStep, StepWay, steps};
 pub use run::{MigrateEvent, MigrateOptions, Migrator, blockers};
+pub use trash::{Contracted, TrashRow, trash};

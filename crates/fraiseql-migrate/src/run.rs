@@ -32,6 +32,14 @@ pub struct MigrateOptions {
     pub lag_max: Duration,
 }
 
+/// What the ledger says of a statement afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    Begun,
+    Forgotten,
+}
+
 /// Something that happens meanwhile.
 #[derive(Debug)]
 pub enum MigrateEvent<'e> {
@@ -141,7 +149,8 @@ impl Migrator {
         Ok(count)
     }
 
-    /// Takes a migration back: runs its section undo, and forgets it.
+    /// Takes a migration back: what its contract has put aside gets its name back, and nothing else is
+    /// done; without such, its section undo is run and it is forgotten.
     ///
     /// # Errors
     ///
@@ -156,6 +165,10 @@ impl Migrator {
         let of: Vec<&LedgerRow> = rows.iter().filter(|row| row.migration == migration).collect();
         if of.is_empty() {
             return Err(MigrateError::NoUndo(format!("nothing of {migration} has run")));
+        }
+        let brought_back = self.bring_back(steps, migration, tell).await?;
+        if brought_back > 0 {
+            return Ok(brought_back);
         }
         if of.iter().any(|row| row.section == Section::Contract.as_str()) {
             return Err(MigrateError::NoUndo(format!(
@@ -179,7 +192,7 @@ impl Migrator {
         Ok(undo.len())
     }
 
-    async fn run_one(
+    pub(crate) async fn run_one(
         &mut self,
         step: &MigrationStep,
         known: Option<&LedgerRow>,
@@ -188,7 +201,7 @@ impl Migrator {
         let began = Instant::now();
         tell(MigrateEvent::Began(step));
         match &step.way {
-            StepWay::Transaction => self.in_transaction(step, tell).await?,
+            StepWay::Transaction => self.in_transaction(step, &step.text, Outcome::Done, tell).await?,
             StepWay::Alone => {
                 ledger::begin(&self.client, step).await?;
                 self.client.batch_execute(&step.text).await.map_err(|error| failed(step, error.into()))?;
@@ -202,9 +215,11 @@ impl Migrator {
     }
 
     /// Tries until the lock is free for a moment; nobody waits behind us for longer than that moment.
-    async fn in_transaction(
+    pub(crate) async fn in_transaction(
         &mut self,
         step: &MigrationStep,
+        sql: &str,
+        outcome: Outcome,
         tell: &mut dyn FnMut(MigrateEvent<'_>),
     ) -> Result<(), MigrateError> {
         let began = Instant::now();
@@ -213,7 +228,7 @@ impl Migrator {
         let mut wait_ms = LOCK_TRIES[0].0;
         loop {
             wait_ms = tries.next().unwrap_or(wait_ms);
-            match self.try_once(step, wait_ms).await {
+            match self.try_once(step, (sql, outcome), wait_ms).await {
                 Ok(()) => return Ok(()),
                 Err(PostgresError::Sql(error)) if error.sqlstate == LOCK_NOT_AVAILABLE => {}
                 Err(error) => return Err(failed(step, error)),
@@ -230,11 +245,20 @@ impl Migrator {
         }
     }
 
-    async fn try_once(&self, step: &MigrationStep, wait_ms: u64) -> Result<(), PostgresError> {
+    async fn try_once(
+        &self,
+        step: &MigrationStep,
+        (sql, outcome): (&str, Outcome),
+        wait_ms: u64,
+    ) -> Result<(), PostgresError> {
         let tried = async {
-            let text = format!("BEGIN; SET LOCAL lock_timeout = '{wait_ms}ms'; {}", step.text);
+            let text = format!("BEGIN; SET LOCAL lock_timeout = '{wait_ms}ms'; {sql}");
             self.client.batch_execute(&text).await?;
-            ledger::done(&self.client, step).await?;
+            match outcome {
+                Outcome::Done => ledger::done(&self.client, step).await?,
+                Outcome::Begun => ledger::begin(&self.client, step).await?,
+                Outcome::Forgotten => ledger::forget_step(&self.client, step).await?,
+            }
             self.client.batch_execute("COMMIT").await?;
             Ok(())
         };
@@ -266,7 +290,7 @@ pub async fn blockers(client: &ControlClient, step: &MigrationStep) -> Result<Ve
 }
 
 /// Fails when a statement that has begun is another one now.
-fn check_drift(steps: &[MigrationStep], rows: &[LedgerRow]) -> Result<(), MigrateError> {
+pub(crate) fn check_drift(steps: &[MigrationStep], rows: &[LedgerRow]) -> Result<(), MigrateError> {
     let drifted =
         |step: &&MigrationStep| rows.iter().any(|row| row.is_of(step) && row.checksum != step.checksum);
     match steps.iter().find(drifted) {

@@ -1,5 +1,6 @@
 //! `fraiseql migrate`: the arguments, and one file for each of its commands.
 
+mod contract;
 mod guard;
 mod lint;
 mod new;
@@ -36,7 +37,9 @@ pub(crate) enum Migrate {
     Run(Run),
     /// Tell how far each migration is, and whether a file was changed after it ran
     Status(Look),
-    /// Take a migration back by its section undo
+    /// Put aside what no release needs any more, once `migrate guard` finds nothing; later, drop it
+    Contract(Contract),
+    /// Take a migration back: bring back what its contract has put aside, else run its section undo
     Undo(Undo),
 }
 
@@ -63,6 +66,31 @@ pub(crate) struct Run {
     /// How long another runner is waited for
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = clock::duration)]
     pub(crate) wait: Duration,
+    /// How long the lock of one statement is tried
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = clock::duration)]
+    pub(crate) lock_wait: Duration,
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: InProject,
+}
+
+/// Arguments of `migrate contract`.
+#[derive(Debug, Args)]
+pub(crate) struct Contract {
+    /// The migration, for example 0001_email_lower; all whose contract has not run when not given
+    pub(crate) name: Option<String>,
+    /// Drop what was put aside at least --grace ago, and put nothing aside
+    #[arg(long, conflicts_with_all = ["name", "acknowledge"])]
+    pub(crate) drop: bool,
+    /// For how long what is put aside can be brought back
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = clock::duration)]
+    pub(crate) grace: Duration,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Something that nobody can tell and that you know to be harmless, by the name that was printed
+    #[arg(long, value_name = "NAME")]
+    pub(crate) acknowledge: Vec<String>,
     /// How long the lock of one statement is tried
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = clock::duration)]
     pub(crate) lock_wait: Duration,
@@ -146,6 +174,7 @@ pub(crate) async fn run(command: Migrate, printer: &Printer) -> Result<(), Failu
         Migrate::Plan(arguments) => run::plan(&arguments, printer).await,
         Migrate::Run(arguments) => run::run(&arguments, printer).await,
         Migrate::Status(arguments) => run::status(&arguments, printer).await,
+        Migrate::Contract(arguments) => contract::run(&arguments, printer).await,
         Migrate::Undo(arguments) => run::undo(&arguments, printer).await,
         Migrate::Guard(arguments) => guard::run(arguments, printer).await,
         Migrate::New(arguments) => new::run(&arguments, printer),

@@ -236,3 +236,74 @@ fn what_would_keep_clients_waiting_is_refused() {
     let ended = migrated.migrate(&["run"]);
     assert!(ended.stderr.contains("no index begins with touched"), "{}", ended.stderr);
 }
+
+/// A contract whose drops, and one more statement, stand below [`EMAIL`]'s first sections.
+const CONTRACT: &str = "\
+-- migrate: expand
+CREATE TABLE old_login (id int PRIMARY KEY);
+
+-- migrate: contract
+ALTER TABLE v_user ALTER COLUMN touched DROP NOT NULL;
+ALTER TABLE public.v_user DROP COLUMN email;
+DROP TABLE old_login;
+";
+
+#[test]
+fn a_contract_is_put_aside_and_comes_back_whole() {
+    let migrated = Migrated::new(CONTRACT);
+    let rows = "SELECT count(email)::text || ' ' || min(email) FROM v_user";
+    let before = migrated.value(rows);
+    let early = migrated.migrate(&["contract"]);
+    assert!(early.stderr.contains("FQ-MIG-006") && early.stderr.contains("has not run"), "{}", early.stderr);
+    migrated.migrate(&["run"]).ok();
+    migrated
+        .project
+        .run(&["migrate", "contract", "-C", "shop", "--dry-run", "--database-url", &migrated.url])
+        .ok();
+    assert_eq!(migrated.value(rows), before, "a dry run changes nothing");
+    let reader = migrated.reader();
+    let blocked = migrated.migrate(&["contract", "--lock-wait", "1s"]);
+    assert!(blocked.stderr.contains("the reader"), "{}", blocked.stderr);
+    drop(reader);
+    migrated.migrate(&["contract"]).ok();
+    let names = "SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute \
+                 WHERE attrelid = 'v_user'::regclass AND attnum > 0 AND NOT attisdropped";
+    assert_eq!(migrated.value(names), "id fraiseql_trash_0001_2_email touched");
+    let tables =
+        "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relname ~ 'old_login$'";
+    assert_eq!(migrated.value(tables), "fraiseql_trash_0001_3_old_login");
+    assert!(migrated.migrate(&["status"]).ok().contains("contract put aside"));
+    // Again: nothing is left to do, and nothing is old enough to be dropped.
+    migrated.migrate(&["contract"]).ok();
+    migrated.migrate(&["contract", "--drop"]).ok();
+    assert_eq!(migrated.value("SELECT count(*)::text FROM fraiseql.trash"), "2");
+    migrated.migrate(&["undo"]).ok();
+    assert_eq!(migrated.value(rows), before);
+    assert_eq!(migrated.value(tables), "old_login");
+    assert_eq!(migrated.value("SELECT count(*)::text FROM fraiseql.trash"), "0");
+    migrated.migrate(&["contract"]).ok();
+    let dropped = migrated.migrate(&["contract", "--drop", "--grace", "0s", "--json"]).ok();
+    assert_eq!(dropped.trim(), r#"{"dropped":2,"kept":0}"#);
+    assert_eq!(migrated.value(names), "id touched");
+    assert!(migrated.migrate(&["status"]).ok().contains("contract done"));
+    let gone = migrated.migrate(&["undo"]);
+    assert!(gone.stderr.contains("FQ-MIG-012"), "{}", gone.stderr);
+}
+
+#[test]
+fn a_contract_on_which_a_release_depends_is_refused() {
+    let migrated = Migrated::new(CONTRACT);
+    migrated.migrate(&["run"]).ok();
+    let schema =
+        "type Query { users: [User!]! }\ntype User @relation(name: \"v_user\") { id: Int! email: String! }\n";
+    migrated.project.write("schema.graphql", schema);
+    migrated.project.compile(&migrated.url).ok();
+    let refused = migrated.migrate(&["contract"]);
+    assert_eq!(refused.status.code(), Some(3), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("FQ-MIG-013") && refused.stderr.contains("User.email"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(migrated.value("SELECT count(email)::text FROM v_user"), "30000");
+}

@@ -5,11 +5,11 @@ use fraiseql_locks::{Breakage, GuardRequest, GuardedRelease, guard};
 use fraiseql_migrate::live_dependents;
 use fraiseql_model::diagnostic::{Diagnostic, Span};
 use fraiseql_model::errors;
-use fraiseql_postgres::connect_control;
+use fraiseql_postgres::{Target, connect_control};
 use serde_json::json;
 
 use super::Guard;
-use super::lint::{as_sql, named, read_all, unreadable};
+use super::lint::{Read, as_sql, named, read_all, unreadable};
 use crate::commands::usage::database_target;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -23,33 +23,59 @@ pub(super) async fn run(arguments: Guard, printer: &Printer) -> Result<(), Failu
     let Guard { files, acknowledge, project } = arguments;
     let read = read_all(&named(&files, &project.dir)?)?;
     let project = Project::open(&project.into(), &[])?;
-    let releases = releases(&project)?;
-    let client = connect_control(&database_target(&project).await?).await?;
+    let target = database_target(&project).await?;
+    let (broken, asked) = judged(&project, &target, &read, &acknowledge).await?;
+    if printer.is_json() {
+        printer.data_json(&json!({ "releases": asked, "breaks": broken }));
+    }
+    refuse(&broken, &asked, &read, printer)?;
+    printer.say(&format!("nothing breaks; asked were {}", words(&asked)));
+    Ok(())
+}
+
+/// Returns what the contracts in these files would break, and who was asked.
+pub(super) async fn judged(
+    project: &Project,
+    target: &Target,
+    read: &[Read],
+    acknowledged: &[String],
+) -> Result<(Vec<Breakage>, Vec<String>), Failure> {
+    let releases = releases(project)?;
+    let client = connect_control(target).await?;
     let live = live_dependents(&client).await?;
     let sql: Vec<_> = read.iter().map(as_sql).collect();
-    let request = GuardRequest { files: &sql, releases: &releases, live: &live, acknowledged: &acknowledge };
+    let request = GuardRequest { files: &sql, releases: &releases, live: &live, acknowledged };
     let broken = guard(&request).map_err(|wrong| unreadable(&wrong, read.iter()))?;
-    let names: Vec<&str> = releases.iter().map(|release| release.name.as_str()).collect();
-    if printer.is_json() {
-        printer.data_json(&json!({ "releases": names, "breaks": broken }));
-    } else {
-        for breakage in &broken {
+    Ok((broken, releases.into_iter().map(|release| release.name).collect()))
+}
+
+/// Fails when something would break, having shown what.
+pub(super) fn refuse(
+    broken: &[Breakage],
+    asked: &[String],
+    read: &[Read],
+    printer: &Printer,
+) -> Result<(), Failure> {
+    if broken.is_empty() {
+        return Ok(());
+    }
+    if !printer.is_json() {
+        for breakage in broken {
             let source = read.iter().find(|read| read.name == breakage.file).map(|read| read.text.as_str());
             printer.diagnostic(&diagnostic(breakage, source.unwrap_or_default()), source);
         }
     }
-    let asked = match names.as_slice() {
-        [] => "nobody: there is no release, and nothing is compiled".to_owned(),
-        names => names.join(", "),
-    };
-    if broken.is_empty() {
-        printer.say(&format!("nothing breaks; asked were {asked}"));
-        return Ok(());
-    }
     let count = if broken.len() == 1 { "1 use".to_owned() } else { format!("{} uses", broken.len()) };
-    let message = format!("call the contract safe: {count} would break; asked were {asked}");
+    let message = format!("call the contract safe: {count} would break; asked were {}", words(asked));
     Err(Failure::new(&errors::MIG_GUARDED, message)
         .hint("deploy a release that does without, then `fraiseql releases prune` those that nobody needs"))
+}
+
+pub(super) fn words(asked: &[String]) -> String {
+    match asked {
+        [] => "nobody: there is no release, and nothing is compiled".to_owned(),
+        names => names.join(", "),
+    }
 }
 
 /// Returns every release that is kept here, and what the project is compiled to: `serve` may run that.

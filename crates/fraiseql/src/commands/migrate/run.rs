@@ -6,7 +6,7 @@ use std::time::Duration;
 use fraiseql_locks::{Section, ServerVersion};
 use fraiseql_migrate::{
     LedgerRow, MigrateEvent, MigrateOptions, MigrationFile, MigrationStep, Migrator, StepState, StepWay,
-    steps,
+    TrashRow, steps,
 };
 use fraiseql_model::diagnostic::Severity;
 use fraiseql_model::errors;
@@ -27,6 +27,8 @@ pub(super) struct Known {
     pub(super) target: Target,
     pub(super) steps: Vec<MigrationStep>,
     rows: Vec<LedgerRow>,
+    /// What contracts have put aside.
+    pub(super) trash: Vec<TrashRow>,
     client: ControlClient,
 }
 
@@ -53,10 +55,11 @@ impl Known {
             })?;
         let steps = steps(&files, version)?;
         let rows = fraiseql_migrate::ledger(&client).await?;
-        Ok(Self { target, steps, rows, client })
+        let trash = fraiseql_migrate::trash(&client).await?;
+        Ok(Self { target, steps, rows, trash, client })
     }
 
-    fn state(&self, step: &MigrationStep) -> Option<StepState> {
+    pub(super) fn state(&self, step: &MigrationStep) -> Option<StepState> {
         self.rows.iter().find(|row| row.is_of(step)).map(|row| row.state)
     }
 
@@ -172,8 +175,11 @@ pub(super) async fn status(arguments: &Look, printer: &Printer) -> Result<(), Fa
                 .filter(|row| of.iter().any(|step| row.is_of(step)))
                 .map(|row| row.row_count)
                 .sum();
+            let is_aside = |row: &TrashRow| row.migration == name && section == Section::Contract;
             let state = if done == of.len() {
                 "done"
+            } else if known.trash.iter().any(is_aside) {
+                "put aside"
             } else if done > 0 || rows > 0 {
                 "begun"
             } else {
@@ -227,7 +233,7 @@ pub(super) async fn run(arguments: &Run, printer: &Printer) -> Result<(), Failur
         return Ok(());
     }
     let mut migrator = Migrator::begin(&known.target, options(arguments.wait, arguments.lock_wait)).await?;
-    let mut shown = Shown { printer, bar: None };
+    let mut shown = Shown::new(printer);
     let count = migrator.run(&known.steps, to, &mut |event| shown.show(&event)).await?;
     if printer.is_json() {
         printer.data_json(&json!({ "statements": count }));
@@ -260,6 +266,12 @@ pub(super) async fn undo(arguments: &Undo, printer: &Printer) -> Result<(), Fail
     let Some(name) = arguments.name.as_deref().or(last).map(str::to_owned) else {
         return Err(Failure::new(&errors::MIG_UNDO, "take a migration back: none has run"));
     };
+    let brings_back = known.trash.iter().any(|row| row.migration == name);
+    if arguments.dry_run && brings_back {
+        let aside = known.trash.iter().filter(|row| row.migration == name);
+        aside.for_each(|row| printer.say(&format!("would bring back {}", row.put_as)));
+        return Ok(());
+    }
     if arguments.dry_run {
         let undo = known.steps.iter().filter(|step| step.migration == name && step.section == Section::Undo);
         undo.for_each(|step| printer.say(&format!("would run {}  {}", step.place(), step.text)));
@@ -267,12 +279,13 @@ pub(super) async fn undo(arguments: &Undo, printer: &Printer) -> Result<(), Fail
     }
     let wait = Duration::from_secs(10);
     let mut migrator = Migrator::begin(&known.target, options(wait, Duration::from_secs(60))).await?;
-    let mut shown = Shown { printer, bar: None };
+    let mut shown = Shown::new(printer);
     let count = migrator.undo(&known.steps, &name, &mut |event| shown.show(&event)).await?;
     if printer.is_json() {
         printer.data_json(&json!({ "migration": name, "statements": count }));
     }
-    printer.say(&format!("{name} is taken back"));
+    let what = if brings_back { "what its contract had put aside is back" } else { "it is taken back" };
+    printer.say(&format!("{name}: {what}"));
     Ok(())
 }
 
@@ -281,13 +294,17 @@ pub(super) fn options(wait: Duration, lock_wait: Duration) -> MigrateOptions {
 }
 
 /// What is seen of a run.
-struct Shown<'p> {
+pub(super) struct Shown<'p> {
     printer: &'p Printer,
     bar: Option<ProgressBar>,
 }
 
-impl Shown<'_> {
-    fn show(&mut self, event: &MigrateEvent<'_>) {
+impl<'p> Shown<'p> {
+    pub(super) fn new(printer: &'p Printer) -> Self {
+        Self { printer, bar: None }
+    }
+
+    pub(super) fn show(&mut self, event: &MigrateEvent<'_>) {
         match event {
             MigrateEvent::Began(step) => self.printer.say(&format!("{}  {}", step.place(), step.text)),
             MigrateEvent::Waits { blockers, .. } => {
