@@ -102,10 +102,14 @@ class Server:
 
     def __init__(self, process, port, path="/graphql"):
         self.process, self.pid, self.port, self.path = process, process.pid, port, path
+        # An API key that each request carries.
+        self.key = None
 
     def ask(self, query, variables=None):
         body = json.dumps({"query": query, "variables": variables or {}}).encode()
         headers = {"content-type": "application/json"}
+        if self.key:
+            headers["authorization"] = f"Bearer {self.key}"
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{self.path}", body, headers)
         with urllib.request.urlopen(request, timeout=60) as response:
             text = response.read()
@@ -226,9 +230,10 @@ class Bench:
         """Asks `query` with random ids up to `top`; returns requests in a second and how many there were."""
         body = json.dumps({"query": query, "variables": "@"}).replace('"@"', variables)
         script = self.work / "wrk.lua"
+        key = f'wrk.headers["authorization"] = "Bearer {server.key}"\n' if server.key else ""
         script.write_text(
             'wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\n'
-            f"local body = [==[{body}]==]\n"
+            f"{key}local body = [==[{body}]==]\n"
             f"request = function() return wrk.format(nil, nil, nil, (body:gsub('%%d', math.random(1, {top})))) end\n"
         )
         seconds = seconds or self.seconds

@@ -18,6 +18,7 @@ ROWS = [
     "latency",
     "stream",
     "session",
+    "rules",
     "postgraphile",
     "subscriptions",
     "fraiseql2",
