@@ -10,6 +10,6 @@ mod store;
 
 pub use error::IncidentError;
 pub use incident::{Happening, Incident, IncidentEvent, IncidentSeverity, IncidentState};
-pub use page::{PageChannel, PageContext, page, why_not};
+pub use page::{PageChannel, PageContext, follow_up, page, paged_of, why_not};
 pub use postmortem::{TimelineLine, postmortem, since_declared, timeline};
 pub use store::Incidents;

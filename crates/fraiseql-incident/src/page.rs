@@ -57,7 +57,7 @@ pub fn page(incident: &Incident, channel: PageChannel, context: &PageContext<'_>
         }),
         PageChannel::PagerDuty => json!({
             "event_action": "trigger",
-            "dedup_key": format!("fraiseql/{host}/{service}/{number}"),
+            "dedup_key": dedup_key(number, service, host),
             "client": "fraiseql",
             "payload": {
                 "summary": title,
@@ -83,6 +83,52 @@ pub fn page(incident: &Incident, channel: PageChannel, context: &PageContext<'_>
             "startsAt": declared.1,
         }]),
     }
+}
+
+/// Returns what a channel by which people were paged is told when somebody looks after the incident, or
+/// has resolved it, and of which service they were paged; `None` where there is nothing to tell.
+///
+/// `ended` is when it was resolved, as RFC 3339; the alert of Alertmanager ends with it.
+pub fn follow_up(
+    incident: &Incident,
+    channel: PageChannel,
+    context: &PageContext<'_>,
+    ended: &str,
+) -> Option<Value> {
+    let PageContext { service, host, .. } = *context;
+    let (number, title) = (incident.number, &incident.title);
+    let (action, words) = match &incident.state {
+        IncidentState::Open => return None,
+        IncidentState::Acknowledged { by, .. } => ("acknowledge", format!("{by} looks after it")),
+        IncidentState::Resolved { by, .. } => ("resolve", format!("resolved by {by}")),
+    };
+    match channel {
+        PageChannel::Webhook => {
+            Some(json!({ "text": format!("{words}: {title}\nincident {number} of {service} on {host}") }))
+        }
+        PageChannel::PagerDuty => {
+            Some(json!({ "event_action": action, "dedup_key": dedup_key(number, service, host) }))
+        }
+        // Alertmanager knows silences, and nobody who looks after something.
+        PageChannel::Alertmanager if action == "acknowledge" => None,
+        PageChannel::Alertmanager => {
+            let mut alerts = page(incident, channel, context);
+            alerts[0]["endsAt"] = json!(ended);
+            Some(alerts)
+        }
+    }
+}
+
+/// Returns the service of which people were last paged by a channel; `None` when they were not.
+pub fn paged_of(incident: &Incident, channel: PageChannel) -> Option<&str> {
+    incident.events.iter().rev().find_map(|event| match &event.what {
+        Happening::Paged { channel: by, service } if by == channel.as_str() => Some(service.as_str()),
+        _ => None,
+    })
+}
+
+fn dedup_key(number: u64, service: &str, host: &str) -> String {
+    format!("fraiseql/{host}/{service}/{number}")
 }
 
 /// Returns why nobody is to be paged by this channel now; `None` when somebody is.
@@ -132,6 +178,27 @@ mod tests {
             (&json!("fraiseql/db1/shop/3"), &json!("error"))
         );
         assert_eq!(page(PageChannel::Alertmanager)[0]["labels"]["incident"], json!("3"));
+    }
+
+    #[test]
+    fn who_was_paged_is_told_how_it_goes_on() {
+        let declared = ("2026-01-26 14:03:00", "2026-01-26T14:03:00Z");
+        let context = PageContext { service: "shop", host: "db1", declared };
+        let told = |more: &[(u64, Happening)], channel| {
+            follow_up(&incident(more), channel, &context, "2026-01-26T14:20:00Z")
+        };
+        let resolved = || Happening::Resolved { text: "rolled back".to_owned() };
+        assert_eq!(told(&[], PageChannel::PagerDuty), None);
+        let taken = told(&[(2, Happening::Acknowledged)], PageChannel::PagerDuty).unwrap();
+        assert_eq!(taken, json!({ "event_action": "acknowledge", "dedup_key": "fraiseql/db1/shop/3" }));
+        assert_eq!(told(&[(2, Happening::Acknowledged)], PageChannel::Alertmanager), None);
+        let over = told(&[(2, resolved())], PageChannel::Alertmanager).unwrap();
+        assert_eq!(
+            (&over[0]["labels"]["incident"], &over[0]["endsAt"]),
+            (&json!("3"), &json!("2026-01-26T14:20:00Z"))
+        );
+        let text = told(&[(2, resolved())], PageChannel::Webhook).unwrap();
+        assert_eq!(text["text"], "resolved by ann: error spike\nincident 3 of shop on db1");
     }
 
     #[test]

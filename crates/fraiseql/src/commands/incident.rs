@@ -2,7 +2,7 @@
 
 mod page;
 
-pub(crate) use page::{PageOutcome, Paging, Reached, page_people};
+pub(crate) use page::{PageOutcome, Paging, Reached, page_people, tell_people};
 
 use std::path::PathBuf;
 
@@ -123,9 +123,11 @@ pub(crate) async fn run(command: Incident, printer: &Printer) -> Result<(), Fail
     match command {
         Incident::Declare(arguments) => declare(arguments, printer),
         Incident::Page(arguments) => page_now(arguments, printer).await,
-        Incident::Ack(which) => add(&which, Happening::Acknowledged, printer),
+        Incident::Ack(which) => add_and_tell(&which, Happening::Acknowledged, printer).await,
         Incident::Note(Said { text, which }) => add(&which, Happening::Noted { text }, printer),
-        Incident::Resolve(Said { text, which }) => add(&which, Happening::Resolved { text }, printer),
+        Incident::Resolve(Said { text, which }) => {
+            add_and_tell(&which, Happening::Resolved { text }, printer).await
+        }
         Incident::List(project) => list(&project, printer),
         Incident::Show(which) => show(&which, printer),
         Incident::Postmortem(arguments) => write_postmortem(&arguments, printer),
@@ -184,6 +186,19 @@ async fn page_now(arguments: Page, printer: &Printer) -> Result<(), Failure> {
         .map(|reached| format!("{}: {}", reached.channel.as_str(), reached.outcome.in_words()))
         .collect();
     Err(failure.hint("call somebody by other means; `fraiseql explain FQ-INC-005` tells what to look at"))
+}
+
+/// Writes it down first: whoever was paged is told afterwards, and whatever becomes of that is only said.
+async fn add_and_tell(which: &Which, what: Happening, printer: &Printer) -> Result<(), Failure> {
+    add(which, what, printer)?;
+    let incident = incidents(&which.project).find_or_newest(which.incident)?;
+    let told = match Project::open(&which.project.clone().into(), &[]) {
+        Ok(project) => tell_people(&project.settings, &incident).await,
+        Err(failure) => Err(failure),
+    };
+    let lines = told.unwrap_or_else(|failure| vec![format!("nobody is told: {}", failure.message)]);
+    lines.iter().for_each(|line| printer.say(line));
+    Ok(())
 }
 
 fn add(which: &Which, what: Happening, printer: &Printer) -> Result<(), Failure> {

@@ -87,9 +87,21 @@ fn each_channel_is_tried_again_and_nobody_is_woken_twice() {
     incident(&project, &["ack", "--by", "bob"]).ok();
     let said = incident(&project, &["page"]).ok();
     assert!(said.contains("pagerduty     not paged: bob looks after it"), "{said}");
-    assert_eq!((slack.heard().len(), pager.heard().len(), manager.heard().len()), (2, 1, 2));
+    // Alertmanager knows nobody who looks after something.
+    assert_eq!((slack.heard().len(), pager.heard().len(), manager.heard().len()), (3, 2, 2));
+    let taken = pager.document();
+    assert_eq!((&taken["event_action"], &taken["dedup_key"]), (&json!("acknowledge"), &event["dedup_key"]));
+    let text = slack.document()["text"].as_str().expect("a text").to_owned();
+    assert!(text.starts_with("bob looks after it: error spike\nincident 1 of shop on "), "{text}");
     incident(&project, &["page", "--again"]).ok();
-    assert_eq!((slack.heard().len(), pager.heard().len(), manager.heard().len()), (3, 2, 3));
+    assert_eq!((slack.heard().len(), pager.heard().len(), manager.heard().len()), (4, 3, 3));
+    incident(&project, &["resolve", "rolled back", "--by", "bob"]).ok();
+    assert_eq!((slack.heard().len(), pager.heard().len(), manager.heard().len()), (5, 4, 4));
+    assert_eq!(pager.document()["event_action"], "resolve");
+    let alert = &manager.document()[0];
+    // The alert that was paged, and it is over.
+    assert_eq!(alert["labels"]["service"], "shop");
+    assert!(alert["endsAt"].as_str() > alert["startsAt"].as_str(), "{alert}");
     let shown = incident(&project, &["show"]).ok();
     assert!(shown.contains("ann: paged by webhook: shop") && !shown.contains("s3cret"), "{shown}");
 }

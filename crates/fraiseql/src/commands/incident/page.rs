@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fraiseql_incident::{
-    Happening, Incident, IncidentEvent, Incidents, PageChannel, PageContext, page, why_not,
+    Happening, Incident, IncidentEvent, Incidents, PageChannel, PageContext, follow_up, page, paged_of,
+    why_not,
 };
 use fraiseql_model::errors;
 use fraiseql_model::secret::Secret;
@@ -100,6 +101,30 @@ pub(crate) async fn page_people(
         Reached { channel: line.channel, document, outcome }
     });
     Ok(futures_util::future::join_all(paging_all).await)
+}
+
+/// Tells everybody who was paged that somebody looks after the incident, or has resolved it; returns what
+/// could not be told, a line each.
+pub(crate) async fn tell_people(settings: &Settings, incident: &Incident) -> Result<Vec<String>, Failure> {
+    let paged = |channel: &PageChannel| paged_of(incident, *channel).is_some();
+    if !PageChannel::ALL.iter().any(paged) {
+        return Ok(Vec::new());
+    }
+    let (host, at_s) = (host(), incident.declared_ms / 1_000);
+    let rfc3339 = |shown: String| format!("{}Z", shown.replace(' ', "T"));
+    let (declared, ended) = (clock::shown(at_s), rfc3339(clock::shown(clock::now_ms() / 1_000)));
+    let declared = (declared.clone(), rfc3339(declared));
+    let lines = lines(settings, false).await?;
+    let telling = lines.iter().map(async |line| {
+        let service = paged_of(incident, line.channel)?;
+        let context = PageContext { service, host: &host, declared: (&declared.0, &declared.1) };
+        let document = follow_up(incident, line.channel, &context, &ended)?;
+        match send(line, document).await {
+            PageOutcome::Failed(why) => Some(format!("{} is not told: {why}", line.channel.as_str())),
+            _ => None,
+        }
+    });
+    Ok(futures_util::future::join_all(telling).await.into_iter().flatten().collect())
 }
 
 /// People are awake whatever becomes of the record; but then they may be called twice, and that is told.
