@@ -1,5 +1,6 @@
 //! What the agent is made of: instances, traffic and gates as rollouts want them, and who may ask it.
 
+mod alerts;
 pub(crate) mod api;
 mod console;
 mod fleet;

@@ -145,13 +145,16 @@ pub(super) async fn follow(command: Command, wishes: &mpsc::Sender<Wish>) -> (u1
 
 /// Reads the command in a request; fails with what is wrong with it.
 pub(super) async fn read_command(request: Request<Incoming>) -> Result<Command, String> {
+    // By way of a value: numbers that keep their digits cannot be read into a tagged form at once.
+    let value = read_document(request).await?;
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+/// Reads a body that is JSON and not too long.
+pub(super) async fn read_document(request: Request<Incoming>) -> Result<Value, String> {
     let reading = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
     match tokio::time::timeout(HEAD_TIMEOUT, reading).await {
-        Ok(Ok(body)) => {
-            // By way of a value: numbers that keep their digits cannot be read into a tagged form at once.
-            let value: Result<Value, _> = serde_json::from_slice(&body.to_bytes());
-            value.and_then(serde_json::from_value).map_err(|error| error.to_string())
-        }
+        Ok(Ok(body)) => serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_elapsed) => Err("the body did not come".to_owned()),
     }

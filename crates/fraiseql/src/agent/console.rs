@@ -8,9 +8,11 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fraiseql_incident::Incidents;
 use fraiseql_model::errors;
 use fraiseql_rollout::Command;
 use futures_util::stream;
@@ -23,10 +25,11 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use super::api::{Told, Wish, follow, read_command};
+use super::alerts::{AlertError, Heard, hear};
+use super::api::{Told, Wish, follow, read_command, read_document};
 use crate::failure::Failure;
 use crate::files;
 
@@ -54,6 +57,8 @@ type Body = BoxBody<Bytes, Infallible>;
 pub(crate) struct Console {
     listener: TcpListener,
     token: String,
+    /// One document of alerts at a time, so that two of them declare one incident.
+    incidents: Arc<Mutex<Incidents>>,
 }
 
 impl Console {
@@ -65,7 +70,8 @@ impl Console {
                 .because(&error)
                 .hint("set console.port to one that is free, or to 0 for no console")
         })?;
-        Ok(Self { listener, token: token(state)? })
+        let incidents = Arc::new(Mutex::new(Incidents::in_state(state)));
+        Ok(Self { listener, token: token(state)?, incidents })
     }
 
     /// Answers for as long as it is polled.
@@ -78,12 +84,20 @@ impl Console {
             while connections.try_join_next().is_some() {}
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, self.token.clone(), told.clone(), wishes.clone()));
+                    let door = Door { token: self.token.clone(), incidents: Arc::clone(&self.incidents) };
+                    connections.spawn(converse(stream, door, told.clone(), wishes.clone()));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     }
+}
+
+/// What each connection has of the console.
+#[derive(Clone)]
+struct Door {
+    token: String,
+    incidents: Arc<Mutex<Incidents>>,
 }
 
 /// Returns the token of a state directory; makes one that only our user may read unless there is one.
@@ -99,10 +113,10 @@ fn token(state: &Path) -> Result<String, Failure> {
     Ok(token)
 }
 
-async fn converse(stream: TcpStream, token: String, told: Told, wishes: mpsc::Sender<Wish>) {
+async fn converse(stream: TcpStream, door: Door, told: Told, wishes: mpsc::Sender<Wish>) {
     let service = service_fn(move |request| {
-        let (token, told, wishes) = (token.clone(), told.clone(), wishes.clone());
-        async move { Ok::<_, Infallible>(answer(request, &token, told, &wishes).await) }
+        let (door, told, wishes) = (door.clone(), told.clone(), wishes.clone());
+        async move { Ok::<_, Infallible>(answer(request, &door, told, &wishes).await) }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -112,7 +126,7 @@ async fn converse(stream: TcpStream, token: String, told: Told, wishes: mpsc::Se
 
 async fn answer(
     request: Request<Incoming>,
-    token: &str,
+    door: &Door,
     told: Told,
     wishes: &mpsc::Sender<Wish>,
 ) -> Response<Body> {
@@ -126,7 +140,7 @@ async fn answer(
             _ => refuse(405, "this can be got"),
         };
     }
-    if !knows(&request, token) {
+    if !knows(&request, &door.token) {
         return refuse(401, "`fraiseql console` prints the address with the token");
     }
     match (request.method(), path.as_str()) {
@@ -140,7 +154,26 @@ async fn answer(
             }
             Err(reason) => refuse(400, &reason),
         },
-        _ => refuse(404, "there is GET /, GET /events and POST /command"),
+        (&Method::POST, "/alerts") => alerts(request, &door.incidents).await,
+        _ => refuse(404, "there is GET /, GET /events, POST /command and POST /alerts"),
+    }
+}
+
+/// Takes what Alertmanager sends to its webhook receivers.
+async fn alerts(request: Request<Incoming>, incidents: &Mutex<Incidents>) -> Response<Body> {
+    let document = match read_document(request).await {
+        Ok(document) => document,
+        Err(reason) => return refuse(400, &reason),
+    };
+    let heard = hear(&*incidents.lock().await, &document);
+    match heard {
+        Ok(Heard { declared, noted }) => {
+            let told = json!({ "declared": declared, "noted": noted });
+            whole(200, "application/json", format!("{told}\n"))
+        }
+        Err(AlertError::Document(reason)) => refuse(400, reason),
+        // Alertmanager tries again.
+        Err(AlertError::Incident(error)) => refuse(500, &error.to_string()),
     }
 }
 

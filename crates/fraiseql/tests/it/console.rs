@@ -41,9 +41,13 @@ impl Door<'_> {
     }
 
     fn command(&self, body: &Value) -> (u16, String) {
+        self.post("/command", body)
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, String) {
         let (token, body) = (self.token, body.to_string());
         let request = format!(
-            "POST /command HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\
              Connection: close\r\n\r\n{body}",
             body.len()
         );
@@ -80,6 +84,18 @@ fn the_page_is_public_and_everything_else_needs_the_token() {
     assert_eq!(ours.get("/", "shop.example", "").0, 403, "another name may be made to mean us");
     assert_eq!(ours.get("/events", &format!("shop.example:{port}"), "").0, 403);
     assert_eq!(ours.get("/other", "127.0.0.1", "").0, 404);
+
+    let alert = json!({ "version": "4", "status": "firing", "alerts": [{
+        "status": "firing", "labels": { "alertname": "HighErrorRate", "severity": "critical" },
+        "annotations": { "summary": "6 % of requests fail" }, "fingerprint": "51b2",
+    }] });
+    assert_eq!(stranger.post("/alerts", &alert).0, 401);
+    assert_eq!(ours.post("/alerts", &json!({ "alerts": [] })).0, 400);
+    let (status, answer) = ours.post("/alerts", &alert);
+    assert!(status == 200 && answer.contains(r#"{"declared":1,"noted":1}"#), "{answer}");
+    assert!(ours.post("/alerts", &alert).1.contains(r#"{"declared":null,"noted":0}"#));
+    let shown = managed.tell(&["incident", "show"]).ok();
+    assert!(shown.contains("incident 1, critical: HighErrorRate: 6 % of requests fail"), "{shown}");
 
     let (status, told) = ours.get("/events", &format!("127.0.0.1:{port}"), "\n\n\r\n");
     assert_eq!(status, 200);
