@@ -198,4 +198,20 @@ mod tests {
             assert!(matches!(hear(&incidents, &wrong), Err(AlertError::Document(_))), "{wrong}");
         }
     }
+
+    /// As Alertmanager 0.25 sent them.
+    const FIRES: &str = r#"{"receiver":"fraiseql","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"HighErrorRate","severity":"critical"},"annotations":{"summary":"6 % of requests fail"},"startsAt":"2026-11-24T07:14:53.10837647Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"","fingerprint":"087036d1e9d728e4"}],"groupLabels":{},"commonLabels":{"alertname":"HighErrorRate","severity":"critical"},"commonAnnotations":{"summary":"6 % of requests fail"},"externalURL":"http://am:9093","version":"4","groupKey":"{}:{}","truncatedAlerts":0}"#;
+    const ENDED: &str = r#"{"receiver":"fraiseql","status":"resolved","alerts":[{"status":"resolved","labels":{"alertname":"HighErrorRate","severity":"critical"},"annotations":{"summary":"6 % of requests fail"},"startsAt":"2026-11-24T07:14:53.10837647Z","endsAt":"2026-11-24T07:14:57Z","generatorURL":"","fingerprint":"087036d1e9d728e4"}],"groupLabels":{},"commonLabels":{"alertname":"HighErrorRate","severity":"critical"},"commonAnnotations":{"summary":"6 % of requests fail"},"externalURL":"http://am:9093","version":"4","groupKey":"{}:{}","truncatedAlerts":0}"#;
+
+    #[test]
+    fn what_alertmanager_sends_is_understood() {
+        let folder = tempfile::tempdir().unwrap();
+        let incidents = Incidents::in_state(folder.path());
+        let document = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        check(&incidents, &document(FIRES), Some(1), 1);
+        check(&incidents, &document(ENDED), None, 1);
+        let noted = incidents.find(1).unwrap().events.pop().map(|event| event.what);
+        let text = "HighErrorRate: 6 % of requests fail (has ended, alert 087036d1e9d728e4)".to_owned();
+        assert_eq!(noted, Some(Happening::Noted { text }));
+    }
 }
