@@ -99,6 +99,11 @@ impl Document {
         })
     }
 
+    /// Returns the name of the operation that a request means, if it has one.
+    pub fn operation_name(&self, name: Option<&str>) -> Option<&str> {
+        self.executable.operations.get(name).ok()?.name.as_deref()
+    }
+
     pub(crate) fn resolve(&self, name: Option<&str>) -> Result<&Node<Operation>, GraphqlError> {
         self.executable.operations.get(name).map_err(|_unknown| {
             let message = match name {

@@ -79,4 +79,5 @@ pub use planner::{plan, plan_singles};
 pub use reads::{Reads, reads, writes};
 pub use schema::{LoadError, Schema};
 pub use shape::{ResponseShape, ShapeKind};
+pub use sql::KEYS_SETTING;
 pub use variables::Variables;

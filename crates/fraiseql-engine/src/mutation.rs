@@ -22,7 +22,7 @@ use crate::shape::ShapeKind;
 use crate::sql::{DELETED, Writer};
 use crate::version;
 use crate::write::{
-    Row, keep_keys, keep_no_keys, keep_rows, kept_count, kept_nothing, presets, returning, row,
+    Row, keep_deleted, keep_keys, keep_no_keys, keep_rows, kept_count, kept_nothing, presets, returning, row,
 };
 
 /// One root field of a mutation in the making.
@@ -48,7 +48,9 @@ pub(crate) fn mutation_write<'s>(
     let step = Step { scope, group, bulk_rows: limits.bulk_rows };
     let (statements, result, kind) = step.plan(binding)?;
     let shape = shape(scope, group, "Mutation", kind);
-    Ok(MutationWrite { key: key.to_owned(), statements, result, location: shape.location, shape })
+    let (key, field) = (key.to_owned(), field.name.to_string());
+    let keyed = !matches!(binding, MutationField::Function(_));
+    Ok(MutationWrite { key, field, keyed, statements, result, location: shape.location, shape })
 }
 
 impl<'s> Step<'s, '_> {
@@ -242,7 +244,8 @@ impl<'s> Step<'s, '_> {
         let mut writer = self.writer();
         let mut sql = writer.delete(object, condition);
         let (rows, shapes) = select(self.scope, object, Source::DeletedKeys, self.group)?;
-        sql.push_str(&writer.root_rows(&rows));
+        let rows = writer.root_rows(&rows);
+        sql.push_str(&format!("SELECT \"0r\".*, {} FROM ({rows}) AS \"0r\"", keep_deleted()));
         Ok((vec![writer.finish(sql)], 0, ShapeKind::Object(shapes)))
     }
 
@@ -251,7 +254,8 @@ impl<'s> Step<'s, '_> {
         let delete = writer.delete(object, condition);
         let count = format!("(SELECT count(*)::pg_catalog.int4 FROM {DELETED})");
         let (value, shapes) = self.payload(object, &mut writer, Source::DeletedKeys, &count)?;
-        Ok((vec![writer.finish(format!("{delete}SELECT {value}"))], 0, ShapeKind::Object(shapes)))
+        let kept = if self.selects_returning() { format!(", {}", keep_deleted()) } else { String::new() };
+        Ok((vec![writer.finish(format!("{delete}SELECT {value}{kept}"))], 0, ShapeKind::Object(shapes)))
     }
 
     /// Returns the condition with the version that a client expects, and the statement that finds out

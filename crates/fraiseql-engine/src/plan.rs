@@ -74,6 +74,10 @@ pub enum MutationStep {
 pub struct MutationWrite {
     /// The response key.
     pub key: String,
+    /// The field's name in the schema.
+    pub field: String,
+    /// True when the statements leave the keys of the rows in [`KEYS_SETTING`], as a JSON array.
+    pub keyed: bool,
     /// In order; at most one row comes from the one at `result`, its only column the JSON text or
     /// NULL. No row is null.
     pub statements: Vec<Statement>,

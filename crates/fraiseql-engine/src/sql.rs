@@ -20,7 +20,7 @@ use crate::sql_document::document_value;
 use crate::sql_keys::{column_types, same_key, written_keys};
 
 /// The session setting that carries keys from a write to its read.
-pub(crate) const KEYS_SETTING: &str = "fraiseql.keys";
+pub const KEYS_SETTING: &str = "fraiseql.keys";
 /// The name of the common table expression that deletes.
 pub(crate) const DELETED: &str = "\"0d\"";
 

@@ -175,6 +175,14 @@ pub(crate) fn keep_keys(write: &str, object: &Object, alias: Option<&str>) -> St
     )
 }
 
+/// Returns the expression that leaves the keys of the deleted rows in the session.
+pub(crate) fn keep_deleted() -> String {
+    format!(
+        "set_config('{KEYS_SETTING}', (SELECT coalesce(json_agg({DELETED}), '[]'::json)::pg_catalog.text \
+         FROM {DELETED}), true)"
+    )
+}
+
 /// Returns the statement that leaves no keys in the session.
 pub(crate) fn keep_no_keys() -> String {
     format!("SELECT set_config('{KEYS_SETTING}', '[]', true)")

@@ -119,6 +119,9 @@ registry! {
 
     USE_MISSING = "FQ-USE-001", Database, "the database has no table for usage";
 
+    AUD_MISSING = "FQ-AUD-001", Database, "the database has no table for the audit log that the service may write";
+    AUD_MUTABLE = "FQ-AUD-002", Database, "the service may change what the audit log says";
+
     MIG_UNSAFE = "FQ-MIG-001", Project, "a migration that would keep clients waiting, or fail";
     MIG_SQL = "FQ-MIG-002", Project, "a migration that is not SQL";
     MIG_VERSION = "FQ-MIG-003", Usage, "a version of PostgreSQL whose locks are not known";

@@ -3,7 +3,6 @@
 //! They run one after another under one deadline and have no transaction in common. Every answer is
 //! kept until the last one is known, so there is a limit on the bytes of all of them together.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant as Started;
 
@@ -39,7 +38,7 @@ pub(crate) fn is_batch(body: &[u8]) -> bool {
 pub(crate) async fn respond(
     serving: &Arc<Serving>,
     body: &[u8],
-    (identity, address): (&Arc<Identity>, Option<IpAddr>),
+    identity: &Arc<Identity>,
     media: ResponseType,
     deadline: Instant,
     mut record: Record,
@@ -50,7 +49,7 @@ pub(crate) async fn respond(
     };
     // One of them is paid for already.
     let more = requests.len().saturating_sub(1) as u64;
-    let paid = serving.rates.charge_address(address, more);
+    let paid = serving.rates.charge_address(record.origin.address, more);
     if let Err(overdraft) = paid.and_then(|()| serving.rates.charge_caller(identity, more)) {
         return refuse_rate(record, media, overdraft);
     }
@@ -64,7 +63,7 @@ pub(crate) async fn respond(
         record.begin_entry();
         let answer = match params {
             Ok(params) => {
-                let params = params.asked_by(identity);
+                let params = params.asked_by(identity, &record.origin);
                 pipeline::answer(serving, params, Way::Post, deadline, &mut record).await
             }
             Err(error) => Answer::Refused(crate::answer::Refusal::Request, vec![error]),

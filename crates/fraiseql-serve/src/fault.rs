@@ -29,6 +29,11 @@ impl Faults {
         Self { request_id, observer, detailed, count: AtomicUsize::new(0) }
     }
 
+    /// Returns the client's id of the request, or ours.
+    pub(crate) fn request_id(&self) -> &str {
+        self.request_id.as_str()
+    }
+
     /// Returns what the client is told, and tells the observer the rest. `field` is the root field.
     pub(crate) fn translate(&self, error: &PostgresError, field: Option<&str>) -> GraphqlError {
         let log_id = self.log_id();

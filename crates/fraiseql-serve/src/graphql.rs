@@ -64,8 +64,7 @@ pub(crate) async fn respond(
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::FORBIDDEN, media, &errors);
     }
-    let address = record.address;
-    if let Err(overdraft) = serving.rates.charge_address(address, 1) {
+    if let Err(overdraft) = serving.rates.charge_address(record.origin.address, 1) {
         return refuse_rate(record, media, overdraft);
     }
     let caller = match serving.identities.caller(&serving.pool, request.headers()).await {
@@ -80,7 +79,7 @@ pub(crate) async fn respond(
     if request.method() == Method::GET {
         let uri = request.uri().clone();
         let params = Params::from_query(uri.query().unwrap_or(""));
-        return match params.map(|params| params.asked_by(admitted.identity())) {
+        return match params.map(|params| params.asked_by(admitted.identity(), &record.origin)) {
             Ok(params) if events.are_for(serving, &params) => {
                 event_stream::respond(serving, params.into_owned(), Way::Get, admitted, record)
             }
@@ -99,10 +98,9 @@ pub(crate) async fn respond(
         Err(error) => return unread(error, serving.tuning().body_bytes, media, record),
     };
     if batch::is_batch(&bytes) {
-        let asker = (admitted.identity(), address);
-        return batch::respond(serving, &bytes, asker, media, deadline, record).await;
+        return batch::respond(serving, &bytes, admitted.identity(), media, deadline, record).await;
     }
-    match Params::from_body(&bytes).map(|params| params.asked_by(admitted.identity())) {
+    match Params::from_body(&bytes).map(|params| params.asked_by(admitted.identity(), &record.origin)) {
         Ok(params) if events.are_for(serving, &params) => {
             event_stream::respond(serving, params.into_owned(), Way::Post, admitted, record)
         }

@@ -7,6 +7,7 @@
 mod admin;
 mod admission;
 mod answer;
+mod audit;
 mod batch;
 mod body;
 mod cache;
@@ -56,6 +57,7 @@ mod usage;
 mod workers;
 
 pub use admin::{Admin, AdminOptions};
+pub use audit::{Audit, audit_ddl};
 pub use cache::{BadRedisUrl, CacheOptions, SharedCacheOptions};
 pub use error::ServeError;
 pub use fraiseql_net::{TlsFault, TlsOptions, TlsVersion};

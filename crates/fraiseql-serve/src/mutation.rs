@@ -11,6 +11,7 @@ use fraiseql_model::response::{Code, GraphqlError};
 use fraiseql_postgres::{PostgresError, Query, Session};
 
 use crate::answer::{Answer, Partial, Refusal};
+use crate::audit;
 use crate::partial::placed;
 use crate::pipeline::Job;
 
@@ -53,7 +54,7 @@ pub(crate) async fn run(job: &Job<'_>, plan: &MutationPlan) -> Answer {
             continue;
         };
         let bound = params.remove(&index).unwrap_or_default();
-        match tokio::time::timeout_at(job.deadline, one(&mut current, write, &bound)).await {
+        match tokio::time::timeout_at(job.deadline, one(job, &mut current, write, &bound)).await {
             Ok(Ok(json)) => {
                 rows += u64::from(json.is_some());
                 partial.value(&write.key, json);
@@ -97,13 +98,17 @@ fn bind_all(job: &Job<'_>, write: &MutationWrite) -> Result<Bound, GraphqlError>
 }
 
 async fn one(
+    job: &Job<'_>,
     session: &mut Session,
     write: &MutationWrite,
     params: &Bound,
 ) -> Result<Option<Bytes>, PostgresError> {
     let queries = write.statements.iter().zip(params);
-    let batch: Vec<Query<'_>> =
+    let mut batch: Vec<Query<'_>> =
         queries.map(|(statement, params)| Query { sql: &statement.sql, params }).collect();
+    let noted = job.attribution.as_ref().map(|attribution| attribution.of_write(write));
+    // In the transaction of the write: neither is there without the other.
+    batch.extend(noted.as_ref().map(|noted| Query { sql: audit::STORE, params: noted }));
     let mut rows = session.run(&batch).await?;
     let mut json = None;
     // To the end: only the server's last word says that the transaction is committed.

@@ -164,7 +164,7 @@ pub struct FinishedRequest<'a> {
     pub path: &'a str,
     /// What kind of request it was.
     pub kind: RequestKind,
-    /// The operation's name, as the client gave it.
+    /// The operation's name: the one that the client gave, or its own.
     pub operation: Option<&'a str>,
     /// The HTTP status; 499 when the client went away first.
     pub status: u16,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use fraiseql_model::identity::Identity;
@@ -11,6 +12,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
+
+use crate::trace::TraceContext;
 
 /// One GraphQL request.
 #[derive(Debug, Default, PartialEq)]
@@ -27,6 +30,15 @@ pub(crate) struct Params<'a> {
     pub(crate) automatic: Option<String>,
     /// Who asks; nobody, until HTTP says otherwise.
     pub(crate) identity: Arc<Identity>,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+}
+
+/// Where a request comes from, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Origin {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) trace: Option<Arc<TraceContext>>,
 }
 
 /// What the GraphQL over HTTP draft lets a body have; what else stands in it is for others.
@@ -93,14 +105,14 @@ impl<'a> Params<'a> {
 
     /// Returns the same, borrowing nothing.
     pub(crate) fn into_owned(self) -> Params<'static> {
-        let Self { query, operation, variables, document_id, automatic, identity } = self;
+        let Self { query, operation, variables, document_id, automatic, identity, origin } = self;
         let query = Cow::Owned(query.into_owned());
-        Params { query, operation, variables, document_id, automatic, identity }
+        Params { query, operation, variables, document_id, automatic, identity, origin }
     }
 
-    /// Returns the same, asked by that caller.
-    pub(crate) fn asked_by(self, identity: &Arc<Identity>) -> Self {
-        Self { identity: Arc::clone(identity), ..self }
+    /// Returns the same, asked by that caller from there.
+    pub(crate) fn asked_by(self, identity: &Arc<Identity>, origin: &Origin) -> Self {
+        Self { identity: Arc::clone(identity), origin: origin.clone(), ..self }
     }
 
     fn checked(given: Parameters<'a>) -> Result<Self, GraphqlError> {
@@ -116,6 +128,7 @@ impl<'a> Params<'a> {
             document_id,
             automatic,
             identity: Arc::default(),
+            origin: Origin::default(),
         })
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Refusal};
+use crate::audit::Attribution;
 use crate::fault::Faults;
 use crate::generation::{Generation, KeptDocument};
 use crate::observe::RequestKind;
@@ -49,6 +50,8 @@ pub(crate) struct Job<'r> {
     pub(crate) deadline: Instant,
     /// What the database is told of the caller, as JSON, when it is told.
     claims: Option<Bytes>,
+    /// What is written down of a mutation, if it is.
+    pub(crate) attribution: Option<Attribution>,
 }
 
 /// Answers a request. `record` learns what it was.
@@ -102,7 +105,8 @@ fn prepare<'r>(
     let (job, prepared) = prepare_for(serving, params, request_id, deadline, |kind, document| {
         record.counts = document.counts.clone();
         let persisted_name = || Some(record.counts.as_ref()?.name.clone());
-        record.operation = params.operation.clone().or_else(persisted_name);
+        let own_name = || document.document.operation_name(None).map(str::to_owned);
+        record.operation = params.operation.clone().or_else(persisted_name).or_else(own_name);
         record.kind = RequestKind::from(kind);
         if way == Way::Get && kind != OperationKind::Query {
             return Err(Answer::NotByGet);
@@ -146,7 +150,11 @@ pub(crate) fn prepare_for<'r>(
     let prepared = generation.plan(&document, operation, &variables, &serving.metrics).map_err(refused)?;
     let faults = Faults::new(request_id, Arc::clone(&serving.observer), serving.tuning().detailed_errors);
     let claims = serving.identities.session_claims.then(|| claims(&params.identity));
-    Ok((Job { serving, generation, document, operation, variables, faults, deadline, claims }, prepared))
+    let audited = kind == OperationKind::Mutation && serving.audit.is_on();
+    let attribution = audited.then(|| Attribution::of(serving, params, &faults, (&generation, &document)));
+    let job =
+        Job { serving, generation, document, operation, variables, faults, deadline, claims, attribution };
+    Ok((job, prepared))
 }
 
 impl Job<'_> {

@@ -1,6 +1,5 @@
 //! What is known of one request, counted and told once when it ends, however it ends.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,9 +10,9 @@ use hyper::{Method, Uri};
 use crate::cache::Asked;
 use crate::metrics::OperationCounts;
 use crate::observe::{Event, FinishedRequest, RequestKind};
+use crate::params::Origin;
 use crate::request_id::RequestId;
 use crate::serving::Serving;
-use crate::trace::TraceContext;
 use crate::usage::Client;
 
 /// The status of a request whose client went away before it was answered; no client sees it.
@@ -40,8 +39,7 @@ pub(crate) struct Record {
     pub(crate) counts: Option<Arc<OperationCounts>>,
     /// Who asks.
     pub(crate) caller: Option<Arc<Identity>>,
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) trace: Option<TraceContext>,
+    pub(crate) origin: Origin,
     /// The part that caching has in it.
     pub(crate) asked: Asked,
     /// The proxy in front wants to know how many faults the answer has.
@@ -66,8 +64,7 @@ impl Record {
             rows: 0,
             counts: None,
             caller: None,
-            address: None,
-            trace: None,
+            origin: Origin::default(),
             asked: Asked::default(),
             reporting: false,
             finished: false,
@@ -141,8 +138,8 @@ impl Record {
             bytes,
             aborted,
             caller: self.caller.as_ref().and_then(|caller| caller.subject.as_deref()),
-            address: self.address,
-            trace: self.trace.as_ref(),
+            address: self.origin.address,
+            trace: self.origin.trace.as_deref(),
         }));
     }
 }

@@ -56,8 +56,9 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
             let mut record = Record::new(serving, id.clone(), method, uri);
             record.reporting = request.headers().contains_key(X_FRAISEQL_REPORT);
             record.asked = serving.cache.as_ref().map(|_| Asked::of(request.headers())).unwrap_or_default();
-            record.trace = TraceContext::of_headers(request.headers());
-            record.address = serving.rates.address(request.extensions().get::<Peer>(), request.headers());
+            record.origin.trace = TraceContext::of_headers(request.headers()).map(Arc::new);
+            record.origin.address =
+                serving.rates.address(request.extensions().get::<Peer>(), request.headers());
             match shielded(counted(serving, request, record)).await {
                 Ok(response) => dress(serving, response, coding, allowances),
                 Err(message) => dress(serving, panicked(serving, &id, &message), coding, allowances),

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Audit;
 use crate::cache::{self, CacheOptions, ResponseCache};
 use crate::connection::{self, Ending, Stop};
 use crate::error::ServeError;
@@ -83,6 +84,8 @@ pub struct ServeOptions {
     pub subscriptions: SubscriptionOptions,
     /// Whether and where it is counted who asks for which fields.
     pub usage: UsageRecording,
+    /// Whether mutations write down who did what.
+    pub audit: Audit,
     /// How callers are known.
     pub identity: IdentityOptions,
     /// How often who may ask.
@@ -232,6 +235,7 @@ impl Server {
             rates: Rates::new(options.rates),
             cache,
             usage: Usage::new(options.usage),
+            audit: options.audit,
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),

@@ -12,6 +12,7 @@ use fraiseql_postgres::{Pool, PoolStatus};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Audit;
 use crate::cache::ResponseCache;
 use crate::gauge::{self, GaugeSource};
 use crate::generation::Generation;
@@ -45,6 +46,7 @@ pub(crate) struct Serving {
     /// `None` when answers are not kept.
     pub(crate) cache: Option<ResponseCache>,
     pub(crate) usage: Usage,
+    pub(crate) audit: Audit,
     /// Open client connections.
     pub(crate) connections: AtomicUsize,
     /// Work that is not within a connection: streams, requests of HTTP/2, the probe.
@@ -193,6 +195,7 @@ pub(crate) mod tests {
             rates: Rates::new(RateOptions::default()),
             cache: None,
             usage: Usage::new(UsageRecording::Off),
+            audit: Audit::Off,
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),

@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Health(crate::commands::health::Health),
     /// Tell which client asks for which fields
     Usage(Usage),
+    /// Show who changed what, from the audit log of mutations
+    Audit(Audit),
     /// Make, list, rotate and revoke API keys for machines
     #[command(subcommand)]
     Keys(crate::commands::keys::Keys),
@@ -221,6 +223,56 @@ pub(crate) struct Usage {
     /// How many days, today included
     #[arg(long, value_name = "DAYS", default_value = "7d", value_parser = crate::usage_table::days)]
     pub(crate) since: i32,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Audit {
+    /// What else to do
+    #[command(subcommand)]
+    pub(crate) command: Option<AuditCommand>,
+    /// The project
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+    /// How many days, today included
+    #[arg(long, value_name = "DAYS", default_value = "7d", value_parser = crate::usage_table::days)]
+    pub(crate) since: i32,
+    /// Only what this caller did: the subject of its token, or the name of its API key
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: Option<String>,
+    /// Only this field of Mutation
+    #[arg(long, value_name = "NAME")]
+    pub(crate) field: Option<String>,
+    /// Only what one request did, by the id that its answer and its line in the log have
+    #[arg(long, value_name = "ID")]
+    pub(crate) request: Option<String>,
+    /// The most entries, the newest first
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+}
+
+/// Commands on the audit log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Print the statements that make the table of the audit log; run them as the owner of the database
+    Init {
+        /// The role that the server connects as
+        #[arg(long, value_name = "NAME", default_value = "fraiseql_service")]
+        role: String,
+    },
+    /// Delete entries that are older than a number of days, as the owner of the table
+    Prune {
+        /// The project
+        #[command(flatten)]
+        project: ProjectArguments,
+        /// How many days to keep, today included
+        #[arg(long, value_name = "DAYS", value_parser = crate::usage_table::days)]
+        keep: i32,
+        /// Say how many there are, and delete none
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Commands on usage.

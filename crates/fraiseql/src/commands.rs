@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod agent;
+mod audit;
 pub(crate) mod backup;
 pub(crate) mod capacity;
 mod compile;
@@ -75,6 +76,7 @@ pub(crate) async fn run(command: Command, printer: &Printer) -> Result<(), Failu
         Command::Keys(command) => keys::run(command, printer).await,
         Command::Mode(arguments) => mode::run(&arguments, printer).await,
         Command::Health(arguments) => health::run(&arguments, printer).await,
+        Command::Audit(arguments) => audit::run(arguments, printer).await,
         Command::Usage(arguments) => usage::run(arguments, printer).await,
         Command::Operations(Operations::List(arguments)) => operations::list(&arguments, printer),
         Command::Migrate(command) => migrate::run(command, printer).await,

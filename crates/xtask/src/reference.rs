@@ -149,6 +149,7 @@ fn area_title(area: &str) -> &'static str {
         "FQ-INT" => "introspection",
         "FQ-AUTH" => "who asks",
         "FQ-USE" => "usage",
+        "FQ-AUD" => "audit log",
         "FQ-SEC" => "secrets",
         "FQ-REL" => "releases",
         "FQ-PXY" => "the proxy",

@@ -31,7 +31,7 @@ use crate::live::hub::State;
 use crate::live::protocol::{self, ClientMessage, CloseReason};
 use crate::live::requests::{self, Whole};
 use crate::live::socket::Socket;
-use crate::params::Params;
+use crate::params::{Origin, Params};
 use crate::serving::Serving;
 
 /// How long a client may take to answer the close of its WebSocket.
@@ -185,7 +185,8 @@ impl Session {
                 Err(End::Close(protocol::UNAUTHORIZED))
             }
             Some(ClientMessage::Subscribe { id, params }) => {
-                self.subscribe(id, params.asked_by(&self.identity)).await
+                let origin = Origin { address: self.address, trace: None };
+                self.subscribe(id, params.asked_by(&self.identity, &origin)).await
             }
             Some(ClientMessage::Complete { id }) => {
                 // An id that is not known was completed by us in the same moment.

@@ -79,7 +79,7 @@ pub(crate) async fn respond(
         response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return response;
     }
-    let address = record.address;
+    let address = record.origin.address;
     if let Err(overdraft) = serving.rates.charge_address(address, 1) {
         return refuse_rate(record, ResponseType::Json, overdraft);
     }

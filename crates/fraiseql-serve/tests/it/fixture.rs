@@ -14,8 +14,8 @@ use fraiseql_model::catalog::QualifiedName;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_postgres::{Pool, PoolOptions, Target};
 use fraiseql_serve::{
-    DrainReport, Event, IdentityOptions, LifeOptions, Observe, RateOptions, RequestPolicy, ServeOptions,
-    Server, ServerHandle, SubscriptionOptions, SubscriptionSource, UsageRecording,
+    Audit, DrainReport, Event, IdentityOptions, LifeOptions, Observe, RateOptions, RequestPolicy,
+    ServeOptions, Server, ServerHandle, SubscriptionOptions, SubscriptionSource, UsageRecording,
 };
 use fraiseql_testkit::{Database, wait_until};
 use tokio::sync::oneshot;
@@ -353,6 +353,7 @@ pub(crate) fn options(url: &str) -> (ServeOptions, Arc<Events>) {
         detailed_errors: false,
         subscriptions: subscriptions(),
         usage: UsageRecording::Off,
+        audit: Audit::Off,
         identity: IdentityOptions::default(),
         rates: RateOptions::default(),
         cache: None,

@@ -17,7 +17,7 @@ use fraiseql_model::errors;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, QueueBounds, Target};
 use fraiseql_serve::{
-    DrainReport, IntrospectionPolicy, LifeOptions, Origins, RequestPolicy, ServeOptions, Server,
+    Audit, DrainReport, IntrospectionPolicy, LifeOptions, Origins, RequestPolicy, ServeOptions, Server,
     ServerHandle, SubscriptionOptions, SubscriptionSource, Tuning, UsageRecording,
 };
 use tokio::sync::mpsc;
@@ -235,6 +235,7 @@ pub(crate) fn options(
         detailed_errors,
         subscriptions: subscriptions(settings),
         usage: usage(settings),
+        audit: audit(settings),
         identity: identity::options(settings, is_production(settings))?,
         rates: rates::options(settings)?,
         cache: cache::options(settings)?,
@@ -306,6 +307,13 @@ fn usage(settings: &Settings) -> UsageRecording {
         Some("database") => UsageRecording::Database,
         Some("memory") => UsageRecording::Memory,
         _ => UsageRecording::Off,
+    }
+}
+
+fn audit(settings: &Settings) -> Audit {
+    match settings.text("audit.mutations") {
+        Some("database") => Audit::Database { variables: settings.boolean("audit.variables") },
+        _ => Audit::Off,
     }
 }
 

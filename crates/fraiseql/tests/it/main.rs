@@ -1,5 +1,6 @@
 //! The binary as its users meet it: what they type, what they see, what survives a `kill -9`.
 
+mod audit;
 mod backup;
 mod backup_bucket;
 mod backup_fresh;

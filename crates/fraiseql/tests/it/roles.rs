@@ -8,7 +8,7 @@ use crate::process::{Running, fraiseql};
 use crate::project::{MUSIC, Project, TABLES, block_on, database, execute};
 
 /// Runs one statement as a role; returns the SQLSTATE of its failure.
-fn attempt(database: &Database, role: &str, sql: &str) -> Result<(), String> {
+pub(crate) fn attempt(database: &Database, role: &str, sql: &str) -> Result<(), String> {
     block_on(async {
         let target = fraiseql_postgres::Target::parse(&database.url_as(role)).expect("a connection string");
         let client = fraiseql_postgres::connect_control(&target).await.expect("it may log in");
@@ -18,7 +18,7 @@ fn attempt(database: &Database, role: &str, sql: &str) -> Result<(), String> {
 }
 
 /// Makes the roles of `init` for a database with more in it than is served.
-fn roles() -> (Project, Database, String) {
+pub(crate) fn roles() -> (Project, Database, String) {
     let more = "CREATE TABLE apart (id int); REVOKE ALL ON SCHEMA public FROM PUBLIC;";
     let database = database(TABLES);
     let base = format!("shop_{}", database.name());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fraiseql_model::errors;
 use fraiseql_model::manifest::Manifest;
 use fraiseql_model::settings::Settings;
-use fraiseql_postgres::{Pooler, RoleFacts, Target, connect_control, role_facts};
+use fraiseql_postgres::{Pooler, PostgresError, RoleFacts, Target, connect_control, role_facts};
 
 use fraiseql_serve::ServerHandle;
 
@@ -28,14 +28,23 @@ pub(super) struct Vetting {
     /// The role that requests run as.
     role: String,
     strict: bool,
+    /// Mutations add to the audit log.
+    audited: bool,
 }
+
+/// Whether the table of the audit log is there for the role to add to, and whether the role may change it.
+const AUDIT_TABLE: &str = "SELECT coalesce(has_table_privilege($1, audit.oid, 'INSERT'), false), \
+    coalesce(has_table_privilege($1, audit.oid, 'UPDATE, DELETE, TRUNCATE') \
+        OR pg_has_role($1, relowner, 'USAGE'), false) \
+    FROM (SELECT to_regclass('fraiseql.audit')) AS named(oid) LEFT JOIN pg_class AS audit ON audit.oid = named.oid";
 
 impl Vetting {
     pub(super) fn new(access: &Access, manifest: &Manifest, settings: &Settings) -> Self {
         let reachable = access.direct().is_some() || pooler(settings) == Pooler::None;
         let target = reachable.then(|| Box::new(access.for_control()) as Box<_>);
         let role = access.target().user().to_owned();
-        Self { manifest: manifest.clone(), target, role, strict: is_production(settings) }
+        let audited = settings.text("audit.mutations") == Some("database");
+        Self { manifest: manifest.clone(), target, role, strict: is_production(settings), audited }
     }
 
     /// Looks once, at the start.
@@ -85,6 +94,7 @@ impl Vetting {
 
     async fn look(&self, target: &Target, log: &Log) -> Result<(), Failure> {
         self.look_at_role(target, log).await?;
+        self.look_at_audit(target, log).await?;
         let catalog = catalog_at(target, &schemas(&self.manifest)).await?;
         let missing = missing(&self.manifest, &catalog);
         if missing.is_empty() {
@@ -94,6 +104,34 @@ impl Vetting {
         let mut failure = Failure::new(&errors::ART_DATABASE, message);
         failure.causes = missing;
         Err(failure.hint("migrate the database, or compile the schema against it again"))
+    }
+
+    /// Fails when mutations could not be written down, in production also when they could be rewritten.
+    async fn look_at_audit(&self, target: &Target, log: &Log) -> Result<(), Failure> {
+        if !self.audited {
+            return Ok(());
+        }
+        let client = connect_control(target).await?;
+        let asked = |error| Failure::from(PostgresError::from(error));
+        let row = client.query_one(AUDIT_TABLE, &[&self.role]).await.map_err(asked)?;
+        let (may_add, may_change): (bool, bool) = (row.get(0), row.get(1));
+        let role = &self.role;
+        if !may_add {
+            let message =
+                format!("write the audit log as {role}: fraiseql.audit is not there to be added to");
+            return Err(Failure::new(&errors::AUD_MISSING, message)
+                .hint("run what `fraiseql audit init` prints, as the owner of the database"));
+        }
+        if !may_change {
+            return Ok(());
+        }
+        let message = format!("the role {role} may change or delete what the audit log says");
+        if self.strict {
+            return Err(Failure::new(&errors::AUD_MUTABLE, format!("serve in production: {message}"))
+                .hint("connect as a role that `fraiseql audit init --role` was run for, not as the owner"));
+        }
+        log.line("warn", &format!("{message} (FQ-AUD-002)"));
+        Ok(())
     }
 
     async fn look_at_role(&self, target: &Target, log: &Log) -> Result<(), Failure> {
