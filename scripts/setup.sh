@@ -284,6 +284,30 @@ setup_seaweedfs() {
     weed=
 }
 
+# For tests only: Rotel, a collector of OpenTelemetry. Its wheel holds the program.
+rotel=
+setup_rotel() {
+    version=0.0.1a15
+    unpacked=$cache/rotel-$version
+    rotel=$unpacked/rotel/rotel-agent
+    if "$rotel" --version >/dev/null 2>&1; then
+        say "Rotel $version is here: $rotel"
+        return 0
+    fi
+    say "fetching Rotel $version with pip into $cache"
+    rm -rf "$unpacked" "$unpacked.part"
+    mkdir -p "$unpacked.part"
+    if python3 -m pip install -q --disable-pip-version-check --no-deps --no-compile --only-binary :all: \
+        --target "$unpacked.part" "rotel==$version" >"$cache/setup.log" 2>&1 &&
+        chmod +x "$unpacked.part/rotel/rotel-agent" && mv "$unpacked.part" "$unpacked" &&
+        "$rotel" --version >/dev/null 2>&1; then
+        return 0
+    fi
+    say "there is no collector, and pip cannot fetch one: its test will be left out"
+    without="$without rotel"
+    rotel=
+}
+
 # For tests only: an OpenID provider, which runs on node.
 setup_oidc() {
     oidc=$(dirname "$0")/../crates/fraiseql-testkit/oidc
@@ -332,6 +356,7 @@ write_env() {
         # shellcheck disable=SC2016
         [ -z "$path_more" ] || printf 'export PATH=%s:"$PATH"\n' "$(quote "$path_more")"
         [ -z "$without" ] || printf 'export FRAISEQL_TEST_WITHOUT=%s\n' "$(quote "$without")"
+        [ -z "$rotel" ] || printf 'export FRAISEQL_TEST_ROTEL=%s\n' "$(quote "$rotel")"
         [ -z "$bao" ] || printf 'export FRAISEQL_TEST_BAO=%s\n' "$(quote "$bao")"
         [ -z "$weed" ] || printf 'export FRAISEQL_TEST_WEED=%s\n' "$(quote "$weed")"
         [ -z "$bin_dir" ] || printf 'export FRAISEQL_EMBEDDED_BIN_DIR=%s\n' "$(quote "$bin_dir")"
@@ -354,6 +379,7 @@ tests=no
     setup_prometheus
     setup_openbao
     setup_seaweedfs
+    setup_rotel
     setup_oidc
     setup_redis
 }

@@ -63,7 +63,7 @@ pub(crate) async fn respond(
         record.begin_entry();
         let answer = match params {
             Ok(params) => {
-                let params = params.asked_by(identity, &record.origin);
+                let params = params.asked_by(identity, &record.origin).timed_by(&record.stopwatch);
                 pipeline::answer(serving, params, Way::Post, deadline, &mut record).await
             }
             Err(error) => Answer::Refused(crate::answer::Refusal::Request, vec![error]),

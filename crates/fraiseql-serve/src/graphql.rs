@@ -117,6 +117,7 @@ async fn run(
     deadline: Instant,
     mut record: Record,
 ) -> Response<Reply> {
+    let params = params.timed_by(&record.stopwatch);
     let answer = pipeline::answer(serving, params, way, deadline, &mut record).await;
     let asked = std::mem::take(&mut record.asked);
     match answer {

@@ -1,12 +1,13 @@
 //! What is worth knowing while serving, as one enum. Logs are readers of it; nothing here prints.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fraiseql_engine::OperationKind;
 use fraiseql_model::response::Code;
 
 use crate::mode::Mode;
+use crate::timing::Times;
 use crate::trace::TraceContext;
 use fraiseql_net::TlsFault;
 
@@ -182,8 +183,14 @@ pub struct FinishedRequest<'a> {
     pub caller: Option<&'a str>,
     /// Where it came from: the peer, or whom a trusted proxy names.
     pub address: Option<IpAddr>,
-    /// The trace that it belongs to, if the client named one.
+    /// The trace that it belongs to: the one that the client named, or a new one where spans are told.
     pub trace: Option<&'a TraceContext>,
+    /// The name that the client gives itself.
+    pub client: Option<&'a str>,
+    /// When its head had been read.
+    pub started: Instant,
+    /// How long it waited for the database, and ran there.
+    pub times: &'a Times,
 }
 
 /// What a request asked for.

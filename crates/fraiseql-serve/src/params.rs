@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
+use hyper::header::HeaderValue;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
+use crate::timing::Stopwatch;
 use crate::trace::TraceContext;
 
 /// One GraphQL request.
@@ -32,6 +34,8 @@ pub(crate) struct Params<'a> {
     pub(crate) identity: Arc<Identity>,
     /// Where it comes from.
     pub(crate) origin: Origin,
+    /// Takes its times.
+    pub(crate) stopwatch: Arc<Stopwatch>,
 }
 
 /// Where a request comes from, as far as it is known.
@@ -39,6 +43,8 @@ pub(crate) struct Params<'a> {
 pub(crate) struct Origin {
     pub(crate) address: Option<IpAddr>,
     pub(crate) trace: Option<Arc<TraceContext>>,
+    /// The name that the client gives itself.
+    pub(crate) client: Option<HeaderValue>,
 }
 
 /// What the GraphQL over HTTP draft lets a body have; what else stands in it is for others.
@@ -105,14 +111,19 @@ impl<'a> Params<'a> {
 
     /// Returns the same, borrowing nothing.
     pub(crate) fn into_owned(self) -> Params<'static> {
-        let Self { query, operation, variables, document_id, automatic, identity, origin } = self;
+        let Self { query, operation, variables, document_id, automatic, identity, origin, stopwatch } = self;
         let query = Cow::Owned(query.into_owned());
-        Params { query, operation, variables, document_id, automatic, identity, origin }
+        Params { query, operation, variables, document_id, automatic, identity, origin, stopwatch }
     }
 
     /// Returns the same, asked by that caller from there.
     pub(crate) fn asked_by(self, identity: &Arc<Identity>, origin: &Origin) -> Self {
         Self { identity: Arc::clone(identity), origin: origin.clone(), ..self }
+    }
+
+    /// Returns the same, timed by that.
+    pub(crate) fn timed_by(self, stopwatch: &Arc<Stopwatch>) -> Self {
+        Self { stopwatch: Arc::clone(stopwatch), ..self }
     }
 
     fn checked(given: Parameters<'a>) -> Result<Self, GraphqlError> {
@@ -129,6 +140,7 @@ impl<'a> Params<'a> {
             automatic,
             identity: Arc::default(),
             origin: Origin::default(),
+            stopwatch: Arc::default(),
         })
     }
 }

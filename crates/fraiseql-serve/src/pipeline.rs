@@ -21,6 +21,7 @@ use crate::record::Record;
 use crate::request_id::RequestId;
 use crate::serving::Serving;
 use crate::sqlstate::TIMEOUT;
+use crate::timing::Stopwatch;
 use crate::{admission, cache, limits, mutation, operations, query};
 
 /// What a subscription is told that came as a request for one answer.
@@ -52,6 +53,7 @@ pub(crate) struct Job<'r> {
     claims: Option<Bytes>,
     /// What is written down of a mutation, if it is.
     pub(crate) attribution: Option<Attribution>,
+    pub(crate) stopwatch: Arc<Stopwatch>,
 }
 
 /// Answers a request. `record` learns what it was.
@@ -152,8 +154,18 @@ pub(crate) fn prepare_for<'r>(
     let claims = serving.identities.session_claims.then(|| claims(&params.identity));
     let audited = kind == OperationKind::Mutation && serving.audit.is_on();
     let attribution = audited.then(|| Attribution::of(serving, params, &faults, (&generation, &document)));
-    let job =
-        Job { serving, generation, document, operation, variables, faults, deadline, claims, attribution };
+    let job = Job {
+        serving,
+        generation,
+        document,
+        operation,
+        variables,
+        faults,
+        deadline,
+        claims,
+        attribution,
+        stopwatch: Arc::clone(&params.stopwatch),
+    };
     Ok((job, prepared))
 }
 
@@ -166,18 +178,20 @@ impl Job<'_> {
     /// Returns a session, or what to answer when there is none in time.
     pub(crate) async fn session(&self) -> Result<Session, Answer> {
         let (pool, metrics) = (&self.serving.pool, &self.serving.metrics);
-        let mut session =
-            metrics.admission.admit(pool, self.deadline).await.map_err(|error| match error {
-                // Counted and not logged: there are the more of these the less time there is.
-                PostgresError::Overload(overload) => {
-                    Answer::refused(Refusal::Overload, admission::refusal(overload, pool.queue()))
-                }
-                PostgresError::Timeout => {
-                    metrics.acquire_timeouts.increment();
-                    self.unavailable(&error)
-                }
-                _ => self.unavailable(&error),
-            })?;
+        let started = std::time::Instant::now();
+        let admitted = metrics.admission.admit(pool, self.deadline).await;
+        self.stopwatch.waited(started);
+        let mut session = admitted.map_err(|error| match error {
+            // Counted and not logged: there are the more of these the less time there is.
+            PostgresError::Overload(overload) => {
+                Answer::refused(Refusal::Overload, admission::refusal(overload, pool.queue()))
+            }
+            PostgresError::Timeout => {
+                metrics.acquire_timeouts.increment();
+                self.unavailable(&error)
+            }
+            _ => self.unavailable(&error),
+        })?;
         if let Some(claims) = &self.claims {
             session.announce(claims.clone());
         }

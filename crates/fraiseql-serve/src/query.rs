@@ -34,7 +34,7 @@ pub(crate) async fn run(job: &Job<'_>, query: Arc<PreparedQuery>) -> Answer {
             Ok(session) => session,
             Err(answer) => return answer,
         };
-        let Failure { session, error } = match attempt(session, &query, statement, &params).await {
+        let Failure { session, error } = match attempt(job, session, &query, statement, &params).await {
             Ok(answer) => return answer,
             Err(failure) => *failure,
         };
@@ -54,13 +54,15 @@ fn is_shutdown(sqlstate: &str) -> bool {
 }
 
 async fn attempt(
+    job: &Job<'_>,
     mut session: Session,
     query: &Arc<PreparedQuery>,
     statement: &Statement,
     params: &[Option<Bytes>],
 ) -> Result<Answer, Box<Failure>> {
+    let running = job.stopwatch.statement(statement);
     if query.streams {
-        return match stream::begin(session, Arc::clone(query), params.to_vec()).await {
+        return match stream::begin(session, Arc::clone(query), params.to_vec(), running).await {
             Beginning::Going(reading) => Ok(Answer::Streaming(reading)),
             Beginning::Ended(end) => {
                 let Rest { bytes, rows } = end?;

@@ -13,6 +13,7 @@ use crate::observe::{Event, FinishedRequest, RequestKind};
 use crate::params::Origin;
 use crate::request_id::RequestId;
 use crate::serving::Serving;
+use crate::timing::Stopwatch;
 use crate::usage::Client;
 
 /// The status of a request whose client went away before it was answered; no client sees it.
@@ -40,6 +41,7 @@ pub(crate) struct Record {
     /// Who asks.
     pub(crate) caller: Option<Arc<Identity>>,
     pub(crate) origin: Origin,
+    pub(crate) stopwatch: Arc<Stopwatch>,
     /// The part that caching has in it.
     pub(crate) asked: Asked,
     /// The proxy in front wants to know how many faults the answer has.
@@ -65,6 +67,7 @@ impl Record {
             counts: None,
             caller: None,
             origin: Origin::default(),
+            stopwatch: Arc::default(),
             asked: Asked::default(),
             reporting: false,
             finished: false,
@@ -140,6 +143,9 @@ impl Record {
             caller: self.caller.as_ref().and_then(|caller| caller.subject.as_deref()),
             address: self.origin.address,
             trace: self.origin.trace.as_deref(),
+            client: self.origin.client.as_ref().and_then(|name| name.to_str().ok()),
+            started: self.started,
+            times: &self.stopwatch.take(),
         }));
     }
 }

@@ -25,7 +25,8 @@ use crate::rate::Peer;
 use crate::record::Record;
 use crate::request_id::RequestId;
 use crate::serving::Serving;
-use crate::trace::TraceContext;
+use crate::trace::{TraceContext, TraceSource};
+use crate::usage;
 use crate::{compress, cors, exposition, graphiql, graphql, request_id, sqlstate};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
@@ -56,7 +57,10 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
             let mut record = Record::new(serving, id.clone(), method, uri);
             record.reporting = request.headers().contains_key(X_FRAISEQL_REPORT);
             record.asked = serving.cache.as_ref().map(|_| Asked::of(request.headers())).unwrap_or_default();
-            record.origin.trace = TraceContext::of_headers(request.headers()).map(Arc::new);
+            let told = TraceContext::of_headers(request.headers());
+            let begun = || serving.traces.as_ref().map(TraceSource::begin);
+            record.origin.trace = told.or_else(begun).map(Arc::new);
+            record.origin.client = usage::client_name(request.headers());
             record.origin.address =
                 serving.rates.address(request.extensions().get::<Peer>(), request.headers());
             match shielded(counted(serving, request, record)).await {

@@ -36,6 +36,7 @@ use crate::rate::{RateOptions, Rates};
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
 use crate::tls;
+use crate::trace::TraceSource;
 use crate::tuning::Tuning;
 use crate::usage::{self, Usage, UsageRecording};
 use crate::workers::Workers;
@@ -86,6 +87,8 @@ pub struct ServeOptions {
     pub usage: UsageRecording,
     /// Whether mutations write down who did what.
     pub audit: Audit,
+    /// Requests that name no trace begin one, and so many of 100 of these are kept; `None` begins none.
+    pub traces_percent: Option<u8>,
     /// How callers are known.
     pub identity: IdentityOptions,
     /// How often who may ask.
@@ -236,6 +239,7 @@ impl Server {
             cache,
             usage: Usage::new(options.usage),
             audit: options.audit,
+            traces: options.traces_percent.map(TraceSource::new),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),

@@ -26,6 +26,7 @@ use crate::operations::Registered;
 use crate::process;
 use crate::rate::Rates;
 use crate::request_id::RequestIds;
+use crate::trace::TraceSource;
 use crate::tuning::Tuning;
 use crate::usage::Usage;
 
@@ -47,6 +48,8 @@ pub(crate) struct Serving {
     pub(crate) cache: Option<ResponseCache>,
     pub(crate) usage: Usage,
     pub(crate) audit: Audit,
+    /// Begins traces, where spans are told.
+    pub(crate) traces: Option<TraceSource>,
     /// Open client connections.
     pub(crate) connections: AtomicUsize,
     /// Work that is not within a connection: streams, requests of HTTP/2, the probe.
@@ -196,6 +199,7 @@ pub(crate) mod tests {
             cache: None,
             usage: Usage::new(UsageRecording::Off),
             audit: Audit::Off,
+            traces: None,
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             hasten: CancellationToken::new(),

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::body::Chunk;
 use crate::prepared::{BUFFER_BYTES, Piece, PreparedQuery, WHOLE_BYTES};
+use crate::timing::Running;
 
 /// How a reader ended. After a failure its session is of use to find out more.
 pub(crate) type End = Result<Rest, Box<Failure>>;
@@ -87,9 +88,14 @@ pub(crate) async fn begin(
     session: Session,
     query: Arc<PreparedQuery>,
     params: Vec<Option<Bytes>>,
+    running: Running,
 ) -> Beginning {
     let slot = Slot::default();
-    let future = Box::pin(read(session, query, params, slot.clone()));
+    let reader = read(session, query, params, slot.clone());
+    let future = Box::pin(async move {
+        let _timed = running;
+        reader.await
+    });
     let mut reading = Reading { future, slot, first: Bytes::new(), copying: None };
     match reading.next().await {
         Next::Piece(first) => Beginning::Going(Reading { first, ..reading }),

@@ -1,5 +1,8 @@
 //! The trace that a request belongs to: W3C Trace Context, `traceparent`.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use hyper::header::{HeaderMap, HeaderName};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -11,8 +14,34 @@ const FORM: [usize; 4] = [2, 32, 16, 2];
 pub struct TraceContext {
     /// 32 hexadecimal digits.
     pub trace_id: String,
-    /// 16 hexadecimal digits.
-    pub parent_id: String,
+    /// 16 hexadecimal digits; none when the trace begins here.
+    pub parent_id: Option<String>,
+    /// Whether spans of it are kept: whoever began it decides.
+    pub sampled: bool,
+}
+
+/// Begins traces.
+#[derive(Debug)]
+pub(crate) struct TraceSource {
+    /// Of 100 traces that begin here, so many are kept.
+    percent: u8,
+    random: RandomState,
+    next: AtomicU64,
+}
+
+impl TraceSource {
+    /// Makes a source of traces of which `percent` of 100 are kept.
+    pub(crate) fn new(percent: u8) -> Self {
+        Self { percent, random: RandomState::new(), next: AtomicU64::new(1) }
+    }
+
+    /// Begins a trace.
+    pub(crate) fn begin(&self) -> TraceContext {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (high, low) = (self.random.hash_one((number, 1)), self.random.hash_one((number, 2)));
+        let sampled = low % 100 < u64::from(self.percent);
+        TraceContext { trace_id: format!("{high:016x}{:016x}", low | 1), parent_id: None, sampled }
+    }
 }
 
 impl TraceContext {
@@ -29,13 +58,22 @@ impl TraceContext {
         // A later version may have more behind what is known.
         let whole = parts.len() == FORM.len() || (parts.len() > FORM.len() && *version != "00");
         let means_something = *version != "ff" && !is_zero(trace) && !is_zero(parent);
-        (fits && whole && means_something)
-            .then(|| Self { trace_id: (*trace).to_owned(), parent_id: (*parent).to_owned() })
+        // The lowest bit of the last digit.
+        let sampled = parts.get(3).and_then(|flags| flags.bytes().last());
+        let sampled = sampled
+            .is_some_and(|digit| matches!(digit, b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'));
+        (fits && whole && means_something).then(|| Self {
+            trace_id: (*trace).to_owned(),
+            parent_id: Some((*parent).to_owned()),
+            sampled,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use hyper::header::HeaderValue;
 
     use super::*;
@@ -47,7 +85,25 @@ mod tests {
             headers.append(TRACEPARENT, HeaderValue::from_str(value).unwrap());
         }
         let got = TraceContext::of_headers(&headers);
-        assert_eq!(got.as_ref().map(|got| (&*got.trace_id, &*got.parent_id)), expected, "{values:?}");
+        assert_eq!(
+            got.as_ref().map(|got| (&*got.trace_id, got.parent_id.as_deref().unwrap_or(""))),
+            expected,
+            "{values:?}"
+        );
+    }
+
+    #[test]
+    fn as_many_are_kept_as_asked_for() {
+        let kept = |percent| {
+            let source = TraceSource::new(percent);
+            let begun: Vec<TraceContext> = (0..2_000).map(|_| source.begin()).collect();
+            let ids: BTreeSet<&str> = begun.iter().map(|trace| &*trace.trace_id).collect();
+            assert!(ids.len() == 2_000 && ids.iter().all(|id| id.len() == 32));
+            begun.iter().filter(|trace| trace.sampled).count()
+        };
+        assert_eq!((kept(0), kept(100)), (0, 2_000));
+        // Six standard deviations.
+        assert!((100..300).contains(&kept(10)));
     }
 
     #[test]
@@ -62,6 +118,13 @@ mod tests {
         check(&[&format!("00-{trace}-{}-01", "0".repeat(16))], None);
         check(&[&format!("00-{trace}-{parent}")], None);
         check(&[&format!("00-{trace}-{parent}-01"), &format!("00-{trace}-{parent}-01")], None);
+        let sampled = |flags: &str| {
+            let mut headers = HeaderMap::new();
+            headers
+                .insert(TRACEPARENT, HeaderValue::try_from(format!("00-{trace}-{parent}-{flags}")).unwrap());
+            TraceContext::of_headers(&headers).is_some_and(|trace| trace.sampled)
+        };
+        assert_eq!(["00", "01", "02", "03", "ff"].map(sampled), [false, true, false, true, true]);
         check(&["", "x"], None);
         check(&[], None);
     }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use fraiseql_engine::{Schema, asked_fields};
 use hyper::HeaderMap;
+use hyper::header::HeaderValue;
 
 use crate::generation::KeptDocument;
 
@@ -31,6 +32,12 @@ const HEADERS: [(&str, &str); 2] = [
     ("graphql-client-name", "graphql-client-version"),
     ("apollographql-client-name", "apollographql-client-version"),
 ];
+
+/// Returns the name that a client gives itself, if it is a sane one.
+pub(crate) fn client_name(headers: &HeaderMap) -> Option<HeaderValue> {
+    let name = HEADERS.iter().find_map(|(name, _)| headers.get(*name))?;
+    (!name.is_empty() && name.len() <= NAME_BYTES_MAX && name.to_str().is_ok()).then(|| name.clone())
+}
 
 /// Whether and where usage is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,7 +54,7 @@ pub(crate) fn shown(at_s: u64) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is told and written down has the time of day")]
-fn since_epoch() -> Duration {
+pub(crate) fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod capacity;
 mod compile;
 mod config;
 pub(crate) mod deploy;
-mod explain;
+pub(crate) mod explain;
 pub(crate) mod health;
 mod import;
 pub(crate) mod incident;

@@ -2,6 +2,8 @@
 //!
 //! What the schema has no name for is under `fraiseql`. Neither variables nor tokens are ever in a line.
 
+use std::time::Duration;
+
 use fraiseql_serve::FinishedRequest;
 use serde_json::{Map, Value, json};
 
@@ -30,6 +32,15 @@ pub(crate) fn line(now: String, level: &str, message: &str, details: &Value) -> 
     Value::Object(line)
 }
 
+/// Returns nanoseconds; null for no time at all.
+fn told(duration: Duration) -> Value {
+    if duration.is_zero() {
+        Value::Null
+    } else {
+        json!(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 /// Returns the line about a request that has ended.
 pub(crate) fn request(now: String, level: &str, request: &FinishedRequest<'_>) -> Value {
     let mut line = begin(now, level, &format!("{} {}", request.method, request.path));
@@ -48,7 +59,10 @@ pub(crate) fn request(now: String, level: &str, request: &FinishedRequest<'_>) -
         ("client.ip", json!(request.address)),
         ("user.id", json!(request.caller)),
         ("trace.id", json!(request.trace.map(|trace| &trace.trace_id))),
-        ("parent.id", json!(request.trace.map(|trace| &trace.parent_id))),
+        ("parent.id", json!(request.trace.and_then(|trace| trace.parent_id.as_ref()))),
+        ("fraiseql.client", json!(request.client)),
+        ("fraiseql.sql_duration", told(request.times.in_sql())),
+        ("fraiseql.wait_duration", told(request.times.waiting())),
         ("error.code", json!(codes.first())),
         ("fraiseql.codes", if codes.len() > 1 { json!(codes) } else { Value::Null }),
         ("fraiseql.operation", json!(request.operation)),

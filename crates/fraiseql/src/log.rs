@@ -109,6 +109,7 @@ impl Log {
             "id": request.request_id, "operation": request.operation, "kind": request.kind.as_str(),
             "status": request.status, "ms": millis(request.duration), "rows": request.rows,
             "bytes": request.bytes, "codes": codes, "aborted": request.aborted,
+            "sqlMs": millis(request.times.in_sql()), "client": request.client,
         });
         self.write(level, &format!("{} {}", request.method, request.path), &details);
     }

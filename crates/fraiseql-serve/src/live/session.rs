@@ -185,7 +185,7 @@ impl Session {
                 Err(End::Close(protocol::UNAUTHORIZED))
             }
             Some(ClientMessage::Subscribe { id, params }) => {
-                let origin = Origin { address: self.address, trace: None };
+                let origin = Origin { address: self.address, ..Origin::default() };
                 self.subscribe(id, params.asked_by(&self.identity, &origin)).await
             }
             Some(ClientMessage::Complete { id }) => {

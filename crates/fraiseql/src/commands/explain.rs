@@ -3,6 +3,8 @@
 mod database;
 mod operation;
 
+pub(crate) use operation::plan_and_advice;
+
 use std::path::Path;
 
 use fraiseql_model::errors;

@@ -4,6 +4,7 @@ mod admin;
 mod backups;
 mod control;
 mod life;
+mod observing;
 mod reload;
 mod vetting;
 
@@ -17,8 +18,8 @@ use fraiseql_model::errors;
 use fraiseql_model::settings::Settings;
 use fraiseql_postgres::{Pool, PoolOptions, Pooler, QueueBounds, Target};
 use fraiseql_serve::{
-    Audit, DrainReport, IntrospectionPolicy, LifeOptions, Origins, RequestPolicy, ServeOptions, Server,
-    ServerHandle, SubscriptionOptions, SubscriptionSource, Tuning, UsageRecording,
+    Audit, DrainReport, IntrospectionPolicy, LifeOptions, Observe, Origins, RequestPolicy, ServeOptions,
+    Server, ServerHandle, SubscriptionOptions, SubscriptionSource, Tuning, UsageRecording,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,7 @@ use super::up::Watch;
 use crate::{cache, identity, rates};
 use control::Control;
 pub(crate) use life::{control_socket, handed_over, tls};
+use observing::Observing;
 use vetting::Vetting;
 
 /// Serves until it is told to stop.
@@ -64,14 +66,16 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
         verdict => verdict.map(|()| true)?,
     };
     let pool = pool(access.target(), settings);
-    let mut options = options(artifact, pool.clone(), settings, Arc::new(log.clone()))?;
+    let ended = CancellationToken::new();
+    let (observers, observing) = Observing::begin(settings, &access, &ended, &log).await?;
+    let mut options = options(artifact, pool.clone(), settings, observers)?;
     options.life = life::options(settings, &project.dir)?;
     options.life.listener = handed_over()?;
     let server = Server::bind(options).await?;
     let handle = server.handle();
     let backups = backups::Backups::new(&project);
-    let admin = admin::bind(&handle, settings, (&access, &backups), &log)?;
-    let ended = CancellationToken::new();
+    let gauges = observing.gauges();
+    let admin = admin::bind(&handle, settings, (&access, &backups, gauges), &log)?;
     let resolver = access.resolver();
     let keeping = access.keep(pool.clone(), log.clone());
     let beside =
@@ -80,6 +84,7 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let running = Running { arguments: &arguments, project: &project, handle: handle.clone(), log: &log };
     let outcome = running.run(server, &mut signals, watching, beside).await;
     ended.cancel();
+    observing.finish().await;
     let (report, verdict) = outcome?;
     pool.close().await;
     resolver.release_all().await;
@@ -216,7 +221,7 @@ pub(crate) fn options(
     artifact: Artifact,
     pool: Pool,
     settings: &Settings,
-    observer: Arc<Log>,
+    observer: Arc<dyn Observe>,
 ) -> Result<ServeOptions, Failure> {
     let Tuning { limits, policy, body_bytes, request_timeout, graphiql, detailed_errors } = tuning(settings)?;
     Ok(ServeOptions {
@@ -236,6 +241,7 @@ pub(crate) fn options(
         subscriptions: subscriptions(settings),
         usage: usage(settings),
         audit: audit(settings),
+        traces_percent: traces_percent(settings),
         identity: identity::options(settings, is_production(settings))?,
         rates: rates::options(settings)?,
         cache: cache::options(settings)?,
@@ -308,6 +314,11 @@ fn usage(settings: &Settings) -> UsageRecording {
         Some("memory") => UsageRecording::Memory,
         _ => UsageRecording::Off,
     }
+}
+
+fn traces_percent(settings: &Settings) -> Option<u8> {
+    settings.text("tracing.endpoint")?;
+    u8::try_from(settings.integer("tracing.sample_percent")).ok()
 }
 
 fn audit(settings: &Settings) -> Audit {

@@ -46,6 +46,7 @@ mod runbook;
 mod schema;
 mod secrets;
 mod serve;
+mod tracing;
 mod up;
 mod usage;
 mod ways;

@@ -9,6 +9,7 @@ use fraiseql_engine::{
 };
 use fraiseql_model::errors;
 use fraiseql_model::response::GraphqlError;
+use fraiseql_postgres::Target;
 use serde_json::{Map, Value, json};
 
 use crate::args;
@@ -44,17 +45,9 @@ pub(crate) async fn run(text: &str, arguments: &args::Explain, printer: &Printer
         let plan = database.plan(&sql, &params, asking).await?;
         explained.push(Explained { field, sql, params, plan });
     }
-    let mut facts = BTreeMap::new();
-    for (schema, name) in explained.iter().flat_map(|one| one.plan.tables()) {
-        if let Some(found) = database.facts(&schema, &name).await? {
-            facts.insert((schema, name), found);
-        }
-    }
+    let plans: Vec<&PlanNode> = explained.iter().map(|one| &one.plan).collect();
+    let found = missing_indexes(&mut database, &plans).await?;
     database.close().await;
-    let find = |schema: &str, name: &str| facts.get(&(schema.to_owned(), name.to_owned())).cloned();
-    let mut found: Vec<Advice> = explained.iter().flat_map(|one| advice(&one.plan, find)).collect();
-    found.sort();
-    found.dedup();
     if printer.is_json() {
         printer.data_json(&as_json(&explained, &found));
     } else {
@@ -64,6 +57,33 @@ pub(crate) async fn run(text: &str, arguments: &args::Explain, printer: &Printer
 }
 
 type Planned = (Option<String>, String, Vec<Option<Bytes>>);
+
+/// Returns the plan of a statement for any values, as a tree in words, and indexes that are missing.
+pub(crate) async fn plan_and_advice(
+    target: Target,
+    sql: &str,
+    params: usize,
+) -> Result<(String, Vec<String>), Failure> {
+    let mut database = Explaining::connect(target).await?;
+    let plan = database.plan(sql, &vec![None; params], Asking::Plan).await?;
+    let found = missing_indexes(&mut database, &[&plan]).await?;
+    database.close().await;
+    Ok((plan.render(), found.into_iter().map(|one| one.sql).collect()))
+}
+
+async fn missing_indexes(database: &mut Explaining, plans: &[&PlanNode]) -> Result<Vec<Advice>, Failure> {
+    let mut facts = BTreeMap::new();
+    for (schema, name) in plans.iter().flat_map(|plan| plan.tables()) {
+        if let Some(found) = database.facts(&schema, &name).await? {
+            facts.insert((schema, name), found);
+        }
+    }
+    let find = |schema: &str, name: &str| facts.get(&(schema.to_owned(), name.to_owned())).cloned();
+    let mut found: Vec<Advice> = plans.iter().flat_map(|plan| advice(plan, find)).collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
 
 /// Returns the statements that the server would run, with their values.
 fn statements(

@@ -20,7 +20,7 @@ use crate::log::Log;
 pub(super) fn bind(
     handle: &ServerHandle,
     settings: &Settings,
-    (access, backups): (&Access, &Backups),
+    (access, backups, more): (&Access, &Backups, impl Fn() -> Vec<Gauge> + Send + Sync + 'static),
     log: &Log,
 ) -> Result<Option<Admin>, Failure> {
     let view = access.view();
@@ -28,6 +28,7 @@ pub(super) fn bind(
     handle.gauges_from(Arc::new(move || {
         let mut all = of_secrets.as_ref().map(|view| gauges(&view.status())).unwrap_or_default();
         all.extend(of_backups.gauges());
+        all.extend(more());
         all
     }));
     if settings.text("admin.port").is_none() {
