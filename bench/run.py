@@ -19,6 +19,7 @@ ROWS = [
     "stream",
     "session",
     "rules",
+    "observing",
     "postgraphile",
     "subscriptions",
     "fraiseql2",

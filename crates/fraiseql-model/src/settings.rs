@@ -23,6 +23,7 @@ mod proxy;
 mod queue;
 mod rate_limit;
 mod records;
+mod replicas;
 mod secrets;
 mod subscriptions;
 
@@ -160,8 +161,12 @@ pub const SETTINGS: &[Setting] = &[
         Some("none"),
         "What `database.url` leads to: PostgreSQL (or a pooler that keeps sessions), or a pooler such as PgBouncer in transaction mode.",
     ),
+    replicas::PRIMARY_WEIGHT,
     queue::DATABASE_QUEUE_MAX,
     queue::DATABASE_QUEUE_WAIT_MS,
+    replicas::REPLICA_LAG_MAX_MS,
+    replicas::REPLICA_WEIGHTS,
+    replicas::REPLICAS,
     setting(
         "database.schemas",
         "FRAISEQL_DATABASE_SCHEMAS",

@@ -11,7 +11,7 @@ use hyper::header::{
 };
 
 use crate::policy::Origins;
-use crate::request_id;
+use crate::{replicas, request_id};
 
 /// For how long a browser remembers that it may send a request, in seconds.
 const REMEMBERED_S: &str = "7200";
@@ -32,8 +32,9 @@ pub(crate) fn headers(origins: &Origins, request: &HeaderMap) -> HeaderMap {
     }
     if let Some(origin) = allowed(origins, request) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        let exposed = HeaderValue::from_static(request_id::HEADER);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        for exposed in [request_id::HEADER, replicas::HEADER] {
+            headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+        }
     }
     headers
 }

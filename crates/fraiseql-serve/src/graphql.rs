@@ -26,6 +26,7 @@ use crate::params::Params;
 use crate::pipeline::{self, Way};
 use crate::rate::Overdraft;
 use crate::record::Record;
+use crate::replicas;
 use crate::serving::Serving;
 use crate::stream::{Outcome, Reading};
 
@@ -232,8 +233,12 @@ pub(crate) fn finish(
     reply: Reply,
 ) -> Response<Reply> {
     let faults = record.reported();
+    let wrote = record.origin.read_after.filter(|_| record.wrote);
     record.finish(status.as_u16(), reply.bytes().unwrap_or(0));
     let mut response = response(status, media, reply);
+    if let Some(position) = wrote {
+        response.headers_mut().insert(replicas::HEADER, position.header());
+    }
     if let Some(faults) = faults {
         response.headers_mut().insert(X_FRAISEQL_ERRORS, HeaderValue::from(faults));
     }

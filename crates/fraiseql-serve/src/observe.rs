@@ -68,6 +68,18 @@ pub enum Event<'a> {
         /// Why, without secrets.
         reason: String,
     },
+    /// Queries are read from the replica, again or after it was not fit.
+    ReplicaReturned {
+        /// Host and port.
+        replica: &'a str,
+    },
+    /// No query is read from the replica until it is fit.
+    ReplicaLost {
+        /// Host and port.
+        replica: &'a str,
+        /// Why, without secrets.
+        reason: String,
+    },
     /// Redis, where servers share answers, answers again or for the first time.
     SharedCacheReturned {
         /// How long the probe took.

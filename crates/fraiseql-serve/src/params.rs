@@ -14,6 +14,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
+use crate::replicas::Lsn;
 use crate::timing::Stopwatch;
 use crate::trace::TraceContext;
 
@@ -45,6 +46,8 @@ pub(crate) struct Origin {
     pub(crate) trace: Option<Arc<TraceContext>>,
     /// The name that the client gives itself.
     pub(crate) client: Option<HeaderValue>,
+    /// What it wants to read is at least as new as this.
+    pub(crate) read_after: Option<Lsn>,
 }
 
 /// What the GraphQL over HTTP draft lets a body have; what else stands in it is for others.

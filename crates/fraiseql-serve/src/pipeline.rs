@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fraiseql_engine::{OperationKind, Variables};
 use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
-use fraiseql_postgres::{PostgresError, Session};
+use fraiseql_postgres::{Pool, PostgresError, Session};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::observe::RequestKind;
 use crate::params::Params;
 use crate::prepared::Prepared;
 use crate::record::Record;
+use crate::replicas::{Replica, Replicas};
 use crate::request_id::RequestId;
 use crate::serving::Serving;
 use crate::sqlstate::TIMEOUT;
@@ -54,6 +55,8 @@ pub(crate) struct Job<'r> {
     /// What is written down of a mutation, if it is.
     pub(crate) attribution: Option<Attribution>,
     pub(crate) stopwatch: Arc<Stopwatch>,
+    /// The replica that a query is read from first.
+    pub(crate) replica: Option<&'r Replica>,
 }
 
 /// Answers a request. `record` learns what it was.
@@ -65,11 +68,25 @@ pub(crate) async fn answer(
     record: &mut Record,
 ) -> Answer {
     match prepare(serving, &params, way, deadline, record) {
-        Ok((job, prepared)) => match (&serving.cache, prepared) {
+        Ok((mut job, prepared)) => match (&serving.cache, prepared) {
+            // What is kept must not be older than the changes that were told: from the primary.
             (Some(cache), Prepared::Query(query)) if query.statement.is_some() => {
                 cache::answer(cache, &job, query, &mut record.asked).await
             }
-            (_, prepared) => run(&job, prepared).await,
+            (_, Prepared::Query(query)) => {
+                let replicas = serving.replicas.as_ref().filter(|_| query.statement.is_some());
+                job.replica = replicas.and_then(|replicas| replicas.choose(record.origin.read_after));
+                run(&job, Prepared::Query(query)).await
+            }
+            (_, prepared @ Prepared::Mutation(_)) => {
+                let answer = run(&job, prepared).await;
+                if serving.replicas.is_some() {
+                    // Also for what failed: it may have been written nevertheless.
+                    record.origin.read_after = Some(Replicas::after_write(&serving.pool, deadline).await);
+                    record.wrote = true;
+                }
+                answer
+            }
         },
         Err(answer) => answer,
     }
@@ -165,6 +182,7 @@ pub(crate) fn prepare_for<'r>(
         claims,
         attribution,
         stopwatch: Arc::clone(&params.stopwatch),
+        replica: None,
     };
     Ok((job, prepared))
 }
@@ -177,21 +195,25 @@ impl Job<'_> {
 
     /// Returns a session, or what to answer when there is none in time.
     pub(crate) async fn session(&self) -> Result<Session, Answer> {
-        let (pool, metrics) = (&self.serving.pool, &self.serving.metrics);
-        let started = std::time::Instant::now();
-        let admitted = metrics.admission.admit(pool, self.deadline).await;
-        self.stopwatch.waited(started);
-        let mut session = admitted.map_err(|error| match error {
+        self.session_of(&self.serving.pool).await.map_err(|error| match error {
             // Counted and not logged: there are the more of these the less time there is.
             PostgresError::Overload(overload) => {
-                Answer::refused(Refusal::Overload, admission::refusal(overload, pool.queue()))
+                Answer::refused(Refusal::Overload, admission::refusal(overload, self.serving.pool.queue()))
             }
             PostgresError::Timeout => {
-                metrics.acquire_timeouts.increment();
+                self.serving.metrics.acquire_timeouts.increment();
                 self.unavailable(&error)
             }
             _ => self.unavailable(&error),
-        })?;
+        })
+    }
+
+    /// Returns a session with one server.
+    pub(crate) async fn session_of(&self, pool: &Pool) -> Result<Session, PostgresError> {
+        let started = std::time::Instant::now();
+        let admitted = self.serving.metrics.admission.admit(pool, self.deadline).await;
+        self.stopwatch.waited(started);
+        let mut session = admitted?;
         if let Some(claims) = &self.claims {
             session.announce(claims.clone());
         }

@@ -11,6 +11,7 @@ use crate::body::Reply;
 use crate::partial;
 use crate::pipeline::Job;
 use crate::prepared::PreparedQuery;
+use crate::replicas::Replica;
 use crate::stream::{self, Beginning, Failure, Rest};
 
 /// How often a query is run again on another connection when one broke before anything was answered.
@@ -28,6 +29,11 @@ pub(crate) async fn run(job: &Job<'_>, query: Arc<PreparedQuery>) -> Answer {
         Ok(params) => params,
         Err(error) => return Answer::refused(Refusal::of(error.extensions.code), error),
     };
+    if let Some(replica) = job.replica
+        && let Some(answer) = on_replica(job, replica, &query, statement, &params).await
+    {
+        return answer;
+    }
     let mut retries = RETRIES;
     loop {
         let session = match job.session().await {
@@ -46,6 +52,31 @@ pub(crate) async fn run(job: &Job<'_>, query: Arc<PreparedQuery>) -> Answer {
             _ => return job.unavailable(&error),
         }
     }
+}
+
+/// Runs a query on a replica; `None` when it has to run on the primary, which then also says what is
+/// wrong with it.
+async fn on_replica(
+    job: &Job<'_>,
+    replica: &Replica,
+    query: &Arc<PreparedQuery>,
+    statement: &Statement,
+    params: &[Option<Bytes>],
+) -> Option<Answer> {
+    let error = match job.session_of(&replica.pool).await {
+        Ok(session) => match attempt(job, session, query, statement, params).await {
+            Ok(answer) => return Some(answer),
+            Err(failure) => failure.error,
+        },
+        Err(error) => error,
+    };
+    let fit = match &error {
+        PostgresError::Sql(sql) => !is_shutdown(&sql.sqlstate),
+        PostgresError::Overload(_) | PostgresError::Timeout => true,
+        _ => false,
+    };
+    replica.failed(!fit);
+    None
 }
 
 /// The server told the connection to go, before or while it ran the statement.

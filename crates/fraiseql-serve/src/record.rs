@@ -42,6 +42,8 @@ pub(crate) struct Record {
     pub(crate) caller: Option<Arc<Identity>>,
     pub(crate) origin: Origin,
     pub(crate) stopwatch: Arc<Stopwatch>,
+    /// It wrote, and its client is to read after that.
+    pub(crate) wrote: bool,
     /// The part that caching has in it.
     pub(crate) asked: Asked,
     /// The proxy in front wants to know how many faults the answer has.
@@ -68,6 +70,7 @@ impl Record {
             caller: None,
             origin: Origin::default(),
             stopwatch: Arc::default(),
+            wrote: false,
             asked: Asked::default(),
             reporting: false,
             finished: false,

@@ -23,6 +23,7 @@ use crate::live::socket;
 use crate::observe::Event;
 use crate::rate::Peer;
 use crate::record::Record;
+use crate::replicas::Lsn;
 use crate::request_id::RequestId;
 use crate::serving::Serving;
 use crate::trace::{TraceContext, TraceSource};
@@ -61,6 +62,7 @@ pub(crate) async fn respond(serving: &Arc<Serving>, request: Request<Incoming>) 
             let begun = || serving.traces.as_ref().map(TraceSource::begin);
             record.origin.trace = told.or_else(begun).map(Arc::new);
             record.origin.client = usage::client_name(request.headers());
+            record.origin.read_after = Lsn::of_headers(request.headers());
             record.origin.address =
                 serving.rates.address(request.extensions().get::<Peer>(), request.headers());
             match shielded(counted(serving, request, record)).await {

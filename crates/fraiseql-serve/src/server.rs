@@ -33,6 +33,7 @@ use crate::operations::Registered;
 use crate::policy::RequestPolicy;
 use crate::probe;
 use crate::rate::{RateOptions, Rates};
+use crate::replicas::{self, ReplicaOptions, Replicas};
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
 use crate::tls;
@@ -87,6 +88,8 @@ pub struct ServeOptions {
     pub usage: UsageRecording,
     /// Whether mutations write down who did what.
     pub audit: Audit,
+    /// Replicas to read from; `None` reads everything from the primary.
+    pub replicas: Option<ReplicaOptions>,
     /// Requests that name no trace begin one, and so many of 100 of these are kept; `None` begins none.
     pub traces_percent: Option<u8>,
     /// How callers are known.
@@ -239,6 +242,7 @@ impl Server {
             cache,
             usage: Usage::new(options.usage),
             audit: options.audit,
+            replicas: options.replicas.and_then(Replicas::new),
             traces: options.traces_percent.map(TraceSource::new),
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
@@ -286,6 +290,8 @@ impl Server {
         let sharing =
             door.stop.now.clone().run_until_cancelled_owned(cache::keep_shared(Arc::clone(&serving)));
         serving.tasks.spawn(sharing);
+        let looking = door.stop.now.clone().run_until_cancelled_owned(replicas::run(Arc::clone(&serving)));
+        serving.tasks.spawn(looking);
         let flushing = door.stop.now.clone().run_until_cancelled_owned(usage::run(Arc::clone(&serving)));
         serving.tasks.spawn(flushing);
         let keys = Arc::clone(&serving);
@@ -384,6 +390,9 @@ impl Door {
         }
         usage::finish(&serving).await;
         // Before the threads: what is being cancelled on the database belongs to them.
+        if let Some(replicas) = &serving.replicas {
+            replicas.close().await;
+        }
         serving.pool.close().await;
         workers.stop().await;
         let cut = cut.load(Ordering::Relaxed);

@@ -25,6 +25,7 @@ use crate::observe::{Event, Observe};
 use crate::operations::Registered;
 use crate::process;
 use crate::rate::Rates;
+use crate::replicas::Replicas;
 use crate::request_id::RequestIds;
 use crate::trace::TraceSource;
 use crate::tuning::Tuning;
@@ -48,6 +49,8 @@ pub(crate) struct Serving {
     pub(crate) cache: Option<ResponseCache>,
     pub(crate) usage: Usage,
     pub(crate) audit: Audit,
+    /// `None` when everything is read from the primary.
+    pub(crate) replicas: Option<Replicas>,
     /// Begins traces, where spans are told.
     pub(crate) traces: Option<TraceSource>,
     /// Open client connections.
@@ -112,6 +115,7 @@ impl Serving {
         self.rates.render(&mut page);
         self.cache.iter().for_each(|cache| cache.render(&mut page));
         self.life.render(&mut page);
+        self.replicas.iter().for_each(|replicas| replicas.render(&mut page));
         process::render(&mut page);
         page.finish()
     }
@@ -199,6 +203,7 @@ pub(crate) mod tests {
             cache: None,
             usage: Usage::new(UsageRecording::Off),
             audit: Audit::Off,
+            replicas: None,
             traces: None,
             connections: AtomicUsize::new(0),
             tasks: TaskTracker::new(),

@@ -36,6 +36,7 @@ pub(crate) type Say<'s> = &'s (dyn Fn(&str) + Sync);
 struct Places {
     url: Secret,
     direct: Option<Secret>,
+    replicas: Vec<Secret>,
 }
 
 /// The login of now.
@@ -43,6 +44,7 @@ struct Places {
 struct Entry {
     target: Target,
     direct: Option<Target>,
+    replicas: Vec<Target>,
 }
 
 /// What takes the place of the login in the connection string.
@@ -71,7 +73,11 @@ impl Access {
         }
         let resolver = resolver(settings)?;
         let Some(url) = value(&resolver, settings, "database.url").await? else { return Ok(None) };
-        let places = Places { url, direct: value(&resolver, settings, "database.direct_url").await? };
+        let direct = value(&resolver, settings, "database.direct_url").await?;
+        let replicas = value(&resolver, settings, "database.replicas").await?;
+        let replicas = replicas.iter().flat_map(|urls| urls.expose().split_whitespace());
+        let replicas = replicas.map(|url| Secret::new(url.to_owned())).collect();
+        let places = Places { url, direct, replicas };
         let (replaced, kept) = login(&resolver, settings, say).await?;
         let current = Arc::new(Mutex::new(places.entry(&replaced)?));
         Ok(Some(Self { places, current, kept, resolver }))
@@ -85,6 +91,11 @@ impl Access {
     /// Returns where work goes that needs a session of its own, when that is configured.
     pub(crate) fn direct(&self) -> Option<Target> {
         locked(&self.current).direct
+    }
+
+    /// Returns the replicas to read from.
+    pub(crate) fn replicas(&self) -> Vec<Target> {
+        locked(&self.current).replicas
     }
 
     /// Returns what shows the status of the secret in use; `None` when there is none.
@@ -101,8 +112,10 @@ impl Access {
         }
     }
 
-    /// Keeps the login good for as long as it is polled: renews, and gives the pool a new one in time.
-    pub(crate) async fn keep(self, pool: Pool, log: Log) {
+    /// Keeps the login good for as long as it is polled: renews, and gives the pools new ones in time.
+    ///
+    /// `beside` are pools of replicas, by their place, and further ones of the primary.
+    pub(crate) async fn keep(self, pool: Pool, beside: Vec<(Option<usize>, Pool)>, log: Log) {
         let Some((keeper, wanted)) = self.kept else { return std::future::pending().await };
         let (places, current) = (self.places, self.current);
         let apply = move |found: &Found| {
@@ -112,10 +125,17 @@ impl Access {
                 reason: failure.message,
             };
             let entry = places.entry(&replaced).map_err(wrong)?;
-            let target = entry.target.clone();
+            let (target, replicas) = (entry.target.clone(), entry.replicas.clone());
             *current.lock().unwrap_or_else(PoisonError::into_inner) = entry;
             // The pooler in front stays what it was.
-            pool.retarget(target.through(pool.target().pooler()));
+            let retarget = |pool: &Pool, target: &Target| {
+                pool.retarget(target.clone().through(pool.target().pooler()));
+            };
+            retarget(&pool, &target);
+            for (place, pool) in &beside {
+                let target = place.map_or(Some(&target), |place| replicas.get(place));
+                target.into_iter().for_each(|target| retarget(pool, target));
+            }
             Ok(())
         };
         keeper.run(apply, |event| tell(&log, &event)).await;
@@ -191,7 +211,9 @@ impl Places {
                 Ok::<_, Failure>(Target::parse_with_login(url.expose(), username, password)?)
             }
         };
-        Ok(Entry { target: parse(&self.url)?, direct: self.direct.as_ref().map(parse).transpose()? })
+        let replicas: Result<Vec<Target>, Failure> = self.replicas.iter().map(parse).collect();
+        let direct = self.direct.as_ref().map(parse).transpose()?;
+        Ok(Entry { target: parse(&self.url)?, direct, replicas: replicas? })
     }
 }
 

@@ -125,6 +125,12 @@ impl Log {
                 let then = "subscriptions are polled until it is back";
                 self.line("error", &format!("{source} was lost, {then}: {reason}"));
             }
+            Event::ReplicaReturned { replica } => {
+                self.line("info", &format!("queries are read from the replica {replica}"));
+            }
+            Event::ReplicaLost { replica, reason } => {
+                self.line("warn", &format!("no query is read from the replica {replica}: {reason}"));
+            }
             Event::SharedCacheReturned { latency } => {
                 self.line("info", &format!("Redis answers in {:.1} ms", latency.as_secs_f64() * 1_000.0));
             }
@@ -161,6 +167,8 @@ impl Observe for Log {
             }
             Event::ChangeSource { .. }
             | Event::ChangeSourceLost { .. }
+            | Event::ReplicaReturned { .. }
+            | Event::ReplicaLost { .. }
             | Event::SharedCacheReturned { .. }
             | Event::SharedCacheLost { .. } => self.freshness(event),
             Event::IssuerKeys { issuer, keys } => {

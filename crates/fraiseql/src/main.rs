@@ -23,6 +23,7 @@ mod progress;
 mod project;
 mod rates;
 mod release_files;
+mod replicas;
 mod schema_source;
 mod secrets;
 mod settings_file;

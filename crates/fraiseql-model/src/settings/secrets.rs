@@ -176,8 +176,9 @@ impl Settings {
 impl Setting {
     /// Returns true when this value of it is a secret itself and no reference to one.
     pub fn holds_secret(&self, text: &str) -> bool {
-        let is_url = self.key.ends_with("url");
-        self.secret && !SecretRef::is_meant(text) && (!is_url || has_password(text))
+        let is_url = self.key.ends_with("url") || self.key == "database.replicas";
+        let has_password = || has_password(text) || text.split_whitespace().any(has_password);
+        self.secret && !SecretRef::is_meant(text) && (!is_url || has_password())
     }
 }
 

@@ -354,6 +354,7 @@ pub(crate) fn options(url: &str) -> (ServeOptions, Arc<Events>) {
         subscriptions: subscriptions(),
         usage: UsageRecording::Off,
         audit: Audit::Off,
+        replicas: None,
         traces_percent: None,
         identity: IdentityOptions::default(),
         rates: RateOptions::default(),

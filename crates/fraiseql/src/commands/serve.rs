@@ -34,7 +34,7 @@ use crate::project::{Project, open_artifact};
 use super::signals::Signals;
 use super::systemd;
 use super::up::Watch;
-use crate::{cache, identity, rates};
+use crate::{cache, identity, rates, replicas};
 use control::Control;
 pub(crate) use life::{control_socket, handed_over, tls};
 use observing::Observing;
@@ -69,6 +69,8 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let ended = CancellationToken::new();
     let (observers, observing) = Observing::begin(settings, &access, &ended, &log).await?;
     let mut options = options(artifact, pool.clone(), settings, observers)?;
+    let (replicas, beside) = replicas::options(&access, settings)?;
+    options.replicas = replicas;
     options.life = life::options(settings, &project.dir)?;
     options.life.listener = handed_over()?;
     let server = Server::bind(options).await?;
@@ -77,7 +79,7 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let gauges = observing.gauges();
     let admin = admin::bind(&handle, settings, (&access, &backups, gauges), &log)?;
     let resolver = access.resolver();
-    let keeping = access.keep(pool.clone(), log.clone());
+    let keeping = access.keep(pool.clone(), beside, log.clone());
     let beside =
         async { tokio::join!(keeping, admin::run(admin, ended.clone()), backups.watch(&project, &log)) };
     let watching = vetting.later(!checked, &handle, &log);
@@ -241,6 +243,7 @@ pub(crate) fn options(
         subscriptions: subscriptions(settings),
         usage: usage(settings),
         audit: audit(settings),
+        replicas: None,
         traces_percent: traces_percent(settings),
         identity: identity::options(settings, is_production(settings))?,
         rates: rates::options(settings)?,

@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let log = log(&project, printer);
     let pool = pool(access.target(), &project.settings);
     let target = access.for_control();
-    let keeping = access.keep(pool.clone(), log);
+    let keeping = access.keep(pool.clone(), Vec::new(), log);
     serve(&project, (&pool, &target, keeping), printer, &mut None, &mut stop).await
 }
 

@@ -28,6 +28,22 @@ pub fn post_with(port: u16, headers: &str, document: &str) -> Option<Value> {
     Some(serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
 }
 
+/// The same; returns the head of the answer too.
+pub fn post_for_head(port: u16, headers: &str, document: &str) -> Option<(String, Value)> {
+    post_body(port, headers, &json!({ "query": document }))
+}
+
+/// Posts a body; returns the head of the answer too.
+pub fn post_body(port: u16, headers: &str, body: &Value) -> Option<(String, Value)> {
+    let body = body.to_string();
+    let head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                Content-Type: application/json\r\n";
+    let answer = whole(port, &format!("{head}{headers}Content-Length: {}\r\n\r\n{body}", body.len()))?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let body = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
+    Some((head.to_ascii_lowercase(), body))
+}
+
 /// Posts a GraphQL document that must succeed, and returns its data.
 #[track_caller]
 pub fn data(port: u16, document: &str) -> Value {
@@ -37,6 +53,16 @@ pub fn data(port: u16, document: &str) -> Value {
 }
 
 fn ask(port: u16, request: &str) -> Option<(u16, String)> {
+    let answer = whole(port, request)?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().expect("a status");
+    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return Some((status, unchunked(body)?));
+    }
+    Some((status, body.to_owned()))
+}
+
+fn whole(port: u16, request: &str) -> Option<String> {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return None };
     stream.set_read_timeout(Some(LIMIT)).expect("a limit");
     let mut answer = Vec::new();
@@ -44,13 +70,7 @@ fn ask(port: u16, request: &str) -> Option<(u16, String)> {
     if stream.write_all(request.as_bytes()).is_err() || stream.read_to_end(&mut answer).is_err() {
         return None;
     }
-    let answer = String::from_utf8(answer).expect("UTF-8");
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().expect("a status");
-    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-        return Some((status, unchunked(body)?));
-    }
-    Some((status, body.to_owned()))
+    Some(String::from_utf8(answer).expect("UTF-8"))
 }
 
 /// Joins chunks (RFC 9112, section 7.1); `None` when the last one is missing.

@@ -40,6 +40,7 @@ mod proxy;
 mod refusing;
 mod release;
 mod reload;
+mod replicas;
 mod roles;
 mod rollout;
 mod runbook;
