@@ -102,10 +102,7 @@ impl Replicated {
 
     /// Kills the primary, for good.
     pub fn kill_primary(&self) {
-        let pid = self.primary.process().pid.to_string();
-        // Its children end when they notice.
-        let killed = Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
-        assert!(killed.success());
+        crash(self.primary.process().pid);
     }
 
     /// Makes the replica a primary.
@@ -170,7 +167,7 @@ impl Standby {
 
     fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().expect("it is ours");
+            crash(child.id());
             child.wait().expect("it ends");
         }
     }
@@ -180,6 +177,13 @@ impl Drop for Standby {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Ends a server and its children at once, without a checkpoint. After a SIGKILL of the first process the
+/// others would go on until they notice.
+fn crash(pid: u32) {
+    let told = Command::new("kill").args(["-QUIT", &pid.to_string()]).status();
+    assert!(told.expect("kill runs").success());
 }
 
 fn socket_of(primary: &Scratch) -> PathBuf {

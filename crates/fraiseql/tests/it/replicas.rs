@@ -111,7 +111,7 @@ fn queries_are_read_from_a_replica_and_never_before_ones_own_writes() {
         servers.kill_replica();
         assert_eq!(asking.join().expect("no query fails"), 400);
     });
-    assert_eq!(from_replica(port, ""), Some(false));
+    wait_for_replica(port, false);
     block_on(servers.start_replica());
     wait_for_replica(port, true);
 }
