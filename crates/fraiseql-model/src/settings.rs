@@ -336,6 +336,7 @@ pub const SETTINGS: &[Setting] = &[
     rate_limit::CALLER_BURST,
     rate_limit::CALLER_PER_MINUTE,
     rate_limit::ENTRIES,
+    rate_limit::STORE,
     rate_limit::TRUSTED_PROXIES,
     secrets::SECRETS_COMMAND,
     secrets::SECRETS_COMMAND_TIMEOUT_MS,

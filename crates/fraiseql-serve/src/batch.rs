@@ -49,8 +49,11 @@ pub(crate) async fn respond(
     };
     // One of them is paid for already.
     let more = requests.len().saturating_sub(1) as u64;
-    let paid = serving.rates.charge_address(record.origin.address, more);
-    if let Err(overdraft) = paid.and_then(|()| serving.rates.charge_caller(identity, more)) {
+    let mut paid = serving.rates.charge_address(record.origin.address, more).await;
+    if paid.is_ok() {
+        paid = serving.rates.charge_caller(identity, more).await;
+    }
+    if let Err(overdraft) = paid {
         return refuse_rate(record, media, overdraft);
     }
     let mut joined = BytesMut::from(&b"["[..]);

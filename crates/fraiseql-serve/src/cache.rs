@@ -30,8 +30,8 @@ pub(crate) use answer::answer;
 pub(crate) use asked::Asked;
 pub(crate) use kept::Kept;
 pub use options::CacheOptions;
-pub(crate) use redis_store::run as keep_shared;
-pub use redis_store::{BadRedisUrl, SharedCacheOptions};
+pub use redis_store::{BadRedisUrl, RedisOptions};
+pub(crate) use redis_store::{connection, run as keep_shared, within};
 
 use crate::cache::kept::Stamp;
 use crate::cache::redis_store::Shared;

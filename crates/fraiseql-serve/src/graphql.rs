@@ -65,7 +65,7 @@ pub(crate) async fn respond(
         let errors = [GraphqlError::new(Code::BadRequest, message)];
         return refuse(record, StatusCode::FORBIDDEN, media, &errors);
     }
-    if let Err(overdraft) = serving.rates.charge_address(record.origin.address, 1) {
+    if let Err(overdraft) = serving.rates.charge_address(record.origin.address, 1).await {
         return refuse_rate(record, media, overdraft);
     }
     let caller = match serving.identities.caller(&serving.pool, request.headers()).await {
@@ -74,7 +74,7 @@ pub(crate) async fn respond(
     };
     let admitted = Admitted::new(caller, events, request.headers());
     record.caller = Some(Arc::clone(admitted.identity()));
-    if let Err(overdraft) = serving.rates.charge_caller(admitted.identity(), 1) {
+    if let Err(overdraft) = serving.rates.charge_caller(admitted.identity(), 1).await {
         return refuse_rate(record, media, overdraft);
     }
     if request.method() == Method::GET {

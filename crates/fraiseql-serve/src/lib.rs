@@ -60,7 +60,7 @@ mod workers;
 
 pub use admin::{Admin, AdminOptions};
 pub use audit::{Audit, audit_ddl};
-pub use cache::{BadRedisUrl, CacheOptions, SharedCacheOptions};
+pub use cache::{BadRedisUrl, CacheOptions, RedisOptions};
 pub use error::ServeError;
 pub use fraiseql_net::{TlsFault, TlsOptions, TlsVersion};
 pub use gauge::{Gauge, GaugeKind, GaugeSource};

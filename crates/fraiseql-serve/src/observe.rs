@@ -90,6 +90,13 @@ pub enum Event<'a> {
         /// Why, without secrets.
         reason: String,
     },
+    /// Redis, where servers count together how often somebody asks, answers again.
+    SharedRatesReturned,
+    /// Redis does not answer; each server counts for itself until it does.
+    SharedRatesLost {
+        /// Why, without secrets.
+        reason: String,
+    },
     /// The keys of an issuer were read for the first time, or are others than before.
     IssuerKeys {
         /// Its name, as tokens have it.

@@ -2,6 +2,9 @@
 //!
 //! A bucket is one number, the time at which it is full again (the generic cell rate algorithm). Buckets
 //! are kept up to a limit; the ones that were not used for longest go, and begin full when they return.
+//! Where servers share buckets, Redis has the same number for all of them.
+
+mod shared;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use fraiseql_model::digest::sha256_hex;
 use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -17,8 +21,12 @@ use ipnet::IpNet;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
+use crate::cache::RedisOptions;
 use crate::exposition::Exposition;
 use crate::metrics::Counter;
+
+use shared::SharedBuckets;
+pub(crate) use shared::run;
 
 /// Proxies on the way that are looked through; more are somebody's game.
 const FORWARDED_MAX: usize = 16;
@@ -38,6 +46,8 @@ pub struct RateOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// The most buckets that are kept.
     pub entries: usize,
+    /// Where servers share their buckets; `None` when each counts for itself.
+    pub shared: Option<RedisOptions>,
 }
 
 /// So many requests a minute, after `burst` at once.
@@ -47,6 +57,16 @@ pub struct Rate {
     pub per_minute: u32,
     /// Requests at once; at least 1.
     pub burst: u32,
+}
+
+impl Rate {
+    /// Returns what a bucket holds and what `count` requests take from it, in microseconds.
+    fn size_and_cost(self, count: u64) -> (u64, u64) {
+        let each = (SECONDS_OF_RATE * 1_000_000).div_ceil(u64::from(self.per_minute.max(1)));
+        let size = each.saturating_mul(u64::from(self.burst.max(1)));
+        // More than a whole bucket is never there: what is asked for then is a whole one.
+        (size, each.saturating_mul(count).min(size))
+    }
 }
 
 /// A word that is neither an address nor a network.
@@ -90,12 +110,14 @@ pub(crate) struct Rates {
     hasher: RandomState,
     began: Instant,
     refused: [Counter; 2],
+    shared: Option<SharedBuckets>,
 }
 
 impl Rates {
     pub(crate) fn new(options: RateOptions) -> Self {
         Self {
             buckets: Cache::new(options.entries.max(1)),
+            shared: options.shared.clone().map(SharedBuckets::new),
             options,
             hasher: RandomState::new(),
             began: Instant::now(),
@@ -128,18 +150,43 @@ impl Rates {
     }
 
     /// Takes `count` requests from what an address may ask.
-    pub(crate) fn charge_address(&self, address: Option<IpAddr>, count: u64) -> Result<(), Overdraft> {
+    pub(crate) async fn charge_address(&self, address: Option<IpAddr>, count: u64) -> Result<(), Overdraft> {
         let (Some(rate), Some(address)) = (self.options.address, address) else { return Ok(()) };
-        let key = (false, self.hasher.hash_one(block(address)));
-        self.charge(Bucket::Address, key, rate, count)
+        let address = block(address);
+        self.charge(Bucket::Address, (false, self.hasher.hash_one(address)), rate, count)?;
+        let Some(shared) = &self.shared else { return Ok(()) };
+        self.charge_shared(shared, Bucket::Address, &format!("address:{address}"), rate, count).await
     }
 
     /// Takes `count` requests from what a known caller may ask.
-    pub(crate) fn charge_caller(&self, caller: &Identity, count: u64) -> Result<(), Overdraft> {
+    pub(crate) async fn charge_caller(&self, caller: &Identity, count: u64) -> Result<(), Overdraft> {
         let (Some(rate), Some(subject)) = (self.options.caller, &caller.subject) else { return Ok(()) };
         let issuer = caller.claims.get("iss").and_then(|issuer| issuer.as_str());
         let key = (true, self.hasher.hash_one((issuer, subject)));
-        self.charge(Bucket::Caller, key, rate, count)
+        self.charge(Bucket::Caller, key, rate, count)?;
+        let Some(shared) = &self.shared else { return Ok(()) };
+        // A name of any length becomes a key of one length, and is not told to Redis.
+        let named = format!("{}\n{subject}", issuer.unwrap_or_default());
+        let key = format!("caller:{}", sha256_hex(named.as_bytes()));
+        self.charge_shared(shared, Bucket::Caller, &key, rate, count).await
+    }
+
+    async fn charge_shared(
+        &self,
+        shared: &SharedBuckets,
+        by: Bucket,
+        key: &str,
+        rate: Rate,
+        count: u64,
+    ) -> Result<(), Overdraft> {
+        let (size, cost) = rate.size_and_cost(count);
+        match shared.take(key, size, cost).await {
+            None => Ok(()),
+            Some(wait) => {
+                self.refused[usize::from(by == Bucket::Caller)].increment();
+                Err(Overdraft { by, rate, wait })
+            }
+        }
     }
 
     fn charge(&self, by: Bucket, key: (bool, u64), rate: Rate, count: u64) -> Result<(), Overdraft> {
@@ -161,15 +208,16 @@ impl Rates {
         for (by, counter) in ["address", "caller"].iter().zip(&self.refused) {
             page.sample(name, &[("by", by)], counter.value());
         }
+        if let Some(shared) = &self.shared {
+            let help = "1 while servers count together in Redis, 0 while each counts for itself.";
+            page.gauge("fraiseql_rate_limit_shared", help, u64::from(shared.is_up()));
+        }
     }
 }
 
 /// Takes from a bucket, or tells how long to wait until that would be possible. Times in microseconds.
 fn take(full_at: &AtomicU64, rate: Rate, count: u64, now: u64) -> Result<(), Duration> {
-    let each = (SECONDS_OF_RATE * 1_000_000).div_ceil(u64::from(rate.per_minute.max(1)));
-    let size = each.saturating_mul(u64::from(rate.burst.max(1)));
-    // More than a whole bucket is never there: what is asked for then is a whole one.
-    let cost = each.saturating_mul(count).min(size);
+    let (size, cost) = rate.size_and_cost(count);
     let mut known = full_at.load(Ordering::Relaxed);
     loop {
         let next = known.max(now).saturating_add(cost);

@@ -32,7 +32,7 @@ use crate::observe::{Event, Observe};
 use crate::operations::Registered;
 use crate::policy::RequestPolicy;
 use crate::probe;
-use crate::rate::{RateOptions, Rates};
+use crate::rate::{self, RateOptions, Rates};
 use crate::replicas::{self, ReplicaOptions, Replicas};
 use crate::request_id::RequestIds;
 use crate::serving::Serving;
@@ -290,6 +290,8 @@ impl Server {
         let sharing =
             door.stop.now.clone().run_until_cancelled_owned(cache::keep_shared(Arc::clone(&serving)));
         serving.tasks.spawn(sharing);
+        let counting = door.stop.now.clone().run_until_cancelled_owned(rate::run(Arc::clone(&serving)));
+        serving.tasks.spawn(counting);
         let looking = door.stop.now.clone().run_until_cancelled_owned(replicas::run(Arc::clone(&serving)));
         serving.tasks.spawn(looking);
         let flushing = door.stop.now.clone().run_until_cancelled_owned(usage::run(Arc::clone(&serving)));

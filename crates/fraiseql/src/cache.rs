@@ -2,7 +2,7 @@
 
 use fraiseql_model::errors;
 use fraiseql_model::settings::Settings;
-use fraiseql_serve::{CacheOptions, SharedCacheOptions};
+use fraiseql_serve::{CacheOptions, RedisOptions};
 
 use crate::failure::Failure;
 
@@ -15,7 +15,7 @@ const LOOKS: u32 = 2;
 pub(crate) fn options(settings: &Settings) -> Result<Option<CacheOptions>, Failure> {
     let shared = match settings.text("cache.mode") {
         Some("memory") => None,
-        Some("redis") => Some(shared(settings)?),
+        Some("redis") => Some(redis(settings, "cache.mode", "memory")?),
         _ => return Ok(None),
     };
     if settings.text("subscriptions.source") == Some("polling") {
@@ -44,17 +44,18 @@ pub(crate) fn options(settings: &Settings) -> Result<Option<CacheOptions>, Failu
     }))
 }
 
-fn shared(settings: &Settings) -> Result<SharedCacheOptions, Failure> {
-    let hint = "set cache.redis_url to redis://host:6379, or cache.mode to memory";
+/// Returns the Redis of the settings, which `key` wants; set to `otherwise`, it would not.
+pub(crate) fn redis(settings: &Settings, key: &str, otherwise: &str) -> Result<RedisOptions, Failure> {
+    let hint = format!("set cache.redis_url to redis://host:6379, or {key} to {otherwise}");
     let Some(url) = settings.text("cache.redis_url") else {
         return Err(Failure::new(
             &errors::CFG_MISSING,
-            "cache.mode is redis, and cache.redis_url is not set",
+            format!("{key} is redis, and cache.redis_url is not set"),
         )
         .hint(hint));
     };
     let prefix = settings.text("cache.redis_prefix").unwrap_or("fraiseql");
-    let options = SharedCacheOptions::new(url, prefix, settings.duration("cache.redis_timeout_ms"));
+    let options = RedisOptions::new(url, prefix, settings.duration("cache.redis_timeout_ms"));
     // The URL may hold a password: it is not repeated.
     options
         .map_err(|error| Failure::new(&errors::CFG_BAD_VALUE, format!("cache.redis_url: {error}")).hint(hint))

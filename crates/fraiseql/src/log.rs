@@ -131,6 +131,12 @@ impl Log {
             Event::ReplicaLost { replica, reason } => {
                 self.line("warn", &format!("no query is read from the replica {replica}: {reason}"));
             }
+            Event::SharedRatesReturned => {
+                self.line("info", "limits of rates are counted in Redis again");
+            }
+            Event::SharedRatesLost { reason } => {
+                self.line("error", &format!("each server counts limits of rates for itself: {reason}"));
+            }
             Event::SharedCacheReturned { latency } => {
                 self.line("info", &format!("Redis answers in {:.1} ms", latency.as_secs_f64() * 1_000.0));
             }
@@ -167,6 +173,8 @@ impl Observe for Log {
             }
             Event::ChangeSource { .. }
             | Event::ChangeSourceLost { .. }
+            | Event::SharedRatesReturned
+            | Event::SharedRatesLost { .. }
             | Event::ReplicaReturned { .. }
             | Event::ReplicaLost { .. }
             | Event::SharedCacheReturned { .. }

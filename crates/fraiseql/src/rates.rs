@@ -4,6 +4,7 @@ use fraiseql_model::errors;
 use fraiseql_model::settings::Settings;
 use fraiseql_serve::{Rate, RateOptions};
 
+use crate::cache::redis;
 use crate::failure::Failure;
 
 /// A burst that is not set is what ten seconds bring.
@@ -25,6 +26,10 @@ pub(crate) fn options(settings: &Settings) -> Result<RateOptions, Failure> {
         caller: rate("caller"),
         trusted_proxies: trusted_proxies(settings)?,
         entries: usize::try_from(settings.integer("rate_limit.entries")).unwrap_or(usize::MAX),
+        shared: match settings.text("rate_limit.store") {
+            Some("redis") => Some(redis(settings, "rate_limit.store", "local")?),
+            _ => None,
+        },
     })
 }
 

@@ -51,3 +51,11 @@ pub(super) const TRUSTED_PROXIES: Setting = setting(
     Some(""),
     "Addresses and networks, for example `10.0.0.0/8`, of load balancers whose `X-Forwarded-For` is believed.",
 );
+
+pub(super) const STORE: Setting = setting(
+    "rate_limit.store",
+    "FRAISEQL_RATE_LIMIT_STORE",
+    Kind::Choice(&["local", "redis"]),
+    Some("local"),
+    "Where limits are counted: by each server for itself, or by all together in the Redis of `cache.redis_url`.",
+);

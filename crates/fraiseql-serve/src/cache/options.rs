@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cache::redis_store::SharedCacheOptions;
+use crate::cache::redis_store::RedisOptions;
 
 /// Bounds of the response cache, in bytes and in age.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct CacheOptions {
     /// The longest that the last look for changes may be past while answers are given from the cache.
     pub stale_max: Duration,
     /// Where servers share answers; `None` keeps each to itself.
-    pub shared: Option<SharedCacheOptions>,
+    pub shared: Option<RedisOptions>,
 }
 
 impl Default for CacheOptions {

@@ -31,21 +31,18 @@ const FORM: u8 = 1;
 /// The length of a stamp stands before it in so many bytes.
 const LENGTH_BYTES: usize = 4;
 
-/// Where servers share answers.
+/// Where servers share answers, or count together how often somebody asks.
 #[derive(Clone)]
-pub struct SharedCacheOptions {
-    client: Client,
-    prefix: String,
-    timeout: Duration,
+pub struct RedisOptions {
+    pub(crate) client: Client,
+    pub(crate) prefix: String,
+    pub(crate) timeout: Duration,
 }
 
-impl std::fmt::Debug for SharedCacheOptions {
+impl std::fmt::Debug for RedisOptions {
     /// The client knows a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SharedCacheOptions")
-            .field("prefix", &self.prefix)
-            .field("timeout", &self.timeout)
-            .finish()
+        f.debug_struct("RedisOptions").field("prefix", &self.prefix).field("timeout", &self.timeout).finish()
     }
 }
 
@@ -54,7 +51,7 @@ impl std::fmt::Debug for SharedCacheOptions {
 #[error("understand the URL of Redis")]
 pub struct BadRedisUrl;
 
-impl SharedCacheOptions {
+impl RedisOptions {
     /// Reads `redis://[user:password@]host:port[/number]`. All keys begin with `prefix`; an answer of
     /// Redis may take `timeout`.
     ///
@@ -67,7 +64,7 @@ impl SharedCacheOptions {
 
 /// The servers' common store, as one of them sees it.
 pub(super) struct Shared {
-    options: SharedCacheOptions,
+    options: RedisOptions,
     /// The hash of counts; one for each database.
     counts: String,
     connection: ArcSwapOption<MultiplexedConnection>,
@@ -99,7 +96,7 @@ pub(super) struct Found {
 
 impl Shared {
     /// Returns a store that is not connected. `database` tells databases apart.
-    pub(super) fn new(options: SharedCacheOptions, database: &str) -> Self {
+    pub(super) fn new(options: RedisOptions, database: &str) -> Self {
         Self {
             counts: format!("{}:{database}:counts", options.prefix),
             options,
@@ -264,9 +261,7 @@ pub(crate) async fn run(serving: Arc<Serving>) {
 }
 
 async fn connect(shared: &Shared) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-    let connecting = shared.options.client.get_multiplexed_async_connection_with_config(&config);
-    let mut connection = within(CONNECT_TIMEOUT, connecting).await?;
+    let mut connection = connection(&shared.options).await?;
     // Nobody knows what it was not told, or has lost.
     shared.owe_everything();
     shared.settle(&mut connection).await?;
@@ -301,7 +296,14 @@ async fn probe(shared: &Shared, connection: &mut MultiplexedConnection) -> Resul
     Ok(())
 }
 
-async fn within<T>(
+/// Returns a connection that asks no patience of its own.
+pub(crate) async fn connection(options: &RedisOptions) -> Result<MultiplexedConnection, RedisError> {
+    let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+    within(CONNECT_TIMEOUT, options.client.get_multiplexed_async_connection_with_config(&config)).await
+}
+
+/// Waits for an answer, for so long.
+pub(crate) async fn within<T>(
     time: Duration,
     asked: impl Future<Output = Result<T, RedisError>>,
 ) -> Result<T, RedisError> {

@@ -234,8 +234,11 @@ impl Session {
             return self.say(refuse(Code::LimitExceeded, TOO_MANY_HERE)).await;
         }
         let rates = &self.serving.rates;
-        let paid = rates.charge_address(self.address, 1);
-        if let Err(overdraft) = paid.and_then(|()| rates.charge_caller(&params.identity, 1)) {
+        let mut paid = rates.charge_address(self.address, 1).await;
+        if paid.is_ok() {
+            paid = rates.charge_caller(&params.identity, 1).await;
+        }
+        if let Err(overdraft) = paid {
             return self.say(protocol::error(&id, &[overdraft.error()])).await;
         }
         let kind = match requests::kind(&self.serving, &params) {

@@ -80,7 +80,7 @@ pub(crate) async fn respond(
         return response;
     }
     let address = record.origin.address;
-    if let Err(overdraft) = serving.rates.charge_address(address, 1) {
+    if let Err(overdraft) = serving.rates.charge_address(address, 1).await {
         return refuse_rate(record, ResponseType::Json, overdraft);
     }
     let speaks = has_word(headers, &SEC_WEBSOCKET_PROTOCOL, PROTOCOL);

@@ -1,12 +1,16 @@
 //! How often somebody may ask: by HTTP, in batches, and over a WebSocket.
 
-use fraiseql_serve::{Rate, RateOptions, RequestPolicy};
+use std::time::Duration;
+
+use fraiseql_serve::{Rate, RateOptions, RedisOptions, RequestPolicy};
+use fraiseql_testkit::{RedisServer, wait_until};
 use serde_json::json;
 
 use crate::client::{ask, get, query};
 use crate::fixture::{Running, database, start_with};
 use crate::socket::{Heard, Socket};
 
+const LIMIT: Duration = Duration::from_secs(120);
 const ADA: &str = "{ author(id: 1) { name } }";
 
 /// Lets so many requests of an address through, and hardly more while a test runs.
@@ -15,7 +19,7 @@ async fn start(burst: u32, trusted: &[&str]) -> Running {
     let trusted_proxies = RateOptions::networks(&words).unwrap();
     start_with(&database().await.url(), |options| {
         let address = Some(Rate { per_minute: 1, burst });
-        options.rates = RateOptions { address, caller: None, trusted_proxies, entries: 1_000 };
+        options.rates = RateOptions { address, caller: None, trusted_proxies, entries: 1_000, shared: None };
         options.policy = RequestPolicy { batch_max: 10, ..RequestPolicy::default() };
     })
     .await
@@ -74,4 +78,49 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_bucket() {
             "{forwarded}"
         );
     }
+}
+
+#[tokio::test]
+async fn servers_count_together_and_each_for_itself_while_redis_is_away() {
+    let Some(mut redis) = RedisServer::start().await else { return };
+    let database = database().await;
+    let shared =
+        RedisOptions::new(&format!("redis://{}", redis.address()), "test", Duration::from_millis(500));
+    let shared = shared.unwrap();
+    let url = database.url();
+    let start = || {
+        start_with(&url, |options| {
+            let address = Some(Rate { per_minute: 1, burst: 4 });
+            let shared = Some(shared.clone());
+            options.rates = RateOptions { address, entries: 1_000, shared, ..RateOptions::default() };
+        })
+    };
+    let (one, other) = (start().await, start().await);
+    let counts_together = async |server: &Running, expected: u8| {
+        let line = format!("fraiseql_rate_limit_shared {expected}\n");
+        let address = server.address;
+        wait_until(LIMIT, || async { get(address, "/metrics").await.text().contains(&line) }).await;
+    };
+    counts_together(&one, 1).await;
+    counts_together(&other, 1).await;
+    for server in [&one, &other, &one, &other] {
+        assert_eq!(query(server.address, ADA).await.status, 200);
+    }
+    for server in [&one, &other] {
+        let got = query(server.address, ADA).await;
+        assert_eq!((got.status, got.code().as_str()), (429, "RATE_LIMITED"));
+        let retry: u32 = got.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&retry), "{retry}");
+    }
+
+    // Away, it keeps nobody from asking, and nobody from being counted: one has asked here three times.
+    redis.save_and_stop();
+    assert_eq!(query(one.address, ADA).await.status, 200);
+    assert_eq!(query(one.address, ADA).await.status, 429);
+    counts_together(&one, 0).await;
+    counts_together(&other, 0).await;
+    redis.start_again().await;
+    counts_together(&other, 1).await;
+    // What was counted together is remembered.
+    assert_eq!(query(other.address, ADA).await.status, 429);
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fraiseql_serve::{CacheOptions, SharedCacheOptions};
+use fraiseql_serve::{CacheOptions, RedisOptions};
 use fraiseql_testkit::{Database, Fault, FaultProxy, RedisServer, wait_until};
 
 use crate::cache::{ADA, HIT, health, settle, start_at, status};
@@ -16,7 +16,7 @@ const AUTHORS: &str = "{ authors { id } }";
 
 async fn start(database: &Database, redis: SocketAddr) -> Running {
     let timeout = Duration::from_millis(500);
-    let shared = SharedCacheOptions::new(&format!("redis://{redis}"), "test", timeout).unwrap();
+    let shared = RedisOptions::new(&format!("redis://{redis}"), "test", timeout).unwrap();
     let server = start_at(&database.url(), |options| {
         options.cache = Some(CacheOptions { shared: Some(shared), ..CacheOptions::default() });
     })
@@ -176,8 +176,8 @@ async fn a_redis_that_returns_with_old_data_answers_nothing_old() {
 #[tokio::test]
 async fn a_url_that_is_none_is_not_repeated() {
     let timeout = Duration::from_millis(50);
-    let error = SharedCacheOptions::new("redis//:hunter2@x", "test", timeout).unwrap_err();
+    let error = RedisOptions::new("redis//:hunter2@x", "test", timeout).unwrap_err();
     assert_eq!(error.to_string(), "understand the URL of Redis");
-    let options = SharedCacheOptions::new("redis://:hunter2@localhost", "test", timeout).unwrap();
+    let options = RedisOptions::new("redis://:hunter2@localhost", "test", timeout).unwrap();
     assert!(!format!("{options:?}").contains("hunter2"));
 }
