@@ -4,7 +4,7 @@
 //! are kept up to a limit; the ones that were not used for longest go, and begin full when they return.
 //! Where servers share buckets, Redis has the same number for all of them.
 
-mod shared;
+mod redis_buckets;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
@@ -25,8 +25,8 @@ use crate::cache::RedisOptions;
 use crate::exposition::Exposition;
 use crate::metrics::Counter;
 
-use shared::SharedBuckets;
-pub(crate) use shared::run;
+use redis_buckets::SharedBuckets;
+pub(crate) use redis_buckets::run;
 
 /// Proxies on the way that are looked through; more are somebody's game.
 const FORWARDED_MAX: usize = 16;
