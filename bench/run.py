@@ -20,6 +20,7 @@ ROWS = [
     "session",
     "rules",
     "observing",
+    "overload",
     "postgraphile",
     "subscriptions",
     "fraiseql2",
