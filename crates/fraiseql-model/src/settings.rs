@@ -504,6 +504,7 @@ fn rank(origin: &Origin) -> u8 {
         Origin::Environment { .. } => 2,
         Origin::Variable(_) => 3,
         Origin::Flag(_) => 4,
+        Origin::Store => 5,
     }
 }
 

@@ -72,7 +72,7 @@ fn introspection(settings: &Settings) -> Result<Option<IntrospectionOptions>, Fa
     let secret = "identity.introspection_secret";
     if let Some(Origin::File { .. } | Origin::Environment { .. }) = settings.origin(secret) {
         let message = format!("use {secret} from fraiseql.toml: settings hold no secrets");
-        let hint = "take it out there, change it, and give it as $FRAISEQL_IDENTITY_INTROSPECTION_SECRET";
+        let hint = "take it out there, change it, and write a reference, or give it as $FRAISEQL_IDENTITY_INTROSPECTION_SECRET";
         return Err(Failure::new(&errors::CFG_BAD_VALUE, message).hint(hint));
     }
     let (Some(client_id), Some(secret)) =

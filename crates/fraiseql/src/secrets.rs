@@ -36,6 +36,27 @@ pub(crate) fn patience(settings: &Settings) -> Duration {
     settings.duration("secrets.start_timeout_ms")
 }
 
+/// Secrets that a server reads once, at its start.
+const READ_ONCE: [&str; 3] =
+    ["cache.redis_url", "identity.development_secret", "identity.introspection_secret"];
+
+/// Returns the settings with the references of secrets followed that are read once.
+pub(crate) async fn followed(settings: &Settings) -> Result<Settings, Failure> {
+    let mut followed = settings.clone();
+    let is_reference = |key: &&str| matches!(settings.secret(key), Some(SecretSource::Reference(_)));
+    let references: Vec<&'static str> = READ_ONCE.into_iter().filter(is_reference).collect();
+    if references.is_empty() {
+        return Ok(followed);
+    }
+    let resolver = resolver(settings)?;
+    for key in references {
+        if let Some(found) = value(&resolver, settings, key).await? {
+            followed.follow(key, found.expose());
+        }
+    }
+    Ok(followed)
+}
+
 /// Returns the value of a secret setting, following its reference.
 pub(crate) async fn value(
     resolver: &Resolver,

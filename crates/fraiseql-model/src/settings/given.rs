@@ -27,11 +27,14 @@ pub enum Origin {
     Variable(&'static str),
     /// The command line.
     Flag(String),
+    /// What a reference led to.
+    Store,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Store => f.write_str("a store of secrets"),
             Self::Default => f.write_str("default"),
             Self::File { file, line } => write!(f, "{file}:{line}"),
             Self::Environment { file, name, line } => write!(f, "{file}:{line} [env.{name}]"),

@@ -161,6 +161,11 @@ impl Settings {
         Some(SecretSource::read(self.text(key)?).expect("checked by resolve"))
     }
 
+    /// Puts what a reference led to in its place.
+    pub fn follow(&mut self, key: &'static str, found: &str) {
+        self.values.insert(key, (found.to_owned(), Origin::Store));
+    }
+
     /// Returns the settings whose secret was written where others may read it: into the file or onto
     /// the command line, which every process of the machine can see.
     pub fn plain_secrets(&self) -> Vec<(&'static Setting, &Origin)> {

@@ -34,7 +34,7 @@ use crate::project::{Project, open_artifact};
 use super::signals::Signals;
 use super::systemd;
 use super::up::Watch;
-use crate::{cache, identity, rates, replicas};
+use crate::{cache, identity, rates, replicas, secrets};
 use control::Control;
 pub(crate) use life::{control_socket, handed_over, tls};
 use observing::Observing;
@@ -47,8 +47,9 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let artifact = open_artifact(&project.artifact())?;
     let settings = &project.settings;
     // Before the database is asked: these are wrong whatever it says.
-    drop((identity::options(settings, is_production(settings))?, rates::options(settings)?));
-    drop(cache::options(settings)?);
+    let followed = secrets::followed(settings).await?;
+    drop((identity::options(&followed, is_production(settings))?, rates::options(&followed)?));
+    drop(cache::options(&followed)?);
     let log = Log::new(printer, settings.text("log.format").unwrap_or("text"), true);
     let Some(access) = Access::open(settings, &|text| log.line("warn", text)).await? else {
         let message = "serve: no database is configured";
@@ -68,7 +69,7 @@ pub(crate) async fn run(arguments: args::Serve, printer: &Printer) -> Result<(),
     let pool = pool(access.target(), settings);
     let ended = CancellationToken::new();
     let (observers, observing) = Observing::begin(settings, &access, &ended, &log).await?;
-    let mut options = options(artifact, pool.clone(), settings, observers)?;
+    let mut options = options(artifact, pool.clone(), &followed, observers)?;
     let (replicas, beside) = replicas::options(&access, settings)?;
     options.replicas = replicas;
     options.life = life::options(settings, &project.dir)?;

@@ -25,6 +25,7 @@ use crate::files;
 use crate::log::Log;
 use crate::printer::Printer;
 use crate::project::Project;
+use crate::secrets;
 use crate::try_queries::try_queries;
 
 use super::compile::{catalog_at, compiled};
@@ -132,7 +133,8 @@ async fn serve(
     let queries = try_queries(&artifact);
     let settings = &project.settings;
     let log = log(project, printer);
-    let server = Server::bind(options(artifact, pool.clone(), settings, Arc::new(log.clone()))?).await?;
+    let followed = secrets::followed(settings).await?;
+    let server = Server::bind(options(artifact, pool.clone(), &followed, Arc::new(log.clone()))?).await?;
     let mut watch = Watch::begin(&project.dir)?;
     let handle = server.handle();
     if printer.is_json() {

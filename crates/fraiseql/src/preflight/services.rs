@@ -7,7 +7,7 @@ use fraiseql_ops::checks::{Answer, IssuerFacts, Looked, MonitoringFacts, RedisFa
 use reqwest::{Client, Response, Url};
 use serde_json::Value;
 
-use crate::clock;
+use crate::{clock, secrets};
 
 /// How long one request may take.
 const TIME: Duration = Duration::from_secs(3);
@@ -19,7 +19,8 @@ pub(super) async fn redis(settings: &Settings) -> Looked<Answer<RedisFacts>> {
     if settings.text("cache.mode") != Some("redis") {
         return Err("cache.mode is not redis".to_owned());
     }
-    let url = settings.text("cache.redis_url").unwrap_or_default();
+    let followed = secrets::followed(settings).await.map_err(|failure| failure.message)?;
+    let url = followed.text("cache.redis_url").unwrap_or_default();
     let asked = tokio::time::timeout(TIME, ask_redis(url)).await;
     Ok(match asked {
         Ok(Ok(facts)) => Answer::Given(facts),

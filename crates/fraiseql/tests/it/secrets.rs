@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use fraiseql_testkit::{Scratch, ScratchOptions, Vault};
+use fraiseql_testkit::{RedisServer, Scratch, ScratchOptions, Vault};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -321,4 +321,32 @@ fn a_secret_in_the_file_is_refused_in_production() {
     ] {
         assert!(wrong.stderr.contains(part), "{part}: {}", wrong.stderr);
     }
+}
+
+#[test]
+fn what_is_read_once_follows_its_reference_too() {
+    let Some(world) = World::new() else { return };
+    let Some(redis) = block_on(RedisServer::start()) else { return };
+    let redis = format!("redis=redis://{}", redis.address());
+    world.vault.run(&["kv", "put", "secret/fraiseql", &redis, "jwt=too short", "headers=api-key=k3y"]);
+    let reference = |field: &str| format!("\"secret://vault/secret/fraiseql#{field}\"");
+    let settings =
+        |more: &str| world.project.write("fraiseql.toml", &(world.settings("postgres@", "") + more));
+    settings("");
+    world.project.compile(&world.scratch.url("shop")).ok();
+
+    // The reference would be long enough: what it leads to is looked at.
+    settings(&format!("[identity]\ndevelopment_secret = {}\n", reference("jwt")));
+    let shown = world.project.run(&["serve", "shop", "--port", "0"]).shown(&[]);
+    assert!(shown.contains("use identity.development_secret: it is too short"), "{shown}");
+    assert!(!shown.contains("too short\"") && !shown.contains("fraiseql#jwt"), "{shown}");
+    settings(&format!("[identity]\ndevelopment_secret = {}\n", reference("none")));
+    let shown = world.project.run(&["serve", "shop", "--port", "0"]).shown(&[]);
+    assert!(shown.contains("error[FQ-SEC-"), "{shown}");
+
+    settings(&format!("[cache]\nmode = \"redis\"\nredis_url = {}\n", reference("redis")));
+    let (serve, _port, admin) = world.serve();
+    wait_until("Redis", || serve.said().contains("Redis answers in").then_some(()));
+    let told = get(admin, "/settings").map(|(_, body)| body).unwrap_or_default();
+    assert!(!told.contains("redis://"), "{told}");
 }
