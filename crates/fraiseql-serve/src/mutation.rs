@@ -109,7 +109,7 @@ async fn one(
     let noted = job.attribution.as_ref().map(|attribution| attribution.of_write(write));
     // In the transaction of the write: neither is there without the other.
     batch.extend(noted.as_ref().map(|noted| Query { sql: audit::STORE, params: noted }));
-    let _timed = write.statements.first().map(|first| job.stopwatch.statement(first));
+    let _timed = write.statements.first().map(|first| job.timed(first));
     let mut rows = session.run(&batch).await?;
     let mut json = None;
     // To the end: only the server's last word says that the transaction is committed.

@@ -35,8 +35,8 @@ pub(crate) struct Params<'a> {
     pub(crate) identity: Arc<Identity>,
     /// Where it comes from.
     pub(crate) origin: Origin,
-    /// Takes its times.
-    pub(crate) stopwatch: Arc<Stopwatch>,
+    /// Takes its times, where somebody wants to know them.
+    pub(crate) stopwatch: Option<Arc<Stopwatch>>,
 }
 
 /// Where a request comes from, as far as it is known.
@@ -126,7 +126,7 @@ impl<'a> Params<'a> {
 
     /// Returns the same, timed by that.
     pub(crate) fn timed_by(self, stopwatch: &Arc<Stopwatch>) -> Self {
-        Self { stopwatch: Arc::clone(stopwatch), ..self }
+        Self { stopwatch: Some(Arc::clone(stopwatch)), ..self }
     }
 
     fn checked(given: Parameters<'a>) -> Result<Self, GraphqlError> {
@@ -143,7 +143,7 @@ impl<'a> Params<'a> {
             automatic,
             identity: Arc::default(),
             origin: Origin::default(),
-            stopwatch: Arc::default(),
+            stopwatch: None,
         })
     }
 }

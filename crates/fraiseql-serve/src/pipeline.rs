@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fraiseql_engine::{OperationKind, Variables};
+use fraiseql_engine::{OperationKind, Statement, Variables};
 use fraiseql_model::identity::Identity;
 use fraiseql_model::response::{Code, GraphqlError};
 use fraiseql_postgres::{Pool, PostgresError, Session};
@@ -22,7 +22,7 @@ use crate::replicas::{Replica, Replicas};
 use crate::request_id::RequestId;
 use crate::serving::Serving;
 use crate::sqlstate::TIMEOUT;
-use crate::timing::Stopwatch;
+use crate::timing::{Running, Stopwatch};
 use crate::{admission, cache, limits, mutation, operations, query};
 
 /// What a subscription is told that came as a request for one answer.
@@ -54,7 +54,7 @@ pub(crate) struct Job<'r> {
     claims: Option<Bytes>,
     /// What is written down of a mutation, if it is.
     pub(crate) attribution: Option<Attribution>,
-    pub(crate) stopwatch: Arc<Stopwatch>,
+    stopwatch: Option<Arc<Stopwatch>>,
     /// The replica that a query is read from first.
     pub(crate) replica: Option<&'r Replica>,
 }
@@ -181,13 +181,18 @@ pub(crate) fn prepare_for<'r>(
         deadline,
         claims,
         attribution,
-        stopwatch: Arc::clone(&params.stopwatch),
+        stopwatch: params.stopwatch.clone(),
         replica: None,
     };
     Ok((job, prepared))
 }
 
 impl Job<'_> {
+    /// Begins to time a statement, where somebody wants to know.
+    pub(crate) fn timed(&self, statement: &Statement) -> Option<Running> {
+        Some(self.stopwatch.as_ref()?.statement(statement))
+    }
+
     /// Returns what the database is told of the caller.
     pub(crate) fn claims(&self) -> Option<&Bytes> {
         self.claims.as_ref()
@@ -212,7 +217,7 @@ impl Job<'_> {
     pub(crate) async fn session_of(&self, pool: &Pool) -> Result<Session, PostgresError> {
         let started = std::time::Instant::now();
         let admitted = self.serving.metrics.admission.admit(pool, self.deadline).await;
-        self.stopwatch.waited(started);
+        self.stopwatch.iter().for_each(|watch| watch.waited(started));
         let mut session = admitted?;
         if let Some(claims) = &self.claims {
             session.announce(claims.clone());

@@ -91,7 +91,7 @@ async fn attempt(
     statement: &Statement,
     params: &[Option<Bytes>],
 ) -> Result<Answer, Box<Failure>> {
-    let running = job.stopwatch.statement(statement);
+    let running = job.timed(statement);
     if query.streams {
         return match stream::begin(session, Arc::clone(query), params.to_vec(), running).await {
             Beginning::Going(reading) => Ok(Answer::Streaming(reading)),

@@ -88,7 +88,7 @@ pub(crate) async fn begin(
     session: Session,
     query: Arc<PreparedQuery>,
     params: Vec<Option<Bytes>>,
-    running: Running,
+    running: Option<Running>,
 ) -> Beginning {
     let slot = Slot::default();
     let reader = read(session, query, params, slot.clone());
